@@ -1,0 +1,1 @@
+"""AWS's wire: protocols, validation, errors and the operations behind them."""

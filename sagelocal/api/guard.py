@@ -1,0 +1,35 @@
+"""Who may speak to a server of ours: holders of the key, from this machine, and never a page in a browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from sagelocal.api.errors import AwsError
+
+_KEY = re.compile(r"Credential=([A-Za-z0-9]+)/")
+
+
+def check(headers: Mapping[str, str], port: int, access_key: str) -> None:
+    """Raises AwsError (403). `headers` has lower-case names.
+
+    A browser page can send requests to the loopback address: it carries an `Origin`, or, after DNS rebinding, a `Host`
+    that is not ours, and it cannot know the key.
+    """
+    if "origin" in headers:
+        raise _refused("AccessDeniedException", "Requests from web pages (with an Origin header) are refused.")
+    host = headers.get("host", "")
+    if host not in (f"127.0.0.1:{port}", f"localhost:{port}"):
+        raise _refused("AccessDeniedException", f"The Host header '{host}' is not this server's address.")
+    key = _KEY.search(headers.get("authorization", ""))
+    if key is None:
+        raise _refused("MissingAuthenticationTokenException", 'Missing Authentication Token: run eval "$(mlops env)".')
+    if key[1] != access_key:
+        raise _refused(
+            "UnrecognizedClientException",
+            f'The access key {key[1]} is not of this sagelocal: run eval "$(mlops env)" in this shell.',
+        )
+
+
+def _refused(code: str, message: str) -> AwsError:
+    return AwsError(code, message, 403)

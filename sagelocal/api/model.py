@@ -1,0 +1,24 @@
+"""botocore's service models: the specification that requests and responses are held to."""
+
+from __future__ import annotations
+
+import functools
+
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel
+
+
+@functools.lru_cache(maxsize=None)
+def service_model(service: str) -> ServiceModel:
+    """The model that boto3 itself uses for `service`, for example "sagemaker"."""
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+@functools.lru_cache(maxsize=None)
+def operation_names(service: str) -> frozenset[str]:
+    return frozenset(service_model(service).operation_names)
+
+
+@functools.lru_cache(maxsize=None)
+def operation_model(service: str, operation: str) -> OperationModel:
+    return service_model(service).operation_model(operation)

@@ -1,0 +1,45 @@
+"""Every operation that sagelocal answers. The list of parts below is the architecture."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from sagelocal.api import generic
+from sagelocal.api.errors import AwsError, not_implemented
+from sagelocal.api.model import operation_model, operation_names
+from sagelocal.api.projection import project
+from sagelocal.api.validation import validate
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+
+@functools.cache
+def handlers() -> dict[str, generic.Handler]:
+    """Operation name -> behaviour; a part's own behaviour wins over the generic one."""
+    from sagelocal import registry
+    from sagelocal.endpoints import operations as endpoints
+    from sagelocal.jobs import processing, training
+    from sagelocal.workflow import operations as workflow
+
+    return {
+        **generic.handlers(),
+        **processing.OPERATIONS,
+        **training.OPERATIONS,
+        **workflow.OPERATIONS,
+        **registry.OPERATIONS,
+        **endpoints.OPERATIONS,
+    }
+
+
+def call(app: SageLocal, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Validates, runs and projects one SageMaker operation. Raises AwsError."""
+    if operation not in operation_names("sagemaker"):
+        raise AwsError("UnknownOperationException", f"SageMaker has no operation {operation}.", 404)
+    handler = handlers().get(operation)
+    if handler is None:
+        raise not_implemented(f"The operation {operation}")
+    validate("sagemaker", operation, request)
+    answer = handler(app, request)
+    return project(operation_model("sagemaker", operation).output_shape, answer)

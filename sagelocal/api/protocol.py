@@ -1,0 +1,110 @@
+"""The HTTP server: AWS JSON 1.1 for SageMaker, REST-JSON for the SageMaker runtime."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sagelocal import __version__
+from sagelocal.api import guard
+from sagelocal.api.errors import AwsError, not_implemented
+from sagelocal.api.model import operation_model
+from sagelocal.api.validation import validate
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+log = logging.getLogger(__name__)
+_JSON = "application/x-amz-json-1.1"
+_TARGET_PREFIX = "SageMaker."
+
+
+def asgi(app: SageLocal) -> Starlette:
+    """The ASGI application that answers for `app`."""
+
+    async def control(request: Request) -> Response:
+        return await _answer(_control(app, request), _JSON)
+
+    async def invoke(request: Request) -> Response:
+        return await _answer(_invoke(app, request), "application/json", rest=True)
+
+    async def unknown(request: Request) -> Response:
+        return await _answer(_unknown(app, request), "application/json", rest=True)
+
+    async def ping(request: Request) -> Response:
+        return Response(json.dumps({"service": "sagelocal", "version": __version__}), media_type="application/json")
+
+    everything = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+    return Starlette(
+        routes=[
+            Route("/", control, methods=["POST"]),
+            Route("/ping", ping),
+            Route("/endpoints/{EndpointName}/invocations", invoke, methods=["POST"]),
+            Route("/{path:path}", unknown, methods=everything),
+        ]
+    )
+
+
+async def _control(app: SageLocal, request: Request) -> Response:
+    guard.check(request.headers, app.settings.port, app.settings.access_key)
+    target = request.headers.get("x-amz-target", "")
+    if not target.startswith(_TARGET_PREFIX):
+        raise AwsError("UnknownOperationException", f"X-Amz-Target '{target}' names no service of sagelocal.", 404)
+    try:
+        parameters = json.loads(await request.body() or b"{}")
+    except ValueError as error:
+        raise AwsError("SerializationException", f"The request body is not JSON: {error}") from error
+    if not isinstance(parameters, dict):
+        raise AwsError("SerializationException", "The request body is not a JSON object.")
+    answer = await run_in_threadpool(app.call, target.removeprefix(_TARGET_PREFIX), parameters)
+    return Response(json.dumps(answer), media_type=_JSON)
+
+
+async def _invoke(app: SageLocal, request: Request) -> Response:
+    guard.check(request.headers, app.settings.port, app.settings.access_key)
+    body = await request.body()
+    shape = operation_model("sagemaker-runtime", "InvokeEndpoint").input_shape
+    parameters: dict[str, Any] = {**request.path_params, "Body": body}
+    for name, member in shape.members.items():
+        header = request.headers.get(member.serialization.get("name", ""))
+        if member.serialization.get("location") == "header" and header is not None:
+            parameters[name] = header
+    validate("sagemaker-runtime", "InvokeEndpoint", parameters, code="ValidationError")
+    answer = await app.endpoints.invoke(parameters["EndpointName"], dict(request.headers), body)
+    return Response(answer.body, answer.status, dict(answer.headers))
+
+
+async def _unknown(app: SageLocal, request: Request) -> Response:
+    guard.check(request.headers, app.settings.port, app.settings.access_key)
+    raise not_implemented(f"{request.method} {request.url.path}")
+
+
+async def _answer(work: Any, media_type: str, rest: bool = False) -> Response:
+    """Awaits the work and writes its response, or its error as the protocol writes errors."""
+    request_id = str(uuid.uuid4())
+    try:
+        response = await work
+    except AwsError as error:
+        response = _error(error, media_type, rest)
+    except Exception:
+        log.exception("request %s failed", request_id)
+        failure = AwsError("InternalFailure", f"sagelocal failed on this request; its log has {request_id}.", 500)
+        response = _error(failure, media_type, rest)
+    response.headers["x-amzn-RequestId"] = request_id
+    return response
+
+
+def _error(error: AwsError, media_type: str, rest: bool) -> Response:
+    # REST-JSON carries the code in a header, JSON 1.1 in the body; botocore reads "message" and "Message" alike.
+    headers = {"x-amzn-ErrorType": error.code} if rest else {}
+    key = "Message" if rest else "message"
+    body = {"__type": error.code, key: error.message, **error.members}
+    return Response(json.dumps(body), error.status, headers, media_type)

@@ -1,0 +1,116 @@
+"""The resource types: one row each. Describe, List, Delete and tags follow from a row; only behaviour is code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Resource:
+    """How AWS names one resource type, and its words for one that is missing or exists already.
+
+    In the messages `{name}` is the name and `{arn}` the ARN. `order` is the List operation's documented default.
+    """
+
+    kind: str
+    path: str  # the ARN's resource part before the name
+    summaries: str  # the List response's member
+    status: str = ""
+    order: str = "Ascending"
+    missing: tuple[str, str] = ("ValidationException", "")
+    exists: tuple[str, str] = ("ValidationException", "")
+    filters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # request member -> document member
+
+    @property
+    def name_field(self) -> str:
+        return f"{self.kind}Name"
+
+    @property
+    def arn_field(self) -> str:
+        return f"{self.kind}Arn"
+
+
+RESOURCES: dict[str, Resource] = {
+    row.kind: row
+    for row in (
+        Resource(
+            "ProcessingJob",
+            "processing-job",
+            "ProcessingJobSummaries",
+            "ProcessingJobStatus",
+            missing=("ValidationException", "Could not find requested job with name: {name}"),
+            exists=(
+                "ResourceInUse",
+                "Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
+            ),
+        ),
+        Resource(
+            "TrainingJob",
+            "training-job",
+            "TrainingJobSummaries",
+            "TrainingJobStatus",
+            missing=("ValidationException", "Requested resource not found. There is no training job {name}."),
+            exists=(
+                "ResourceInUse",
+                "Training job names must be unique within an AWS account and region, and a training job with this name "
+                "already exists ({arn})",
+            ),
+        ),
+        Resource(
+            "Pipeline",
+            "pipeline",
+            "PipelineSummaries",
+            "PipelineStatus",
+            order="Descending",
+            missing=("ResourceNotFound", "Pipeline '{arn}' does not exist."),
+            exists=(
+                "ValidationException",
+                "Pipeline names must be unique within an AWS account and region. Pipeline with name ({name}) already exists.",
+            ),
+        ),
+        Resource(
+            "ModelPackageGroup",
+            "model-package-group",
+            "ModelPackageGroupSummaryList",
+            "ModelPackageGroupStatus",
+            missing=("ValidationException", "ModelPackageGroup {arn} does not exist."),
+            exists=("ValidationException", "Model Package Group already exists: {arn}"),
+        ),
+        Resource(
+            "ModelPackage",
+            "model-package",
+            "ModelPackageSummaryList",
+            "ModelPackageStatus",
+            missing=("ValidationException", "ModelPackage {arn} does not exist."),
+            exists=("ConflictException", "Model Package already exists: {arn}"),
+            filters=MappingProxyType({"ModelApprovalStatus": "ModelApprovalStatus"}),
+        ),
+        Resource(
+            "Model",
+            "model",
+            "Models",
+            order="Descending",
+            missing=("ValidationException", 'Could not find model "{arn}".'),
+            exists=("ValidationException", 'Cannot create already existing model "{arn}".'),
+        ),
+        Resource(
+            "EndpointConfig",
+            "endpoint-config",
+            "EndpointConfigs",
+            order="Descending",
+            missing=("ValidationException", 'Could not find endpoint configuration "{arn}".'),
+            exists=("ValidationException", 'Cannot create already existing endpoint configuration "{arn}".'),
+        ),
+        Resource(
+            "Endpoint",
+            "endpoint",
+            "Endpoints",
+            "EndpointStatus",
+            order="Descending",
+            missing=("ValidationException", 'Could not find endpoint "{arn}".'),
+            exists=("ValidationException", 'Cannot create already existing endpoint "{arn}".'),
+        ),
+    )
+}

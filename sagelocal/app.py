@@ -1,0 +1,111 @@
+"""The one context object that every behaviour is handed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from sagelocal import events
+from sagelocal.api import operations
+from sagelocal.api.errors import AwsError
+from sagelocal.api.resources import RESOURCES
+from sagelocal.config import Settings
+from sagelocal.store import Exists, Store
+
+if TYPE_CHECKING:
+    from sagelocal.endpoints.manager import Manager
+    from sagelocal.jobs.runner import Runner
+    from sagelocal.workflow.engine import Engine
+
+
+class SageLocal:
+    """Settings, state and the three parts that run things: jobs, workflow and endpoints."""
+
+    jobs: Runner
+    workflow: Engine
+    endpoints: Manager
+
+    def __init__(self, settings: Settings) -> None:
+        from sagelocal.endpoints.manager import Manager
+        from sagelocal.jobs.runner import Runner
+        from sagelocal.workflow.engine import Engine
+
+        self.settings = settings
+        self.store = Store(
+            settings.state / "sagelocal.db",
+            on_change=lambda kind, before, after: events.for_change(kind, before, after, settings),
+        )
+        self.s3 = settings.client("s3")
+        self.logs = settings.client("logs")
+        self.cloudwatch = settings.client("cloudwatch")
+        self.jobs = Runner(self)
+        self.workflow = Engine(self)
+        self.endpoints = Manager(self)
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """What the wire does: strict validation, behaviour, output projection. Raises AwsError."""
+        return operations.call(self, operation, request)
+
+    def resume(self) -> None:
+        """Takes up what a stop or a kill interrupted: jobs first, so that executions find theirs running."""
+        self.jobs.resume()
+        self.endpoints.resume()
+        self.workflow.resume()
+
+    def close(self) -> None:
+        self.workflow.close()
+        self.jobs.close()
+        self.endpoints.close()
+        self.store.close()
+
+    def now(self) -> float:
+        """Epoch seconds, to the millisecond as AWS gives them."""
+        return round(time.time(), 3)
+
+    def arn(self, resource: str) -> str:
+        return f"arn:aws:sagemaker:{self.settings.region}:{self.settings.account}:{resource}"
+
+    def find(self, kind: str, name_or_arn: str) -> dict[str, Any]:
+        """A resource's document by name or ARN. Raises AwsError in AWS's words for that kind."""
+        row = RESOURCES[kind]
+        if name_or_arn.startswith("arn:"):
+            found = self.store.by_arn(name_or_arn)
+            document = found[2] if found and found[0] == kind else None
+            name, arn = name_or_arn.split(f":{row.path}/", 1)[-1], name_or_arn
+        else:
+            document = self.store.find(kind, name_or_arn)
+            name, arn = name_or_arn, self.arn(f"{row.path}/{name_or_arn.lower()}")
+        if document is None:
+            code, message = row.missing
+            raise AwsError(code, message.format(name=name, arn=arn))
+        return document
+
+    def create(
+        self,
+        kind: str,
+        document: dict[str, Any],
+        *,
+        tags: list[dict[str, str]] | None = None,
+        parent: str = "",
+        name: str = "",
+        path: str = "",
+    ) -> dict[str, Any]:
+        """Stores a new resource with its ARN, times and tags, and returns its document.
+
+        `name` is the store's key, by default the resource's own name; `path` the ARN's last part, by default the name in
+        lower case as AWS writes it. Raises AwsError in AWS's words for that kind when it exists.
+        """
+        row = RESOURCES[kind]
+        key = name or document[row.name_field]
+        arn = self.arn(f"{row.path}/{path or str(document[row.name_field]).lower()}")
+        now = self.now()
+        complete = {row.arn_field: arn, "CreationTime": now, "LastModifiedTime": now, "_name": key, **document}
+        try:
+            with self.store.transaction():
+                self.store.create(kind, key, complete, parent=parent, arn=arn)
+                if tags:
+                    self.store.set_tags(arn, {tag["Key"]: tag["Value"] for tag in tags})
+        except Exists as error:
+            code, message = row.exists
+            raise AwsError(code, message.format(name=key, arn=arn)) from error
+        return complete

@@ -1,0 +1,164 @@
+"""Where sagelocal lives: its state folder, ports, account and key. Read in one place, once."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import secrets
+import socket
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+LOOPBACK = "127.0.0.1"
+_FIRST_PORTS = (4610, 4611)  # preferred, so that addresses look the same on most machines; else any free ones
+_OURS = ("sagemaker", "sagemaker-runtime")
+_client_lock = threading.Lock()  # creating boto3 clients is not thread-safe, using them is
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every part of sagelocal needs to know of this machine and state folder; memory is in bytes."""
+
+    state: Path
+    account: str
+    region: str
+    access_key: str
+    secret_key: str
+    port: int
+    ministack_port: int
+    internal_token: str
+    cpus: int
+    memory: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def ministack_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ministack_port}"
+
+    @property
+    def bucket(self) -> str:
+        """The SageMaker SDK's own name for an account's default bucket."""
+        return f"sagemaker-{self.region}-{self.account}"
+
+    @property
+    def role_arn(self) -> str:
+        return f"arn:aws:iam::{self.account}:role/sagelocal-execution"
+
+    @property
+    def defaults_file(self) -> Path:
+        return self.state / "sagemaker-defaults.yaml"
+
+    def aws_environment(self) -> dict[str, str]:
+        """The variables with which plain boto3 and the aws CLI work on this laptop."""
+        return {
+            "AWS_ENDPOINT_URL": self.ministack_url,
+            "AWS_ENDPOINT_URL_SAGEMAKER": self.url,
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            # A company proxy must not be asked for the loopback address.
+            "NO_PROXY": f"{LOOPBACK},localhost",
+            "no_proxy": f"{LOOPBACK},localhost",
+        }
+
+    def shell_environment(self) -> dict[str, str]:
+        """All that differs between a laptop and AWS: the variables above and two for the SageMaker SDK."""
+        return {
+            **self.aws_environment(),
+            "SAGEMAKER_USER_CONFIG_OVERRIDE": str(self.defaults_file),
+            "SAGEMAKER_VALIDATE_ROLE": "false",
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client for this laptop, whatever credentials the user's own shell has."""
+        return _client(self, service)
+
+
+@functools.lru_cache(maxsize=None)
+def _client(settings: Settings, service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    with _client_lock:
+        return boto3.session.Session().client(
+            service,
+            endpoint_url=settings.url if service in _OURS else settings.ministack_url,
+            region_name=settings.region,
+            aws_access_key_id=settings.access_key,
+            aws_secret_access_key=settings.secret_key,
+            config=Config(proxies={}, max_pool_connections=32, retries={"mode": "standard"}),
+        )
+
+
+def default_state() -> Path:
+    """`$MLOPS_STATE`, else `.sagelocal/` in the clone (in the current folder when installed without one)."""
+    if chosen := os.environ.get("MLOPS_STATE"):
+        return Path(chosen).expanduser().absolute()
+    clone = Path(__file__).absolute().parents[1]
+    return (clone if (clone / "setup.py").exists() else Path.cwd()) / ".sagelocal"
+
+
+def load(state: Path | None = None) -> Settings:
+    """The settings of a state folder; the first call for a folder makes it, its ports and its key."""
+    state = (state or default_state()).absolute()
+    file = state / "settings.json"
+    if not file.exists():
+        _first_start(state, file)
+    kept = json.loads(file.read_text())
+    return Settings(state=state, cpus=len(os.sched_getaffinity(0)), memory=psutil.virtual_memory().total, **kept)
+
+
+def _first_start(state: Path, file: Path) -> None:
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    port, ministack_port = _free_ports()
+    kept = {
+        "account": "000000000000",
+        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        "access_key": "LKIA" + secrets.token_hex(8).upper(),
+        "secret_key": secrets.token_urlsafe(30),
+        "port": port,
+        "ministack_port": ministack_port,
+        "internal_token": secrets.token_urlsafe(30),
+    }
+    draft = file.with_suffix(f".{os.getpid()}.tmp")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        json.dump(kept, out, indent=1)
+        out.flush()
+        os.fsync(out.fileno())
+    try:
+        os.link(draft, file)  # unlike a rename it never replaces: of two first starts one wins, and both use its key
+    except FileExistsError:
+        pass  # the other start's file is the one that counts
+    finally:
+        draft.unlink()
+
+
+def _free_ports() -> tuple[int, int]:
+    found: list[int] = []
+    for preferred in (*_FIRST_PORTS, 0, 0, 0, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, preferred))
+            except OSError:
+                continue
+            found.append(probe.getsockname()[1])
+        if len(set(found)) == 2:
+            break
+    first, second = sorted(set(found))[:2]
+    return first, second
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """The settings without their secrets, for people."""
+    hidden = {"secret_key", "internal_token"}
+    return {name: str(value) for name, value in asdict(settings).items() if name not in hidden}

@@ -1,0 +1,133 @@
+"""The model registry: groups, versioned packages and their approval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sagelocal.api import listing
+from sagelocal.api.errors import AwsError, not_implemented, validation
+from sagelocal.api.resources import RESOURCES
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+_EMPTY_STATUS: dict[str, list[Any]] = {"ValidationStatuses": [], "ImageScanStatuses": []}
+_NEEDS_VALIDATION_JOBS = ("ValidationSpecification", "SourceAlgorithmSpecification")
+
+
+def create_model_package_group(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    document = {name: value for name, value in request.items() if name != "Tags"}
+    document |= {"ModelPackageGroupStatus": "Completed", "CreatedBy": {}}
+    return app.create("ModelPackageGroup", document, tags=request.get("Tags"))
+
+
+def delete_model_package_group(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    """A group with versions in it can't be deleted."""
+    group = app.find("ModelPackageGroup", request["ModelPackageGroupName"])
+    name = group["ModelPackageGroupName"]
+    with app.store.transaction():
+        if packages := app.store.list("ModelPackage", parent=name):
+            raise AwsError(
+                "ConflictException",
+                f"Model package group {name} still has {len(packages)} model package versions: delete them first.",
+            )
+        app.store.delete("ModelPackageGroup", name)
+    return {}
+
+
+def create_model_package(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    """A new version of a group, or an unversioned package by name. `ClientToken` makes a retried request idempotent."""
+    for member in _NEEDS_VALIDATION_JOBS:
+        if member in request:
+            raise not_implemented(f"CreateModelPackage's member {member}")
+    if ("ModelPackageGroupName" in request) == ("ModelPackageName" in request):
+        raise validation("Specify exactly one of ModelPackageGroupName (for a version) and ModelPackageName.")
+    if "ModelPackageName" in request:
+        document = _package(request) | {"ModelPackageName": request["ModelPackageName"]}
+        path = request["ModelPackageName"].lower()
+        return app.create("ModelPackage", document, tags=request.get("Tags"), name=path, path=path)
+    return _create_version(app, request)
+
+
+def _create_version(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    name = app.find("ModelPackageGroup", request["ModelPackageGroupName"])["ModelPackageGroupName"]
+    token = request.get("ClientToken")
+    with app.store.transaction():
+        for package in app.store.list("ModelPackage", parent=name):
+            if token and package.get("_client_token") == token:
+                return package
+        # Version numbers are never reused, so the last one is kept with the group.
+        version = app.store.get("ModelPackageGroup", name).get("_last_version", 0) + 1
+        app.store.update("ModelPackageGroup", name, {"_last_version": version})
+        document = _package(request) | {
+            "ModelPackageGroupName": name,
+            "ModelPackageName": name,
+            "ModelPackageVersion": version,
+            "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
+            "_client_token": token,
+        }
+        path = f"{name.lower()}/{version}"
+        key = app.arn(f"model-package/{path}")
+        return app.create("ModelPackage", document, tags=request.get("Tags"), parent=name, name=key, path=path)
+
+
+def _package(request: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in request.items() if name not in ("Tags", "ClientToken")}
+    return {
+        "ModelPackageRegistrationType": "Registered",
+        **kept,
+        "ModelPackageStatus": "Completed",
+        "ModelPackageStatusDetails": _EMPTY_STATUS,
+        "CertifyForMarketplace": request.get("CertifyForMarketplace", False),
+        "CreatedBy": {},
+    }
+
+
+def update_model_package(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    """Approval, its description, metadata, life cycle: any approval status may follow any other, as on AWS."""
+    package = app.find("ModelPackage", request["ModelPackageArn"])
+    apart = ("ModelPackageArn", "ClientToken", "AdditionalInferenceSpecificationsToAdd")
+    if "ModelApprovalStatus" in request and "ModelPackageVersion" not in package:
+        raise validation(f"{request['ModelPackageArn']} is not a versioned model package, so it has no approval status.")
+
+    def edit(document: dict[str, Any]) -> None:
+        for member, value in request.items():
+            if member in apart or member.startswith("CustomerMetadataProperties"):
+                continue
+            document[member] = value
+        metadata = document.get("CustomerMetadataProperties", {}) | request.get("CustomerMetadataProperties", {})
+        for key in request.get("CustomerMetadataPropertiesToRemove", []):
+            metadata.pop(key, None)
+        document["CustomerMetadataProperties"] = metadata or None
+        added = request.get("AdditionalInferenceSpecificationsToAdd", [])
+        document["AdditionalInferenceSpecifications"] = [*(document.get("AdditionalInferenceSpecifications") or []), *added] or None
+        document["LastModifiedBy"] = {}
+
+    app.store.update("ModelPackage", package["_name"], edit=edit)
+    return {"ModelPackageArn": package["ModelPackageArn"]}
+
+
+def list_model_packages(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    """With a group its versions; else, as AWS's default ModelPackageType says, the unversioned packages."""
+    resource = RESOURCES["ModelPackage"]
+    if "ModelPackageGroupName" in request:
+        group = app.find("ModelPackageGroup", request["ModelPackageGroupName"])["ModelPackageGroupName"]
+        found = app.store.list("ModelPackage", parent=group)
+    else:
+        wanted = request.get("ModelPackageType", "Unversioned")
+        everything = app.store.list("ModelPackage")
+        found = [
+            package
+            for package in everything
+            if wanted == "Both" or ("ModelPackageVersion" in package) == (wanted == "Versioned")
+        ]
+    return listing.page(request, listing.select(resource, request, found), resource.summaries)
+
+
+OPERATIONS = {
+    "CreateModelPackageGroup": create_model_package_group,
+    "DeleteModelPackageGroup": delete_model_package_group,
+    "CreateModelPackage": create_model_package,
+    "UpdateModelPackage": update_model_package,
+    "ListModelPackages": list_model_packages,
+}

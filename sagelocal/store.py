@@ -1,0 +1,237 @@
+"""sagelocal's state: one SQLite file of documents shaped like AWS's Describe responses.
+
+Whatever a call here acknowledged is on disk (WAL with a full sync per commit), and a change of a document and the
+EventBridge events it causes are one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+Document = dict[str, Any]
+OnChange = Callable[[str, Document | None, Document | None], list[Document]]
+
+# Entry n takes a file from schema version n to n + 1; never edit one that was released, add the next.
+_UPGRADES = (
+    """
+    CREATE TABLE resource (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL,
+        parent TEXT NOT NULL, arn TEXT NOT NULL, document TEXT NOT NULL, UNIQUE (kind, name));
+    CREATE INDEX resource_parent ON resource (kind, parent);
+    CREATE INDEX resource_arn ON resource (arn);
+    CREATE TABLE tag (arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key));
+    CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, envelope TEXT NOT NULL);
+    """,
+)
+
+
+class Missing(LookupError):
+    """No document of that kind and name."""
+
+
+class Exists(ValueError):
+    """A document of that kind and name is there already."""
+
+
+class Closed(RuntimeError):
+    """The store was closed while a caller waited on it."""
+
+
+class Store:
+    """Documents by kind and name. Thread-safe; each call commits before it returns unless within `transaction()`.
+
+    Members whose names start with `_` are sagelocal's own: no API output shape has them, so they never leave.
+    """
+
+    def __init__(self, file: Path, on_change: OnChange = lambda kind, before, after: []) -> None:
+        self._on_change = on_change
+        self._lock = threading.RLock()
+        self._changed = threading.Condition()
+        self._version = 0
+        self._depth = 0
+        self._closed = False
+        self._database = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._upgrade(file)
+
+    def _upgrade(self, file: Path) -> None:
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version > len(_UPGRADES):
+            raise RuntimeError(
+                f"{file} has schema version {version}, this program knows {len(_UPGRADES)}: it was written by a newer "
+                "version. Update this clone, or point MLOPS_STATE at another folder."
+            )
+        for number, script in enumerate(_UPGRADES[version:], version + 1):
+            self._database.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Several calls, all or none of them on disk. Nests; the outermost commits."""
+        with self._lock:
+            outermost = self._depth == 0
+            if outermost:
+                self._database.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                if outermost:
+                    self._database.execute("ROLLBACK")
+                raise
+            else:
+                if outermost:
+                    self._database.execute("COMMIT")
+            finally:
+                self._depth -= 1
+        if outermost:
+            with self._changed:
+                self._version += 1
+                self._changed.notify_all()
+
+    def create(self, kind: str, name: str, document: Document, *, parent: str = "", arn: str = "") -> Document:
+        """Adds a document. Raises Exists."""
+        with self.transaction():
+            try:
+                self._database.execute(
+                    "INSERT INTO resource (kind, name, parent, arn, document) VALUES (?, ?, ?, ?, ?)",
+                    (kind, name, parent, arn, json.dumps(document)),
+                )
+            except sqlite3.IntegrityError as error:
+                raise Exists(f"{kind} {name} exists already") from error
+            self._record(kind, None, document)
+        return document
+
+    def find(self, kind: str, name: str) -> Document | None:
+        rows = self._rows("SELECT document FROM resource WHERE kind = ? AND name = ?", kind, name)
+        return json.loads(rows[0][0]) if rows else None
+
+    def get(self, kind: str, name: str) -> Document:
+        """Raises Missing."""
+        document = self.find(kind, name)
+        if document is None:
+            raise Missing(f"there is no {kind} {name}")
+        return document
+
+    def by_arn(self, arn: str) -> tuple[str, str, Document] | None:
+        rows = self._rows("SELECT kind, name, document FROM resource WHERE arn = ?", arn)
+        return (rows[0][0], rows[0][1], json.loads(rows[0][2])) if rows else None
+
+    def list(self, kind: str, *, parent: str | None = None) -> list[Document]:
+        """All documents of a kind (of one parent, if given), oldest first."""
+        if parent is None:
+            rows = self._rows("SELECT document FROM resource WHERE kind = ? ORDER BY id", kind)
+        else:
+            rows = self._rows("SELECT document FROM resource WHERE kind = ? AND parent = ? ORDER BY id", kind, parent)
+        return [json.loads(document) for (document,) in rows]
+
+    def update(
+        self,
+        kind: str,
+        name: str,
+        changes: Document | None = None,
+        *,
+        edit: Callable[[Document], None] | None = None,
+    ) -> Document:
+        """Merges `changes` at the top level (None removes a member) and applies `edit`, atomically. Raises Missing."""
+        with self.transaction():
+            before = self.get(kind, name)
+            after = json.loads(json.dumps(before))
+            after["LastModifiedTime"] = time.time()
+            for member, value in (changes or {}).items():
+                if value is None:
+                    after.pop(member, None)
+                else:
+                    after[member] = value
+            if edit:
+                edit(after)
+            self._database.execute(
+                "UPDATE resource SET document = ? WHERE kind = ? AND name = ?", (json.dumps(after), kind, name)
+            )
+            self._record(kind, before, after)
+        return after
+
+    def delete(self, kind: str, name: str) -> None:
+        """Removes a document and its tags. Raises Missing."""
+        with self.transaction():
+            before = self.get(kind, name)
+            self._database.execute(
+                "DELETE FROM tag WHERE arn IN (SELECT arn FROM resource WHERE kind = ? AND name = ?)", (kind, name)
+            )
+            self._database.execute("DELETE FROM resource WHERE kind = ? AND name = ?", (kind, name))
+            self._record(kind, before, None)
+
+    def wait(self, kind: str, name: str, done: Callable[[Document], bool], timeout: float | None = None) -> Document:
+        """Blocks until the document satisfies `done`; `timeout` in seconds. Raises TimeoutError, Missing, Closed."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            with self._changed:
+                version = self._version
+            document = self.get(kind, name)
+            if done(document):
+                return document
+            remaining = None if deadline is None else deadline - time.monotonic()
+            if not self.changed_since(version, remaining):
+                raise TimeoutError(f"{kind} {name} did not get there within {timeout} s")
+
+    def changed_since(self, version: int, timeout: float | None = None) -> int:
+        """Blocks until something was committed after `version`; the new version, or 0 on a timeout (s). Raises Closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._version != version, timeout)
+            if self._closed:
+                raise Closed("the store was closed")
+            return self._version if self._version != version else 0
+
+    @property
+    def version(self) -> int:
+        """Counts the commits of this process."""
+        return self._version
+
+    def tags(self, arn: str) -> dict[str, str]:
+        return dict(self._rows("SELECT key, value FROM tag WHERE arn = ? ORDER BY rowid", arn))
+
+    def set_tags(self, arn: str, tags: dict[str, str]) -> None:
+        with self.transaction():
+            self._database.executemany(
+                "INSERT OR REPLACE INTO tag (arn, key, value) VALUES (?, ?, ?)",
+                [(arn, key, value) for key, value in tags.items()],
+            )
+
+    def drop_tags(self, arn: str, keys: list[str]) -> None:
+        with self.transaction():
+            self._database.executemany("DELETE FROM tag WHERE arn = ? AND key = ?", [(arn, key) for key in keys])
+
+    def pending_events(self, limit: int = 100) -> list[tuple[int, Document]]:
+        """Undelivered EventBridge envelopes, oldest first."""
+        rows = self._rows("SELECT id, envelope FROM event ORDER BY id LIMIT ?", limit)
+        return [(number, json.loads(envelope)) for number, envelope in rows]
+
+    def delivered(self, ids: list[int]) -> None:
+        with self.transaction():
+            self._database.executemany("DELETE FROM event WHERE id = ?", [(number,) for number in ids])
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        with self._lock:
+            self._database.close()
+
+    def _rows(self, query: str, *arguments: Any) -> list[Any]:
+        with self._lock:
+            if self._closed:
+                raise Closed("the store was closed")
+            return self._database.execute(query, arguments).fetchall()
+
+    def _record(self, kind: str, before: Document | None, after: Document | None) -> None:
+        self._database.executemany(
+            "INSERT INTO event (envelope) VALUES (?)",
+            [(json.dumps(envelope),) for envelope in self._on_change(kind, before, after)],
+        )
