@@ -104,6 +104,10 @@ def default_state() -> Path:
     """`$MLOPS_STATE`, else `.sagelocal/` in the clone (in the current folder when installed without one)."""
     if chosen := os.environ.get("MLOPS_STATE"):
         return Path(chosen).expanduser().absolute()
+    return _clone_state()
+
+
+def _clone_state() -> Path:
     clone = Path(__file__).absolute().parents[1]
     return (clone if (clone / "setup.py").exists() else Path.cwd()) / ".sagelocal"
 
@@ -120,7 +124,8 @@ def load(state: Path | None = None) -> Settings:
 
 def _first_start(state: Path, file: Path) -> None:
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    port, ministack_port = _free_ports()
+    # A folder of someone's own choosing (a test's, a second clone's) leaves the well-known ports to the clone's.
+    port, ministack_port = _free_ports(_FIRST_PORTS if state == _clone_state() else ())
     kept = {
         "account": "000000000000",
         "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
@@ -143,9 +148,9 @@ def _first_start(state: Path, file: Path) -> None:
         draft.unlink()
 
 
-def _free_ports() -> tuple[int, int]:
+def _free_ports(preferred_ports: tuple[int, ...]) -> tuple[int, int]:
     found: list[int] = []
-    for preferred in (*_FIRST_PORTS, 0, 0, 0, 0):
+    for preferred in (*preferred_ports, 0, 0, 0, 0):
         with socket.socket() as probe:
             try:
                 probe.bind((LOOPBACK, preferred))

@@ -1,0 +1,37 @@
+"""What several tests need: a sagelocal of their own on free ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sagelocal import config, sandbox, server
+from sagelocal.config import Settings
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A running sagelocal with an empty state folder, taken down afterwards."""
+    settings = config.load(tmp_path_factory.mktemp("state"))
+    server.up(settings)
+    yield settings
+    server.down(settings)
+
+
+@pytest.fixture(autouse=True)
+def _no_user_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A developer's own AWS profile, defaults file or state folder must never be what a test sees."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "MLOPS_STATE", "SAGEMAKER_USER_CONFIG_OVERRIDE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that run jobs or model servers say so by a marker; without namespaces they fail with the remedy."""
+    missing = sandbox.probe() if any(item.get_closest_marker("namespaces") for item in items) else None
+    if missing:
+        raise pytest.UsageError(f"{missing} Run `make test-unit` for the tests that need no namespaces.")

@@ -1,0 +1,99 @@
+"""The store: acknowledged is on disk, documents and events are one transaction."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from sagelocal.store import Closed, Exists, Missing, Store
+
+
+def test_a_document_is_kept_as_it_was_and_merged_at_the_top(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db")
+    store.create("Model", "a", {"ModelName": "a", "Nested": {"x": 1}, "Gone": True}, arn="arn:a")
+    after = store.update("Model", "a", {"Nested": {"y": 2}, "Gone": None})
+    assert after["Nested"] == {"y": 2} and "Gone" not in after
+    assert store.find("Model", "a") == after
+    assert store.by_arn("arn:a") == ("Model", "a", after)
+
+
+def test_names_are_unique_by_kind_and_missing_ones_say_so(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db")
+    store.create("Model", "a", {})
+    store.create("Endpoint", "a", {})
+    with pytest.raises(Exists):
+        store.create("Model", "a", {})
+    store.delete("Model", "a")
+    with pytest.raises(Missing, match="no Model a"):
+        store.get("Model", "a")
+
+
+def test_a_failed_transaction_leaves_nothing_behind_not_even_its_events(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db", on_change=lambda kind, before, after: [{"kind": kind}])
+    with pytest.raises(RuntimeError), store.transaction():
+        store.create("Model", "a", {})
+        raise RuntimeError("half way")
+    assert store.find("Model", "a") is None and store.pending_events() == []
+
+
+def test_events_stay_until_they_are_delivered(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db", on_change=lambda kind, before, after: [{"before": before, "after": after}])
+    store.create("Model", "a", {"n": 1})
+    store.update("Model", "a", {"n": 2})
+    (first, created), (second, updated) = store.pending_events()
+    assert created == {"before": None, "after": {"n": 1}} and updated["before"] == {"n": 1}
+    store.delivered([first])
+    assert [number for number, _ in store.pending_events()] == [second]
+
+
+def test_wait_returns_when_another_thread_commits_and_ends_when_the_store_closes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db")
+    store.create("Job", "a", {"Status": "InProgress"})
+    threading.Timer(0.05, store.update, ("Job", "a", {"Status": "Completed"})).start()
+    assert store.wait("Job", "a", lambda job: job["Status"] == "Completed", 10)["Status"] == "Completed"
+    with pytest.raises(TimeoutError):
+        store.wait("Job", "a", lambda job: False, 0.01)
+    threading.Timer(0.05, store.close).start()
+    with pytest.raises(Closed):
+        store.wait("Job", "a", lambda job: False, 10)
+
+
+def test_tags_follow_their_resource(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db")
+    store.create("Model", "a", {}, arn="arn:a")
+    store.set_tags("arn:a", {"team": "x", "cost": "1"})
+    store.set_tags("arn:a", {"team": "y"})
+    store.drop_tags("arn:a", ["cost"])
+    assert store.tags("arn:a") == {"team": "y"}
+    store.delete("Model", "a")
+    assert store.tags("arn:a") == {}
+
+
+def test_a_file_of_a_newer_program_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    Store(tmp_path / "db").close()
+    with sqlite3.connect(tmp_path / "db") as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(RuntimeError, match="schema version 99.*MLOPS_STATE"):
+        Store(tmp_path / "db")
+
+
+def test_what_was_acknowledged_survives_kill_minus_nine(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from sagelocal.store import Store\n"
+        "store = Store(Path(sys.argv[1]))\n"
+        "for n in range(10**6):\n"
+        "    store.create('Job', str(n), {'n': n}); print(n, flush=True)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "db")], stdout=subprocess.PIPE, text=True)
+    assert child.stdout
+    acknowledged = [int(child.stdout.readline()) for _ in range(200)]
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    kept = {document["n"] for document in Store(tmp_path / "db").list("Job")}
+    assert set(acknowledged) <= kept
