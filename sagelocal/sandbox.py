@@ -1,0 +1,213 @@
+"""A process that sees what a SageMaker container would, without a container engine.
+
+`start` runs a command in Linux namespaces of its own: mount, PID, IPC, UTS; a user namespace when we are not root; a
+network namespace with loopback only when `network=False`. Inside:
+
+- `/opt/ml` is the caller's folder; `/tmp`, `/var/tmp`, `/dev/shm` and HOME (`/root`) are empty and private; all else is
+  read-only.
+- Only the system's folders (`/usr`, `/etc`, `/opt` …), this Python's `sys.prefix` and `sys.base_prefix` exist. The
+  state folder, the clone and every home are absent, even where they lie inside a system folder (`hidden`).
+- `/proc` shows this sandbox's processes only, and the capabilities that could undo the above are gone, also for root.
+- The command is uid 0 and the child of a tiny init: SIGTERM ends it unless it handles the signal; a command that signal
+  n ended has the exit status 128 + n.
+- The whole tree dies with the process that called `start`, by whatever death (PDEATHSIG and `--kill-child`).
+- Host names of `hosts` resolve; the first one is the host name. Processes with `network=True` share the machine's
+  network, so servers in two sandboxes need two ports (or unix sockets in a `writable` folder).
+
+The setup is one `/bin/sh` script of some ten commands (util-linux), about 0.02 s; no Python starts for it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import psutil
+
+from sagelocal.sandbox_setup import TOOLS_PATH, setup, tool
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    opt_ml: Path  # host folder, becomes /opt/ml (writable)
+    environment: Mapping[str, str] = field(
+        default_factory=dict
+    )  # over the defaults of `environment()`; nothing else gets in
+    hidden: Sequence[Path] = ()  # never visible inside, see `hidden_paths`
+    binds: Mapping[str, Path] = field(
+        default_factory=dict
+    )  # path inside (not under /opt/ml or /tmp) -> host path, read-only
+    writable: Mapping[str, Path] = field(default_factory=dict)  # path inside -> host folder
+    network: bool = True  # False: only a private loopback
+    hosts: Mapping[str, str] = field(default_factory=lambda: {"algo-1": "127.0.0.1"})  # the first name is this host's
+
+
+class Process:
+    """A started sandbox. `pid` is the supervisor's process on the host; its only child is the sandbox's PID 1."""
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self._popen = popen
+        self.pid = popen.pid
+        self.output = popen.stdout  # a stream when started with output=subprocess.PIPE
+
+    def poll(self) -> int | None:
+        """Exit status, None while running; 125 also when the sandbox could not be made."""
+        return self._status(self._popen.poll())
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Exit status, or None when `timeout` seconds passed."""
+        try:
+            return self._status(self._popen.wait(timeout))
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self, grace: float) -> int:
+        """SIGTERM to the command, SIGKILL to all that is left after `grace` seconds. Exit status of the command."""
+        self.terminate()
+        status = self.wait(grace)
+        if status is None:
+            self.kill()
+            status = self.wait()
+        return status if status is not None else 128 + signal.SIGKILL
+
+    def terminate(self) -> None:
+        """SIGTERM to the command, by way of the sandbox's PID 1."""
+        for _ in range(50):  # PID 1 exists a few milliseconds after the start
+            children = self._children(recursive=False)
+            if children or self.poll() is not None:
+                break
+            time.sleep(0.01)
+        for child in children:
+            try:
+                child.terminate()
+            except psutil.NoSuchProcess:
+                pass
+
+    def kill(self) -> None:
+        """SIGKILL: `unshare --kill-child` takes PID 1 along, and the kernel every process of its namespace."""
+        self._popen.kill()
+
+    def memory(self) -> int:
+        """Resident bytes of the process tree; shared pages are counted once (PSS) where the kernel tells."""
+        return sum(_proportional(process) for process in self._children(recursive=True))
+
+    def resident(self) -> int:
+        """Resident bytes with shared pages counted once for each process: cheap, and never less than `memory`."""
+        return sum(_resident(process) for process in self._children(recursive=True))
+
+    def _children(self, recursive: bool) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self.pid).children(recursive=recursive)
+        except psutil.NoSuchProcess:
+            return []
+
+    @staticmethod
+    def _status(code: int | None) -> int | None:
+        return 128 - code if code is not None and code < 0 else code
+
+
+# PDEATHSIG follows the thread that forked, and a worker thread may end before its job: one thread starts them all.
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox")
+
+
+def start(command: Sequence[str], sandbox: Sandbox, output: BinaryIO | int, cwd: str = "/") -> Process:
+    """Runs `command` in `sandbox`; stdout and stderr both go to `output` (file, descriptor, or subprocess.PIPE).
+
+    Raises RuntimeError naming the package when a tool is missing. `cwd` is a path inside.
+    """
+    arguments = [
+        *(tool("setpriv"), "--pdeathsig", "KILL", tool("unshare")),
+        *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]),
+        *("--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child"),
+        *([] if sandbox.network else ["--net"]),
+        *("/bin/sh", "-c", setup(sandbox, cwd), "sandbox", *command),
+    ]
+
+    def spawn() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment() | dict(sandbox.environment),
+            cwd="/",
+            start_new_session=True,
+        )
+
+    return Process(_spawner.submit(spawn).result())
+
+
+def environment() -> dict[str, str]:
+    """What every sandboxed process gets; `Sandbox.environment` comes on top."""
+    return {
+        "PATH": f"{Path(sys.prefix) / 'bin'}:/usr/local/sbin:/usr/local/bin:{TOOLS_PATH}",
+        "HOME": "/root",
+        "TMPDIR": "/tmp",
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+        "TAR_OPTIONS": "--no-same-owner",  # uid 0 alone exists in a user namespace: tar's chown would fail
+    }
+
+
+def hidden_paths(state: Path) -> list[Path]:
+    """The state folder, the user's home and the clone (or site-packages) that sagelocal runs from."""
+    return [state, Path.home(), Path(__file__).resolve().parent.parent]
+
+
+def probe() -> str | None:
+    """None when sandboxes work here, else one sentence that names the setting to change."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            process = start(["/bin/true"], Sandbox(opt_ml=Path(folder)), subprocess.PIPE)
+            said = process.output.read().decode(errors="replace").strip() if process.output else ""
+            return None if process.wait() == 0 else _diagnosis(said)
+    except RuntimeError as error:
+        return str(error)
+
+
+def _diagnosis(said: str) -> str:
+    def sysctl(name: str) -> str:
+        path = Path("/proc/sys") / name.replace(".", "/")
+        return path.read_text().strip() if path.exists() else ""
+
+    for name, bad, good in (
+        ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+        ("kernel.unprivileged_userns_clone", "0", "1"),
+        ("user.max_user_namespaces", "0", "15000"),
+    ):
+        if os.geteuid() != 0 and sysctl(name) == bad:
+            return f"Jobs need user namespaces, and {name} is {bad}: sudo sysctl -w {name}={good} (it said: {said})"
+    return (
+        "Jobs need Linux namespaces, and this machine or container forbids them: start the container with "
+        "--privileged, or with --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+        f"--security-opt systempaths=unconfined --cap-add SYS_ADMIN (it said: {said})"
+    )
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return process.memory_info().rss
+    except psutil.Error:  # it ended meanwhile
+        return 0
+
+
+def _proportional(process: psutil.Process) -> int:
+    try:
+        return process.memory_full_info().pss
+    except psutil.AccessDenied:
+        return _resident(process)
+    except (psutil.Error, OSError):
+        return 0
