@@ -1,0 +1,170 @@
+"""Is the traffic still like the training data? One Processing script, two uses.
+
+    python evaluation/data_quality.py --dataset-source train.csv --output-path baseline
+    python evaluation/data_quality.py --dataset-source capture --output-path report \\
+        --baseline-statistics baseline/statistics.json --baseline-constraints baseline/constraints.json
+
+Without baseline files it describes a table with a header line and suggests constraints (statistics.json,
+constraints.json). With them it compares captured traffic, or another table, with the baseline and also writes
+constraint_violations.json and report.html. Every option is also an environment variable of Model Monitor's container
+contract (SageMaker developer guide, "Container contract inputs" and "outputs"): `--output-path` is `output_path`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import data_metrics
+import pandas as pd
+from data_capture import Tally, Window, read_capture
+from data_constraints import Comparison, check, settings, suggest
+from data_report import render
+from data_statistics import Profile, describe, profile, read_csv
+
+CSV = '{"csv": {"header": true}}'
+CAPTURE = '{"sagemakerCaptureJson": {"captureIndexNames": ["endpointInput"]}}'
+
+
+@dataclass
+class Args:
+    """Where to read and write; command line before environment before default."""
+
+    dataset_source: str = "/opt/ml/processing/input/endpoint"  # file or folder to analyse
+    output_path: str = "/opt/ml/processing/output"  # folder for the results
+    dataset_format: str = ""  # as JSON; a CSV table for a baseline, endpoint captures for a comparison
+    baseline_statistics: str = ""  # file; together with the constraints it makes this a comparison
+    baseline_constraints: str = ""  # file
+    start_time: str = ""  # first capture time to analyse, ISO 8601
+    end_time: str = ""  # first capture time not to analyse any more
+    publish_cloudwatch_metrics: str = "Disabled"  # Enabled sends metrics with the job's credentials
+    cloudwatch_namespace: str = ""  # another namespace than Model Monitor's
+    sagemaker_endpoint_name: str = ""  # a metric dimension and part of the report's title
+    sagemaker_monitoring_schedule_name: str = ""  # likewise
+    sagemaker_endpoint_datacapture_prefix: str = ""  # S3 prefix of the captures, for messages
+    job_output: str = "/opt/ml/output"  # the platform's folder for `message` and `metrics/cloudwatch`, where it exists
+
+    @classmethod
+    def parse(cls, argv: list[str] | None = None) -> Args:
+        """From the command line and the environment."""
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        for option in dataclasses.fields(cls):
+            default = os.environ.get(option.name) or option.default
+            parser.add_argument(f"--{option.name.replace('_', '-')}", default=default)
+        return cls(**vars(parser.parse_args(argv)))
+
+    @property
+    def compares(self) -> bool:
+        """Whether there is a baseline to compare with.
+
+        Raises:
+            ValueError: one of the two baseline files without the other.
+        """
+        if bool(self.baseline_statistics) != bool(self.baseline_constraints):
+            raise ValueError(
+                f"baseline_statistics is {self.baseline_statistics!r}, baseline_constraints is "
+                f"{self.baseline_constraints!r}: give both to compare, neither to make a baseline"
+            )
+        return bool(self.baseline_statistics)
+
+
+def main() -> None:
+    args = Args.parse()
+    output = Path(args.output_path)
+    output.mkdir(parents=True, exist_ok=True)
+    summary = compare(args, output) if args.compares else baseline(args, output)
+    if Path(args.job_output).is_dir():
+        (Path(args.job_output) / "message").write_text(summary[:1024], encoding="utf-8")
+    print(summary)
+
+
+def baseline(args: Args, output: Path) -> str:
+    """Describe a table, suggest its constraints, and say so."""
+    statistics = describe(profile(_frames(args, [], Tally())))
+    _write(output / "statistics.json", statistics)
+    _write(output / "constraints.json", suggest(statistics))
+    counts = f"{statistics['dataset']['item_count']} records with {len(statistics['features'])} features"
+    return f"Completed: Job completed successfully with a baseline of {counts}."
+
+
+def compare(args: Args, output: Path) -> str:
+    """Check traffic against the baseline, write every result, publish metrics, and say what was found."""
+    constraints, statistics = _load(args.baseline_constraints), _load(args.baseline_statistics)
+    tally = Tally()
+    current = profile(_frames(args, [feature["name"] for feature in constraints["features"]], tally))
+    comparisons, violations = check(constraints, statistics, current)
+    described = describe(current)
+    _write(output / "statistics.json", described)
+    _write(output / "constraints.json", suggest(described))
+    _write(output / "constraint_violations.json", {"violations": violations})
+    title = " / ".join(filter(None, (args.sagemaker_endpoint_name, args.sagemaker_monitoring_schedule_name)))
+    captured = f"Captured from {Window.parse(args.start_time, args.end_time)}" if tally.records else "A table"
+    records = str(tally) if tally.records else ""
+    page = render(title or "Data quality", captured, records, statistics, current, comparisons, violations)
+    (output / "report.html").write_text(page, encoding="utf-8")
+    if tally.records:
+        print(tally)
+    for violation in violations:
+        print("{feature_name}: {constraint_check_type}: {description}".format(**violation))
+    _emit(args, constraints, current, comparisons)
+    if violations:
+        return f"CompletedWithViolations: Job completed successfully with {len(violations)} violations."
+    return "Completed: Job completed successfully with no violations."
+
+
+def _emit(args: Args, constraints: dict[str, Any], current: Profile, comparisons: list[Comparison]) -> None:
+    features = constraints["features"]
+    emitting = {each["name"] for each in features if settings(constraints, each)["emit_metrics"] == "Enabled"}
+    end = Window.parse(None, args.end_time).end
+    dimensions = {
+        "Endpoint": args.sagemaker_endpoint_name,
+        "MonitoringSchedule": args.sagemaker_monitoring_schedule_name,
+    }
+    timestamp = end.to_pydatetime() if end is not None else datetime.datetime.now(datetime.UTC)
+    data = data_metrics.metric_data(current, comparisons, emitting, dimensions, timestamp)
+    if Path(args.job_output).is_dir():
+        data_metrics.append_lines(data, Path(args.job_output) / "metrics" / "cloudwatch")
+    if args.publish_cloudwatch_metrics == "Enabled":
+        known = data_metrics.ENDPOINT_NAMESPACE if args.sagemaker_endpoint_name else data_metrics.BATCH_NAMESPACE
+        data_metrics.publish(data, args.cloudwatch_namespace or known)
+
+
+def _frames(args: Args, columns: list[str], tally: Tally) -> Iterator[pd.DataFrame]:
+    text = args.dataset_format or (CAPTURE if args.compares else CSV)
+    try:
+        kind, options = next(iter(json.loads(text).items()))
+    except (ValueError, AttributeError, StopIteration) as error:
+        raise ValueError(f"dataset_format is {text!r}: a JSON object such as {CSV} is expected") from error
+    source = Path(args.dataset_source)
+    if kind == "csv" and (options or {}).get("header", True):
+        return read_csv(source)
+    sides = (options or {}).get("captureIndexNames", ["endpointInput"]) if kind == "sagemakerCaptureJson" else []
+    if len(sides) == 1 and columns:
+        window = Window.parse(args.start_time, args.end_time)
+        return read_capture(source, columns, window, tally, sides[0], args.sagemaker_endpoint_datacapture_prefix)
+    raise ValueError(
+        f"dataset_format {text} is not supported: a baseline reads {CSV}, a comparison also {CAPTURE} "
+        "with one of endpointInput and endpointOutput"
+    )
+
+
+def _load(path: str) -> dict[str, Any]:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"baseline file {path} cannot be read: {error}") from error
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
