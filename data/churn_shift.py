@@ -1,0 +1,43 @@
+"""A churn population that changed: a price rise and a wave of new month-to-month customers.
+
+What a monitor ought to notice, made from records of customers who stayed the same otherwise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+PRICE_RISE = 0.25
+NEW_SHARE = 0.6  # of the records become new customers
+NEW_TENURE = 6  # months at most since they came
+SHIFTED = ["tenure", "Contract", "MonthlyCharges", "TotalCharges"]
+
+
+def shift(frame: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
+    """The same customers after the change, and the names of the columns it altered.
+
+    Everyone pays PRICE_RISE more from now on. NEW_SHARE of them are new: on a month-to-month contract, for one to
+    NEW_TENURE months, having paid that often. Past payments of the others stay what they were.
+
+    Args:
+        frame: raw churn columns, with at least those in SHIFTED; not changed. TotalCharges may hold text.
+        seed: of the choice of new customers and their tenure.
+
+    Raises:
+        ValueError: a column that is needed is missing.
+    """
+    missing = [name for name in SHIFTED if name not in frame]
+    if missing:
+        raise ValueError(f"cannot shift churn records without the columns {missing}")
+    random = np.random.default_rng(seed)
+    new = random.random(len(frame)) < NEW_SHARE
+    tenure = random.integers(1, NEW_TENURE, size=len(frame), endpoint=True)
+    charges = (frame["MonthlyCharges"].astype(float) * (1 + PRICE_RISE)).round(2)
+    shifted = frame.assign(
+        MonthlyCharges=charges,
+        Contract=frame["Contract"].mask(new, "Month-to-month"),
+        tenure=frame["tenure"].mask(new, tenure),
+        TotalCharges=pd.to_numeric(frame["TotalCharges"], errors="coerce").mask(new, (charges * tenure).round(2)),
+    )
+    return shifted, list(SHIFTED)
