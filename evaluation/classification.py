@@ -1,0 +1,213 @@
+"""Judges a binary classifier on data that it never saw: numbers with intervals, plots, one page.
+
+    python evaluation/classification.py --model DIR --validation DIR --test DIR --output DIR
+
+The threshold is chosen on validation, where acting on a record costs `action_cost` and missing a positive costs
+`miss_cost`; everything that is reported about it is measured on test. Writes `evaluation.json` (the shape of
+SageMaker's ModelMetrics, `binary_classification_metrics.<metric>.value` for a pipeline's condition), PNGs, and
+`report.html`, which opens anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import classification_metrics as metrics
+import classification_plots as plots
+import model_artifact
+import numpy as np
+import pandas as pd
+from classification_report import render
+from matplotlib.figure import Figure
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+
+@dataclass
+class Args:
+    model: str = "/opt/ml/processing/input/model"
+    """folder with model.tar.gz, or with an unpacked model"""
+    validation: str = "/opt/ml/processing/input/validation"
+    """folder with CSV files (header, features, label as 0 or 1): chooses the threshold"""
+    test: str = "/opt/ml/processing/input/test"
+    """the same: is measured"""
+    output: str = "/opt/ml/processing/output/evaluation"
+    """folder for evaluation.json, the PNGs and report.html"""
+    action_cost: float = -1.0
+    """cost of acting on one record (a retention offer); below 0: the model's own"""
+    miss_cost: float = -1.0
+    """cost of a positive that is not acted on (a lost customer); below 0: the model's own"""
+    resamples: int = 1000
+    """bootstrap resamples behind each interval"""
+    shuffles: int = 5
+    """times that each feature is shuffled for its permutation importance"""
+    seed: int = 0
+    """of resamples and shuffles"""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A data set with the model's opinion; all arrays of shape (rows,)."""
+
+    table: pd.DataFrame  # the records, without the label
+    answers: np.ndarray  # 0 or 1
+    probability: np.ndarray
+
+
+def main(args: Args) -> None:
+    with tempfile.TemporaryDirectory() as workspace:
+        artifact = model_artifact.load(Path(args.model), Path(workspace))
+        label = artifact.metadata["label"]
+        validation = score(artifact, read(Path(args.validation), label), label)
+        test = score(artifact, read(Path(args.test), label), label)
+        importance = permutation_importance(artifact, test, args.shuffles, args.seed)
+        shap = artifact.explain(artifact.records(test.table))
+    action, miss = prices(args, artifact.metadata)
+    evaluation = evaluate(validation, test, action, miss, args)
+    evaluation["model"] = {"label": label, "threshold": artifact.metadata["threshold"]}
+    evaluation["feature_importance"] = {
+        "permutation": importance["mean"].round(6).to_dict(),
+        "mean_absolute_shap": {} if shap is None else shap.abs().mean().sort_values(ascending=False).round(6).to_dict(),
+    }
+    write(evaluation, figures(evaluation, validation, test, importance, shap), Path(args.output))
+    summary = evaluation["binary_classification_metrics"]
+    print(*(f"test:{name}={summary[name]['value']:.6f}" for name in ("auc", "average_precision", "accuracy", "brier")))
+
+
+def read(folder: Path, label: str) -> pd.DataFrame:
+    """All CSV files of the folder. Raises ValueError for a set that cannot be judged."""
+    files = sorted(folder.rglob("*.csv"))
+    if not files:
+        raise ValueError(f"{folder} holds no .csv file. Give it a split as the processing script wrote it.")
+    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
+    if label not in table or set(table[label].unique()) != {0, 1}:
+        raise ValueError(f"{folder} needs a column {label!r} that holds both 0 and 1, and has {', '.join(table.columns)}.")
+    return table
+
+
+def score(artifact: model_artifact.Artifact, table: pd.DataFrame, label: str) -> Scored:
+    records = table.drop(columns=label)
+    probability = artifact.predict(artifact.records(records))["probability"].to_numpy(dtype=float)
+    return Scored(records, table[label].to_numpy(dtype=int), probability)
+
+
+def prices(args: Args, metadata: dict) -> tuple[float, float]:
+    """Cost of acting and of missing: as given, else as the model was trained for."""
+    known = metadata.get("costs", {"action": 1.0, "miss": 1.0})
+    action = args.action_cost if args.action_cost >= 0 else known["action"]
+    miss = args.miss_cost if args.miss_cost >= 0 else known["miss"]
+    return float(action), float(miss)
+
+
+def evaluate(validation: Scored, test: Scored, action: float, miss: float, args: Args) -> dict:
+    threshold = metrics.cheapest(*metrics.costs(validation.answers, validation.probability, action, miss))
+    labels = (test.probability >= threshold).astype(int)
+    false_positive_rate, true_positive_rate, _ = roc_curve(test.answers, test.probability)
+    precision, recall, _ = precision_recall_curve(test.answers, test.probability)
+    return {
+        "binary_classification_metrics": {
+            **metrics.with_intervals(test.answers, test.probability, threshold, args.resamples, args.seed),
+            "confusion_matrix": metrics.confusion(test.answers, labels),
+            "receiver_operating_characteristic_curve": {
+                "false_positive_rates": metrics.thin(false_positive_rate),
+                "true_positive_rates": metrics.thin(true_positive_rate),
+            },
+            "precision_recall_curve": {"precisions": metrics.thin(precision), "recalls": metrics.thin(recall)},
+        },
+        "threshold": {
+            "value": threshold,
+            "chosen_on": "validation",
+            "action_cost": action,
+            "miss_cost": miss,
+            "mean_cost": metrics.cost_at(test.answers, test.probability, threshold, action, miss),
+            "mean_cost_acting_on_nobody": metrics.cost_at(test.answers, test.probability, np.inf, action, miss),
+            "mean_cost_acting_on_everybody": metrics.cost_at(test.answers, test.probability, -np.inf, action, miss),
+        },
+        "calibration": metrics.calibration(test.answers, test.probability),
+        "dataset": {"records": len(test.answers), "positive": int(test.answers.sum())},
+    }
+
+
+def permutation_importance(artifact: model_artifact.Artifact, test: Scored, shuffles: int, seed: int) -> pd.DataFrame:
+    """Loss of average precision when one feature is shuffled: index features, columns `mean` and `deviation`.
+
+    Breiman, "Random Forests", 2001. All shuffles of a feature go through the model in one call.
+    """
+    random = np.random.default_rng(seed)
+    rows, ones = len(test.answers), np.ones((1, len(test.answers)))
+    whole = metrics.ranking(test.answers, test.probability, ones)["average_precision"][0]
+    repeated = artifact.records(pd.concat([test.table] * shuffles, ignore_index=True))
+    losses = {}
+    for name in test.table.columns:
+        order = np.concatenate([random.permutation(rows) + start * rows for start in range(shuffles)])
+        shuffled = artifact.predict(repeated.assign(**{name: repeated[name].to_numpy()[order]}))["probability"].to_numpy()
+        losses[name] = [
+            whole - metrics.ranking(test.answers, part, ones)["average_precision"][0]
+            for part in shuffled.reshape(shuffles, rows)
+        ]
+    table = pd.DataFrame(losses)
+    result = pd.DataFrame({"mean": table.mean(), "deviation": table.std(ddof=1).fillna(0.0)})
+    return result.sort_values("mean", ascending=False)
+
+
+def figures(
+    evaluation: dict, validation: Scored, test: Scored, importance: pd.DataFrame, shap: pd.DataFrame | None
+) -> dict[str, Figure]:
+    """File stem to picture, in the page's order."""
+    numbers, label = evaluation["binary_classification_metrics"], evaluation["model"]["label"]
+    chosen, calibration = evaluation["threshold"], evaluation["calibration"]
+    action, miss, threshold = chosen["action_cost"], chosen["miss_cost"], chosen["value"]
+    value = {name: metric["value"] for name, metric in numbers.items() if "value" in metric}
+    costs = [metrics.costs(part.answers, part.probability, action, miss) for part in (validation, test)]
+    rates = roc_curve(test.answers, test.probability)[:2]
+    precision, recall, _ = precision_recall_curve(test.answers, test.probability)
+    at = (value["recall"], value["precision"])
+    drawn = {
+        "roc": plots.roc(*rates, numbers["auc"], (value["false_positive_rate"], value["true_positive_rate"])),
+        "precision_recall": plots.precision_recall(
+            recall, precision, numbers["average_precision"], test.answers.mean(), at
+        ),
+        "cost": plots.cost(*costs, threshold),
+        "confusion_matrix": plots.confusion(numbers["confusion_matrix"], label),
+        "calibration": plots.calibration(calibration, numbers["brier"]),
+        "scores": plots.scores(test.answers, test.probability, threshold, label),
+        "permutation_importance": plots.permutation(importance),
+    }
+    if shap is not None:
+        drawn["shap_summary"] = plots.shap_summary(shap, between_0_and_1(test.table[shap.columns], test.answers))
+    return drawn
+
+
+def between_0_and_1(table: pd.DataFrame, answers: np.ndarray) -> pd.DataFrame:
+    """Each column on a scale for colours: numbers between their 5th and 95th percentile, categories by positives' share."""
+    scaled = {}
+    for name, column in table.items():
+        values = column if column.dtype.kind in "iuf" else pd.Series(answers).groupby(column).transform("mean")
+        low, high = np.quantile(values, [0.05, 0.95]) if values.nunique() > 5 else (values.min(), values.max())
+        scaled[name] = ((values - low) / (high - low if high > low else 1)).clip(0, 1)
+    return pd.DataFrame(scaled)
+
+
+def write(evaluation: dict, drawn: dict[str, Figure], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    images = {}
+    for name, figure in drawn.items():
+        figure.savefig(folder / f"{name}.png")
+        images[name] = (folder / f"{name}.png").read_bytes()
+    (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n")
+    (folder / "report.html").write_text(render(evaluation, images))
+
+
+def parse(argv: list[str] | None = None) -> Args:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for field in fields(Args):
+        flag = "--" + field.name.replace("_", "-")
+        parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
+    return Args(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    main(parse())

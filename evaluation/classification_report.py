@@ -1,0 +1,45 @@
+"""One HTML page from an evaluation: numbers, pictures and what they mean, with nothing to load from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import jinja2
+
+# Metric, what to call it, and one line for a reader who meets it for the first time.
+ROWS = [
+    ("average_precision", "Average precision", "precision averaged over all recalls; guessing gives the share of positives"),
+    ("auc", "ROC-AUC", "chance that a positive is ranked above a negative; guessing gives 0.5"),
+    ("precision", "Precision", "of those acted on, the share that was positive"),
+    ("recall", "Recall", "of the positives, the share that was acted on"),
+    ("f1", "F1", "harmonic mean of precision and recall"),
+    ("accuracy", "Accuracy", "share of right labels"),
+    ("log_loss", "Log loss", "surprise at the truth, in nats; lower is better"),
+    ("brier", "Brier score", "mean squared error of the probability; lower is better"),
+]
+CAPTIONS = {
+    "roc": "How many positives are found for how many false alarms, over all thresholds.",
+    "precision_recall": "How clean the list stays as more positives are found.",
+    "cost": "The threshold is chosen where validation is cheapest; test shows what that is worth on unseen records.",
+    "confusion_matrix": "Counts on test at the chosen threshold.",
+    "calibration": "On the diagonal a predicted 30 % happens 30 times in 100. Bars: 95 % of sampling error.",
+    "scores": "Test records by predicted probability and what really happened.",
+    "permutation_importance": "What the model loses on test when a feature's values are shuffled.",
+    "shap_summary": "Each dot is a test record; the effects of a record add up to its log-odds (TreeSHAP).",
+}
+
+
+def render(evaluation: dict, images: dict[str, bytes]) -> str:
+    """images: PNGs by name, shown in their order."""
+    folder = jinja2.FileSystemLoader(Path(__file__).parent)
+    page = jinja2.Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return page.get_template("classification_report.html").render(
+        metrics=evaluation["binary_classification_metrics"],
+        threshold=evaluation["threshold"],
+        dataset=evaluation["dataset"],
+        model=evaluation["model"],
+        rows=ROWS,
+        captions=CAPTIONS,
+        images={name: base64.b64encode(png).decode() for name, png in images.items()},
+    )
