@@ -45,7 +45,7 @@ class Sandbox:
     hidden: Sequence[Path] = ()  # never visible inside, see `hidden_paths`
     binds: Mapping[str, Path] = field(
         default_factory=dict
-    )  # path inside (not under /opt/ml or /tmp) -> host path, read-only
+    )  # path inside (below /opt/ml folders only) -> host path, read-only
     writable: Mapping[str, Path] = field(default_factory=dict)  # path inside -> host folder
     network: bool = True  # False: only a private loopback
     hosts: Mapping[str, str] = field(default_factory=lambda: {"algo-1": "127.0.0.1"})  # the first name is this host's
@@ -148,8 +148,9 @@ def start(command: Sequence[str], sandbox: Sandbox, output: BinaryIO | int, cwd:
 
 def environment() -> dict[str, str]:
     """What every sandboxed process gets; `Sandbox.environment` comes on top."""
+    own = f"/root/.local/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     return {
-        "PATH": f"{Path(sys.prefix) / 'bin'}:/usr/local/sbin:/usr/local/bin:{TOOLS_PATH}",
+        "PATH": f"{Path(sys.prefix) / 'bin'}:/root/.local/bin:/usr/local/sbin:/usr/local/bin:{TOOLS_PATH}",
         "HOME": "/root",
         "TMPDIR": "/tmp",
         "LANG": "C.UTF-8",
@@ -158,6 +159,8 @@ def environment() -> dict[str, str]:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
+        "PIP_PREFIX": "/root/.local",  # the environment is read-only: what a requirements.txt adds is this process's own
+        "PYTHONPATH": own,
         "TAR_OPTIONS": "--no-same-owner",  # uid 0 alone exists in a user namespace: tar's chown would fail
     }
 

@@ -112,9 +112,9 @@ class Layout:
         ):
             if python != "/usr":
                 self.bind(python, python)
-        for inside, host in self.sandbox.binds.items():
-            self.bind(str(host), inside)
         self.bind(str(self.sandbox.opt_ml), "/opt/ml", writable=True)
+        for inside, host in self.sandbox.binds.items():  # after /opt/ml, so that its model folder can be read-only
+            self.bind(str(host), inside)
         for inside, host in self.sandbox.writable.items():
             self.bind(str(host), inside, writable=True)
         for name in ("sys", "sysrq-trigger"):  # root could still change the machine's kernel there
