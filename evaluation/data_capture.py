@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import csv
 import io
 import json
 from collections import Counter
@@ -91,7 +92,7 @@ def read_capture(
 
     Args:
         source: a file, or a folder with `*.jsonl` at any depth.
-        columns: names for the fields of header-less CSV rows, in order; further fields are `_c<position>`.
+        columns: names for the fields of CSV rows without a header, in order; further fields are `_c<position>`.
         side: `endpointInput` or `endpointOutput`.
         prefix: what to call the source in an error; the S3 prefix where it is known.
 
@@ -102,7 +103,7 @@ def read_capture(
     rows = 0
     for batch in _batches(files):
         payloads = _payloads(_lines(batch, source), side, window, tally)
-        for frame in (_csv_rows(payloads, columns, tally), _json_rows(payloads, tally)):
+        for frame in (*_csv_rows(payloads, columns, tally), _json_rows(payloads, tally)):
             rows += len(frame)
             if len(frame):
                 yield frame
@@ -201,19 +202,35 @@ def _decode(text: str) -> str | None:
         return None
 
 
-def _csv_rows(payloads: pd.DataFrame, columns: list[str], tally: Tally) -> pd.DataFrame:
+def _csv_rows(payloads: pd.DataFrame, columns: list[str], tally: Tally) -> Iterator[pd.DataFrame]:
     payloads = payloads[payloads["kind"] == "csv"]
-    texts = payloads["data"].astype("string").str.strip("\r\n")
+    texts = payloads["data"].astype("string").str.replace("\r\n", "\n", regex=False).str.strip("\n")
     # an unclosed quote would swallow the payloads after it
     broken = (texts.str.count('"') % 2 == 1) | (texts.str.strip() == "")
     texts = texts[_reject(payloads, broken, "with broken CSV", tally).index]
     if texts.empty:
-        return pd.DataFrame()
+        return
+    parts = texts.str.split("\n", n=1, expand=True).reindex(columns=[0, 1])
+    headed = parts[1].notna() & _names_most(parts[0], columns)
+    for header, bodies in parts.loc[headed, 1].groupby(parts.loc[headed, 0]):
+        names = next(csv.reader([str(header)], skipinitialspace=True))
+        yield _table(bodies, [name.strip() for name in names])
+    if not headed.all():
+        yield _table(texts[~headed], columns)
+
+
+def _names_most(lines: pd.Series, columns: list[str]) -> pd.Series:
+    """Whether a line is a header: at least half of the column names stand in it."""
+    named = sum((lines.str.contains(name, regex=False).astype(int) for name in columns), pd.Series(0, lines.index))
+    return named >= max(1, len(columns) / 2)
+
+
+def _table(texts: pd.Series, columns: list[str]) -> pd.DataFrame:
     lines = texts.str.replace(QUOTED, "", regex=True).str.split("\n").explode()
     widest = int(lines.str.count(",").max()) + 1
     rows = io.StringIO("\n".join(texts))  # pandas fills short rows with blanks, which count as missing values
     table = pd.read_csv(rows, header=None, names=range(widest), dtype=str, keep_default_na=False, index_col=False)
-    names = columns[: table.shape[1]] + [f"_c{position}" for position in range(len(columns), table.shape[1])]
+    names = columns[:widest] + [f"_c{position}" for position in range(len(columns), widest)]
     return table.set_axis(names, axis=1)
 
 

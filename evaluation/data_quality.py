@@ -26,7 +26,6 @@ import data_metrics
 import pandas as pd
 from data_capture import Tally, Window, read_capture
 from data_constraints import Comparison, check, settings, suggest
-from data_report import render
 from data_statistics import Profile, describe, profile, read_csv
 
 CSV = '{"csv": {"header": true}}'
@@ -49,7 +48,7 @@ class Args:
     sagemaker_endpoint_name: str = ""  # a metric dimension and part of the report's title
     sagemaker_monitoring_schedule_name: str = ""  # likewise
     sagemaker_endpoint_datacapture_prefix: str = ""  # S3 prefix of the captures, for messages
-    job_output: str = "/opt/ml/output"  # the platform's folder for `message` and `metrics/cloudwatch`, where it exists
+    job_output: str = "/opt/ml/output"  # the platform's folder for `message` and `metrics/cloudwatch`
 
     @classmethod
     def parse(cls, argv: list[str] | None = None) -> Args:
@@ -59,6 +58,11 @@ class Args:
             default = os.environ.get(option.name) or option.default
             parser.add_argument(f"--{option.name.replace('_', '-')}", default=default)
         return cls(**vars(parser.parse_args(argv)))
+
+    @property
+    def in_job(self) -> bool:
+        """Whether there is a platform to leave a message and metrics for; by hand there is no /opt/ml."""
+        return Path(self.job_output).parent.is_dir()
 
     @property
     def compares(self) -> bool:
@@ -80,7 +84,8 @@ def main() -> None:
     output = Path(args.output_path)
     output.mkdir(parents=True, exist_ok=True)
     summary = compare(args, output) if args.compares else baseline(args, output)
-    if Path(args.job_output).is_dir():
+    if args.in_job:
+        Path(args.job_output).mkdir(exist_ok=True)
         (Path(args.job_output) / "message").write_text(summary[:1024], encoding="utf-8")
     print(summary)
 
@@ -96,6 +101,8 @@ def baseline(args: Args, output: Path) -> str:
 
 def compare(args: Args, output: Path) -> str:
     """Check traffic against the baseline, write every result, publish metrics, and say what was found."""
+    from data_report import render  # a baseline needs neither jinja2 nor matplotlib
+
     constraints, statistics = _load(args.baseline_constraints), _load(args.baseline_statistics)
     tally = Tally()
     current = profile(_frames(args, [feature["name"] for feature in constraints["features"]], tally))
@@ -129,7 +136,7 @@ def _emit(args: Args, constraints: dict[str, Any], current: Profile, comparisons
     }
     timestamp = end.to_pydatetime() if end is not None else datetime.datetime.now(datetime.UTC)
     data = data_metrics.metric_data(current, comparisons, emitting, dimensions, timestamp)
-    if Path(args.job_output).is_dir():
+    if args.in_job:
         data_metrics.append_lines(data, Path(args.job_output) / "metrics" / "cloudwatch")
     if args.publish_cloudwatch_metrics == "Enabled":
         known = data_metrics.ENDPOINT_NAMESPACE if args.sagemaker_endpoint_name else data_metrics.BATCH_NAMESPACE

@@ -43,6 +43,20 @@ def test_csv_rows_take_the_baselines_names(tmp_path: Path) -> None:
     assert (tally.records, tally.files, tally.unparseable.total()) == (2, 1, 0)
 
 
+def test_csv_with_a_header_goes_by_name(tmp_path: Path) -> None:
+    payloads = ['price, "age"\r\n1,34\r\n2,35\r\n', "price,age\n3,36", "37,basic,4\n38,pro,5"]
+    frame, tally = read(tmp_path, *(record(payload) for payload in payloads))
+    assert dict(zip(frame["age"], frame["price"], strict=True)) == {
+        "34": "1",
+        "35": "2",
+        "36": "3",
+        "37": "4",
+        "38": "5",
+    }
+    assert set(frame.columns) == set(COLUMNS)
+    assert tally.unparseable.total() == 0
+
+
 def test_json_records_go_by_name(tmp_path: Path) -> None:
     payloads = [
         json.dumps({"price": 1.0, "age": 34, "vip": None}),

@@ -50,7 +50,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A baseline made by hand, in a folder."""
     folder = tmp_path_factory.mktemp("baseline")
     table(0, 3000).to_csv(folder / "train.csv", index=False)
-    result = run("--dataset-source", folder / "train.csv", "--output-path", folder, "--job-output", folder / "none")
+    result = run(
+        "--dataset-source", folder / "train.csv", "--output-path", folder, "--job-output", folder / "none" / "output"
+    )
     assert result.returncode == 0, result.stderr
     assert "Completed: Job completed successfully with a baseline of 3000 records with 2 features." in result.stdout
     return folder
@@ -83,7 +85,6 @@ def test_baseline_writes_statistics_and_constraints(made: Path) -> None:
 
 def test_same_population_by_environment(made: Path, tmp_path: Path) -> None:
     capture(table(1, 400), tmp_path / "input" / "shop" / "AllTraffic" / "2026" / "03" / "02" / "10")
-    (tmp_path / "ml").mkdir()
     result = run(**environment(made, tmp_path))
     assert result.returncode == 0, result.stderr
     message = (tmp_path / "ml" / "message").read_text()
@@ -111,7 +112,6 @@ def test_same_population_by_environment(made: Path, tmp_path: Path) -> None:
 def test_shifted_population_is_reported_with_plots(made: Path, tmp_path: Path) -> None:
     frame = table(1, 400)
     capture(frame.assign(price=frame["price"] * 2), tmp_path / "input")
-    (tmp_path / "ml").mkdir()
     result = run(**environment(made, tmp_path))
     assert result.returncode == 0, result.stderr
     message = (tmp_path / "ml" / "message").read_text()
