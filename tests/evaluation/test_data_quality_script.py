@@ -25,7 +25,7 @@ def table(seed: int, count: int) -> pd.DataFrame:
 
 def capture(frame: pd.DataFrame, folder: Path) -> None:
     folder.mkdir(parents=True)
-    lines = []
+    lines: list[str] = []
     for row in frame.to_csv(index=False, header=False).splitlines():
         side = {"observedContentType": "text/csv", "mode": "INPUT", "data": row, "encoding": "CSV"}
         event = {"eventId": str(len(lines)), "inferenceTime": "2026-03-02T10:15:07Z"}
@@ -182,7 +182,8 @@ def test_metrics_go_to_cloudwatch_when_enabled(made: Path, tmp_path: Path) -> No
             self.end_headers()
             self.wfile.write(b"{}")
 
-        def log_message(self, format: str, *arguments: object) -> None: ...
+        def log_message(self, *arguments: object) -> None:
+            """Keep the test output quiet."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), CloudWatch)
     threading.Thread(target=server.serve_forever, daemon=True).start()
