@@ -1,0 +1,1 @@
+"""Processing and Training jobs under SageMaker's container contract."""
