@@ -1,0 +1,103 @@
+"""What the project is made of. Exact versions of everything else are in constraints.txt (`make lock` refreshes it)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from setuptools import find_namespace_packages, setup
+
+FOLDERS = ["pipelines", "processing", "training", "evaluation", "deploy", "sagelocal", "mlops", "data", "dashboard"]
+
+# Pins follow what AWS's images and MiniStack hold, so that a laptop's run is a run of the same libraries:
+# - scikit-learn 1.9 and XGBoost 3.2 are the newest AWS framework images that SageMaker SDK 3.27 knows; pandas 2 is in both.
+# - ministack 1.5.33 requires exactly botocore 1.43.106. Left unpinned, pip silently takes MiniStack 1.4 and an s3fs of 2020.
+# - duckdb is what MiniStack's Athena computes with; without it Athena answers SUCCEEDED with wrong rows.
+# - xgboost-cpu is the same library built without CUDA, and imports as `xgboost`. Measured on Linux x86-64, version 3.2.0,
+#   installed size: 19 MB, where xgboost with the nvidia-nccl-cu12 it requires takes 697 MB. macOS has no xgboost-cpu
+#   wheel, and its xgboost wheel has no CUDA anyway. On a GPU machine replace the one by the other
+#   (docs/getting-started.md).
+REQUIREMENTS = [
+    "sagemaker>=3.27,<4",
+    "boto3==1.43.106",
+    "botocore==1.43.106",
+    "ministack==1.5.33",
+    "s3fs>=2024",
+    "duckdb>=1.1",
+    "pandas>=2.2,<3",
+    "numpy>=2,<3",
+    "pyarrow>=18",
+    "scipy>=1.14",
+    "scikit-learn>=1.9,<1.10",
+    'xgboost-cpu>=3.2,<3.3; sys_platform != "darwin"',
+    'xgboost>=3.2,<3.3; sys_platform == "darwin"',
+    "imbalanced-learn>=0.14",
+    "shap>=0.50",
+    "matplotlib>=3.10",
+    "jinja2>=3.1",
+    "typer>=0.20",
+    "rich>=14",
+    "starlette>=0.50",
+    "uvicorn>=0.38",
+    "httpx>=0.28",
+    "regex>=2025.9.1",
+    "psutil>=7",
+    "platformdirs>=4",
+    "datasketches>=5",
+    "pyyaml>=6",
+]
+
+EXTRAS = {
+    # The only one that pulls PyTorch. The pin is here and not in constraints.txt: its CUDA packages differ from one build
+    # of the same version to the next, and locking them would force several GB onto machines that have no GPU.
+    "torch": ["torch==2.13.0"],
+    "text": ["tokenizers>=0.21"],
+    "vision": ["pillow>=11"],
+    "forecast": ["statsmodels>=0.14"],
+    "spark": ["pyspark>=4,<5"],
+    "dashboard": ["streamlit>=1.50"],
+    "experiments": ["sagemaker-experiments>=0.1.45"],
+    "dev": [
+        "pytest>=9",
+        "pytest-cov>=7",
+        "pytest-xdist>=3.8",
+        "moto>=5.1",
+        "ruff>=0.14",
+        "mypy>=1.18",
+        "types-PyYAML",
+        "pre-commit>=4.3",
+        "detect-secrets>=1.5",
+    ],
+}
+
+setup(
+    name="sagemaker-mlops-template",
+    version="0.1.0",
+    description="SageMaker pipelines, jobs, registry, endpoints and monitors that run on a laptop and on AWS unchanged",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_namespace_packages(
+        include=[pattern for folder in FOLDERS for pattern in (folder, f"{folder}.*")], exclude=["*__pycache__*"]
+    ),
+    package_data={"": ["*.css", "*.html", "*.j2", "*.json", "*.md", "*.sh", "*.txt", "*.yaml", "*.yml"]},
+    install_requires=REQUIREMENTS,
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": [
+            "mlops=mlops.cli:main",
+            "run-pipeline=pipelines.run_pipeline:main",
+            "get-pipeline-definition=pipelines.get_pipeline_definition:main",
+        ]
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
