@@ -1,0 +1,80 @@
+"""python -m <this package> FAMILY SOCKET: loads the model, then answers /ping and /invocations on a Unix socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import Any
+
+from .families import FAMILIES
+from .handler import Handler, Response, workers
+
+
+class Server(ThreadingMixIn, UnixStreamServer):
+    """A thread a connection, kept alive; `slots` bounds how many requests are inside the user's code at once."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, socket: str, handler: Handler, slots: int) -> None:
+        self.handler = handler
+        self.slots = threading.Semaphore(slots)
+        super().__init__(socket, Exchange)
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """The container's HTTP contract: GET /ping, POST /invocations."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one write a response
+    server: Server
+
+    def do_GET(self) -> None:
+        self._send(Response(b"", "text/plain") if self.path == "/ping" else _not_found(self.path))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path != "/invocations":
+            self._send(_not_found(self.path))
+            return
+        with self.server.slots:
+            response = self.server.handler.respond(body, self.headers)  # type: ignore[arg-type]
+        self._send(response)
+
+    def _send(self, response: Response) -> None:
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("Content-Length", str(len(response.body)))
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(response.body)
+        self.wfile.flush()
+
+    def address_string(self) -> str:
+        return "sagemaker"
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """No access log: at hundreds of requests a second it would drown what the user's code prints."""
+
+
+def _not_found(path: str) -> Response:
+    return Response(f"no {path} here".encode(), "text/plain", 404)
+
+
+def main() -> None:
+    family, socket = sys.argv[1:3]
+    handler = Handler(FAMILIES[family], os.environ)
+    Path(socket).unlink(missing_ok=True)
+    server = Server(socket, handler, workers(os.environ))
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    server.serve_forever(poll_interval=0.1)
+
+
+if __name__ == "__main__":
+    main()

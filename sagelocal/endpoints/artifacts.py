@@ -1,0 +1,53 @@
+"""A model's files from S3 into the folder that becomes /opt/ml/model."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sagelocal.endpoints.models import split
+
+_COMPLETE = ".complete"  # beside the folder: what is there can be served again after a kill, whatever S3 holds by then
+
+
+def stage(s3: Any, source: dict[str, Any] | None, folder: Path) -> Path:
+    """Fills `folder/model` from an S3DataSource and returns it; files of an earlier, complete staging are kept.
+
+    Raises what S3 raises, and tarfile.TarError for an archive that is none or that reaches outside the folder.
+    """
+    model = folder / "model"
+    if (folder / _COMPLETE).exists():
+        return model
+    shutil.rmtree(folder, ignore_errors=True)
+    model.mkdir(parents=True)
+    if source:
+        _fetch(s3, source, model)
+    (folder / _COMPLETE).touch()
+    return model
+
+
+def _fetch(s3: Any, source: dict[str, Any], model: Path) -> None:
+    bucket, key = split(source["S3Uri"])
+    if source["CompressionType"] == "Gzip":
+        with tempfile.TemporaryFile(dir=model.parent) as archive:
+            s3.download_fileobj(bucket, key, archive)
+            archive.seek(0)
+            with tarfile.open(fileobj=archive) as packed:
+                packed.extractall(model, filter="data")
+    elif source["S3DataType"] == "S3Object":
+        s3.download_file(bucket, key, str(model / key.rpartition("/")[2]))
+    else:
+        _copy_prefix(s3, bucket, key, model)
+
+
+def _copy_prefix(s3: Any, bucket: str, prefix: str, model: Path) -> None:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for found in page.get("Contents", []):
+            relative = found["Key"].removeprefix(prefix).lstrip("/")
+            target = (model / relative).resolve()
+            if relative and not relative.endswith("/") and target.is_relative_to(model.resolve()):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                s3.download_file(bucket, found["Key"], str(target))

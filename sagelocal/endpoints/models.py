@@ -1,0 +1,127 @@
+"""CreateModel, and what a container definition comes down to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sagelocal.api.errors import not_implemented, validation
+from sagelocal.containers import family
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+Document = dict[str, Any]
+
+# KmsKeyId, VpcConfig and InstanceType are kept and described, and mean nothing on one machine.
+_MODEL = {"ModelName", "PrimaryContainer", "Containers", "ExecutionRoleArn", "Tags", "VpcConfig", "EnableNetworkIsolation"}
+_CONTAINER = {
+    "ContainerHostname",
+    "Image",
+    "Mode",
+    "ModelDataUrl",
+    "ModelDataSource",
+    "Environment",
+    "ModelPackageName",
+    "InferenceSpecificationName",
+}
+_SOURCE = {"S3Uri", "S3DataType", "CompressionType"}
+_SOURCE_KINDS = {("S3Prefix", "None"), ("S3Object", "None"), ("S3Object", "Gzip")}
+
+
+def create_model(app: SageLocal, request: Document) -> Document:
+    """Stores the model with the container that an endpoint will run. Raises AwsError, naming what is wrong in it."""
+    refuse(request, _MODEL, "CreateModel")
+    containers = request.get("Containers") or []
+    if ("PrimaryContainer" in request) == bool(containers):
+        raise validation("Specify exactly one of PrimaryContainer and Containers.")
+    if len(containers) > 1:
+        raise not_implemented("A serial inference pipeline (CreateModel's Containers with more than one member)")
+    definition = request.get("PrimaryContainer") or containers[0]
+    container = resolve(app, definition)
+    document = {name: value for name, value in request.items() if name != "Tags"}
+    document.setdefault("EnableNetworkIsolation", False)
+    # The package may be gone or rejected later: the model keeps what it was made of, as on AWS.
+    return app.create("Model", document | {"_container": container}, tags=request.get("Tags"))
+
+
+def resolve(app: SageLocal, definition: Document) -> Document:
+    """`{Image, Source?, Environment}` of a container definition, from its model package where it names one."""
+    refuse(definition, _CONTAINER, "ContainerDefinition")
+    if definition.get("Mode", "SingleModel") != "SingleModel":
+        raise not_implemented("ContainerDefinition's Mode MultiModel")
+    merged = {**_packaged(app, definition), **{k: v for k, v in definition.items() if k != "Environment"}}
+    if "Image" not in merged:
+        raise validation("A container definition needs an Image or a ModelPackageName.")
+    family(merged["Image"])
+    environment = {**_packaged(app, definition).get("Environment", {}), **definition.get("Environment", {})}
+    return {"Image": merged["Image"], "Source": _source(app, merged), "Environment": environment}
+
+
+def _packaged(app: SageLocal, definition: Document) -> Document:
+    """The container of an approved model package: the first of its (named) inference specification."""
+    if "ModelPackageName" not in definition:
+        return {}
+    package = app.find("ModelPackage", definition["ModelPackageName"])
+    status = package.get("ModelApprovalStatus", "Approved")  # an unversioned package has none
+    if status != "Approved":
+        raise validation(
+            f"Cannot create a model from model package {package['ModelPackageArn']}: its ModelApprovalStatus is {status}, "
+            "not Approved. Approve the package first."
+        )
+    specification = package.get("InferenceSpecification")
+    if name := definition.get("InferenceSpecificationName"):
+        named = {one["Name"]: one for one in package.get("AdditionalInferenceSpecifications") or []}
+        specification = named.get(name)
+    if not specification:
+        raise validation(f"Model package {package['ModelPackageArn']} has no such inference specification to run.")
+    if len(specification["Containers"]) > 1:
+        raise not_implemented(f"A serial inference pipeline ({package['ModelPackageArn']} has more than one container)")
+    kept = ("Image", "ModelDataUrl", "ModelDataSource", "Environment")
+    return {name: value for name, value in specification["Containers"][0].items() if name in kept}
+
+
+def _source(app: SageLocal, container: Document) -> Document | None:
+    """Where the model's files come from, as an S3DataSource; None for a model without any."""
+    if "ModelDataUrl" in container and "ModelDataSource" in container:
+        raise validation("Specify ModelDataUrl or ModelDataSource, not both.")
+    if url := container.get("ModelDataUrl"):
+        source = {"S3Uri": url, "S3DataType": "S3Object", "CompressionType": "Gzip"}
+    elif "ModelDataSource" in container:
+        source = container["ModelDataSource"].get("S3DataSource")
+        if not source:
+            raise validation("ModelDataSource needs an S3DataSource.")
+        refuse(source, _SOURCE, "S3ModelDataSource")
+    else:
+        return None
+    if (source["S3DataType"], source["CompressionType"]) not in _SOURCE_KINDS:
+        raise not_implemented(f"S3ModelDataSource with S3DataType {source['S3DataType']} and {source['CompressionType']}")
+    _require(app, source)
+    return source
+
+
+def _require(app: SageLocal, source: Document) -> None:
+    bucket, key = split(source["S3Uri"])
+    try:
+        if source["S3DataType"] == "S3Object":
+            app.s3.head_object(Bucket=bucket, Key=key)
+        elif not app.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("KeyCount"):
+            raise validation(f"Could not find model data at {source['S3Uri']}.")
+    except ClientError as error:
+        raise validation(f"Could not find model data at {source['S3Uri']}.") from error
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key of an s3:// address. Raises AwsError for any other address."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket:
+        raise validation(f"{uri} is not an address on S3: s3://<bucket>/<key>")
+    return bucket, key
+
+
+def refuse(request: Document, known: set[str], what: str) -> None:
+    """Raises an AwsError that names the first member which sagelocal would have to ignore."""
+    for member, value in request.items():
+        if member not in known and value not in (None, False, [], {}):
+            raise not_implemented(f"{what}'s member {member}")

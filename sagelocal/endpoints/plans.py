@@ -1,0 +1,130 @@
+"""What an endpoint is to run: a self-contained copy of its config and models, so that deleting those harms no endpoint."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from sagelocal.api.errors import not_implemented, validation
+from sagelocal.endpoints.models import refuse, split
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+Document = dict[str, Any]
+
+_CONFIG = {"EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "Tags", "KmsKeyId"}
+_VARIANT = {
+    "VariantName",
+    "ModelName",
+    "InitialInstanceCount",
+    "InstanceType",
+    "InitialVariantWeight",
+    "VolumeSizeInGB",
+    "ModelDataDownloadTimeoutInSeconds",
+    "ContainerStartupHealthCheckTimeoutInSeconds",
+}
+_STARTUP_SECONDS = 240  # the documented time to become healthy, where the variant does not say
+
+
+def create_endpoint_config(app: SageLocal, request: Document) -> Document:
+    refuse(request, _CONFIG, "CreateEndpointConfig")
+    variants = [_variant(app, variant) for variant in request["ProductionVariants"]]
+    names = [variant["VariantName"] for variant in variants]
+    if len(set(names)) < len(names):
+        raise validation(f"The VariantNames of an endpoint config must be unique: {', '.join(names)}")
+    if not any(variant["InitialVariantWeight"] for variant in variants):
+        raise validation("At least one production variant needs an InitialVariantWeight above 0.")
+    if capture := request.get("DataCaptureConfig"):
+        split(capture["DestinationS3Uri"])
+    document = {name: value for name, value in request.items() if name != "Tags"}
+    return app.create("EndpointConfig", document | {"ProductionVariants": variants}, tags=request.get("Tags"))
+
+
+def _variant(app: SageLocal, variant: Document) -> Document:
+    refuse(variant, _VARIANT, "ProductionVariant")
+    for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+        if member not in variant:
+            raise validation(f"Production variant {variant['VariantName']} needs {member}.")
+    app.find("Model", variant["ModelName"])
+    return {"InitialVariantWeight": 1.0, **variant}
+
+
+def make(app: SageLocal, config_name: str) -> Document:
+    """A deployment plan of an endpoint config, with an id of its own. Raises AwsError when config or model is missing."""
+    config = app.find("EndpointConfig", config_name)
+    return {
+        "Id": uuid.uuid4().hex[:12],
+        "EndpointConfigName": config["EndpointConfigName"],
+        "Variants": [_planned(app, variant) for variant in config["ProductionVariants"]],
+        "DataCapture": config.get("DataCaptureConfig"),
+    }
+
+
+def _planned(app: SageLocal, variant: Document) -> Document:
+    model = app.find("Model", variant["ModelName"])
+    return {
+        "VariantName": variant["VariantName"],
+        "Weight": variant["InitialVariantWeight"],
+        "InstanceCount": variant["InitialInstanceCount"],
+        "StartupSeconds": variant.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS),
+        "Container": model["_container"],
+        "Isolated": bool(model.get("EnableNetworkIsolation")),
+    }
+
+
+def retain(plan: Document, running: Document, request: Document) -> None:
+    """UpdateEndpoint's RetainAllVariantProperties: what runs now wins over the new config, but for the excluded types."""
+    if not request.get("RetainAllVariantProperties"):
+        return
+    excluded = {one["VariantPropertyType"] for one in request.get("ExcludeRetainedVariantProperties") or []}
+    current = {variant["VariantName"]: variant for variant in running["Variants"]}
+    for variant in plan["Variants"]:
+        old = current.get(variant["VariantName"], variant)
+        if "DesiredWeight" not in excluded:
+            variant["Weight"] = old["Weight"]
+        if "DesiredInstanceCount" not in excluded:
+            variant["InstanceCount"] = old["InstanceCount"]
+    if "DataCaptureConfig" not in excluded:
+        plan["DataCapture"] = running["DataCapture"]
+
+
+def routing_waits(deployment: Document | None) -> float:
+    """Seconds that an update keeps the old fleet after all traffic moved. Raises AwsError for any other guardrail."""
+    if not deployment:
+        return 0.0
+    refuse(deployment, {"BlueGreenUpdatePolicy"}, "DeploymentConfig")
+    policy = deployment.get("BlueGreenUpdatePolicy") or {}
+    routing = policy.get("TrafficRoutingConfiguration") or {}
+    if routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE":
+        raise not_implemented(f"TrafficRoutingConfiguration's Type {routing['Type']}", "ALL_AT_ONCE is.")
+    return float(routing.get("WaitIntervalInSeconds", 0)) + float(policy.get("TerminationWaitInSeconds", 0))
+
+
+def described(plan: Document, now: float) -> Document:
+    """The members of DescribeEndpoint that follow from a plan that runs."""
+    capture = plan["DataCapture"]
+    return {
+        "EndpointConfigName": plan["EndpointConfigName"],
+        "ProductionVariants": [_summary(variant, now) for variant in plan["Variants"]],
+        "DataCaptureConfig": capture
+        and {
+            "EnableCapture": bool(capture.get("EnableCapture")),
+            "CaptureStatus": "Started" if capture.get("EnableCapture") else "Stopped",
+            "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
+            "DestinationS3Uri": capture["DestinationS3Uri"],
+            "KmsKeyId": capture.get("KmsKeyId", ""),
+        },
+    }
+
+
+def _summary(variant: Document, now: float) -> Document:
+    image = variant["Container"]["Image"]
+    return {
+        "VariantName": variant["VariantName"],
+        "DeployedImages": [{"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": now}],
+        "CurrentWeight": variant["Weight"],
+        "DesiredWeight": variant["Weight"],
+        "CurrentInstanceCount": variant["InstanceCount"],
+        "DesiredInstanceCount": variant["InstanceCount"],
+    }
