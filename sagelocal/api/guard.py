@@ -11,16 +11,8 @@ _KEY = re.compile(r"Credential=([A-Za-z0-9]+)/")
 
 
 def check(headers: Mapping[str, str], port: int, access_key: str) -> None:
-    """Raises AwsError (403). `headers` has lower-case names.
-
-    A browser page can send requests to the loopback address: it carries an `Origin`, or, after DNS rebinding, a `Host`
-    that is not ours, and it cannot know the key.
-    """
-    if "origin" in headers:
-        raise _refused("AccessDeniedException", "Requests from web pages (with an Origin header) are refused.")
-    host = headers.get("host", "")
-    if host not in (f"127.0.0.1:{port}", f"localhost:{port}"):
-        raise _refused("AccessDeniedException", f"The Host header '{host}' is not this server's address.")
+    """Raises AwsError (403). `headers` has lower-case names."""
+    check_origin(headers, port)
     key = _KEY.search(headers.get("authorization", ""))
     if key is None:
         raise _refused("MissingAuthenticationTokenException", 'Missing Authentication Token: run eval "$(mlops env)".')
@@ -29,6 +21,18 @@ def check(headers: Mapping[str, str], port: int, access_key: str) -> None:
             "UnrecognizedClientException",
             f'The access key {key[1]} is not of this sagelocal: run eval "$(mlops env)" in this shell.',
         )
+
+
+def check_origin(headers: Mapping[str, str], port: int) -> None:
+    """Raises AwsError (403) for what a page in a browser sends; `headers` has lower-case names.
+
+    Such a page can reach the loopback address: it carries an `Origin`, or, after DNS rebinding, a `Host` that is not ours.
+    """
+    if "origin" in headers:
+        raise _refused("AccessDeniedException", "Requests from web pages (with an Origin header) are refused.")
+    host = headers.get("host", "")
+    if host not in (f"127.0.0.1:{port}", f"localhost:{port}"):
+        raise _refused("AccessDeniedException", f"The Host header '{host}' is not this server's address.")
 
 
 def _refused(code: str, message: str) -> AwsError:

@@ -1,0 +1,80 @@
+"""What this project has in a laptop's account besides SageMaker's own resources, put back at every start.
+
+MiniStack keeps these services' state only when it stops cleanly; what is declared here survives a kill, too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from sagelocal.config import Settings
+
+_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ],
+}
+_POLICY = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+
+
+def put_back(settings: Settings) -> None:
+    """Makes the execution role, the default bucket and the SDK's defaults file, where they are missing."""
+    _bucket(settings)
+    _role(settings)
+    _write(settings.defaults_file, sdk_defaults(settings))
+
+
+def _bucket(settings: Settings) -> None:
+    s3 = settings.client("s3")
+    if settings.bucket in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
+        return
+    # S3 in us-east-1 takes no location constraint, everywhere else it wants one.
+    location = {"CreateBucketConfiguration": {"LocationConstraint": settings.region}}
+    s3.create_bucket(Bucket=settings.bucket, **({} if settings.region == "us-east-1" else location))
+
+
+def _role(settings: Settings) -> None:
+    iam = settings.client("iam")
+    name = settings.role_arn.rsplit("/", 1)[1]
+    try:
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST), Description="Runs sagelocal's jobs")
+    except iam.exceptions.EntityAlreadyExistsException:
+        pass
+    iam.attach_role_policy(RoleName=name, PolicyArn=_POLICY)
+
+
+def sdk_defaults(settings: Settings) -> dict[str, Any]:
+    """The SageMaker SDK's defaults file: its default bucket, roles, and no telemetry.
+
+    The SDK would ask STS at an address that no variable changes for the account, to make up the bucket's name.
+    """
+    role = settings.role_arn
+    return {
+        "SchemaVersion": "1.0",
+        "SageMaker": {
+            "PythonSDK": {
+                "Modules": {
+                    "Session": {"DefaultS3Bucket": settings.bucket},
+                    "TelemetryOptOut": True,
+                    "Serve": {"RoleArn": role},
+                    "RemoteFunction": {"RoleArn": role},
+                }
+            },
+            "Pipeline": {"RoleArn": role},
+            "ProcessingJob": {"RoleArn": role},
+            "TrainingJob": {"RoleArn": role},
+            "Model": {"ExecutionRoleArn": role},
+            "MonitoringSchedule": {"MonitoringScheduleConfig": {"MonitoringJobDefinition": {"RoleArn": role}}},
+        },
+    }
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    """JSON is YAML. Replaced in one step, as a pipeline may be reading it."""
+    draft = file.with_suffix(".tmp")
+    draft.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(draft, file)

@@ -1,0 +1,79 @@
+"""The program of MiniStack's process; `sagelocal.ministack` starts it as `python -m sagelocal.ministack_child`.
+
+Its standard input is its life line: the first line holds its orders as JSON, and the end of file, which the kernel sees
+to however sagelocal dies, stops it. (PR_SET_PDEATHSIG would follow the thread that forked, not the process.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any, BinaryIO
+
+from sagelocal.ministack_gate import Gate, Orders, give_lambda_the_key
+
+_STOP_SECONDS = 5.0  # for saving its state; then it is killed
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def main() -> None:
+    life_line = sys.stdin.buffer
+    orders = Orders(**json.loads(life_line.readline()))
+    lock = open(orders.lock, "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # a predecessor whose sagelocal was killed may still be saving its state
+    sys.addaudithook(_loopback_only)
+    try:
+        asyncio.run(_serve(orders, life_line))
+    finally:
+        _end_group()
+
+
+def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuses a socket that would be reachable from outside, whichever service of MiniStack asks for it."""
+    if event != "socket.bind":
+        return
+    address = arguments[1]
+    if isinstance(address, tuple) and address[0] not in _LOOPBACK:
+        raise PermissionError(f"sagelocal keeps MiniStack on the loopback address: {address} is refused")
+
+
+async def _serve(orders: Orders, life_line: BinaryIO) -> None:
+    # MiniStack patches Hypercorn and h11 when it is imported, so Hypercorn is what it is tried with.
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    give_lambda_the_key(orders)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    threading.Thread(target=_follow, args=(life_line, loop, stop), daemon=True).start()
+    config = Config()
+    config.bind = [f"127.0.0.1:{orders.port}"]
+    config.loglevel = "WARNING"
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1.0
+    await serve(Gate(app, orders), config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+
+
+def _follow(life_line: BinaryIO, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    life_line.read()
+    loop.call_soon_threadsafe(stop.set)
+    threading.Event().wait(_STOP_SECONDS)
+    _end_group()
+
+
+def _end_group() -> None:
+    """Ends this process and those of Lambda functions, which MiniStack leaves to themselves."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

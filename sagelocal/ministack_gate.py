@@ -1,0 +1,194 @@
+"""The ASGI middleware in front of MiniStack, and every private call into MiniStack that sagelocal relies on.
+
+`tests/sagelocal/test_ministack.py` guards each of those calls: MiniStack is pinned, and an upgrade has to pass it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import re
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+from sagelocal.api import guard
+from sagelocal.api.errors import AwsError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+TOKEN_HEADER = "x-sagelocal-token"
+HEALTH = "/_sagelocal/health"
+EVENTS = "/_sagelocal/events"
+_OWN = "/_sagelocal/"
+_ADMIN = ("/_ministack", "/_localstack", "/health")
+_BUCKET = re.compile(r"/([a-z0-9][a-z0-9.-]{2,62})/?")
+_MARKER = ".ministack-keys"  # MiniStack's own folder for keys that are no file names; it holds no object by itself
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What the child process is told at its start; `s3` is the folder of the persisted objects."""
+
+    port: int
+    access_key: str
+    secret_key: str
+    token: str
+    account: str
+    s3: str
+    lock: str
+
+
+class Gate:
+    """Lets through who holds the key and speaks from this machine's own programs; closes MiniStack's admin paths."""
+
+    def __init__(self, app: Asgi, orders: Orders) -> None:
+        self._app = app
+        self._orders = orders
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        try:
+            guard.check_origin(headers, self._orders.port)
+            if scope["path"].startswith(_OWN) and scope["type"] == "http":
+                await self._own(scope, headers, receive, send)
+                return
+            self._check(scope, headers)
+        except AwsError as error:
+            await _refuse(scope, headers, error, send)
+            return
+        await self._app(scope, receive, self._keep_bucket(scope, send))
+
+    def _check(self, scope: Scope, headers: dict[str, str]) -> None:
+        from ministack.core.router import extract_access_key_id
+
+        if scope["path"].startswith(_ADMIN):
+            raise AwsError("AccessDenied", f"MiniStack's own path {scope['path']} is closed.", 403)
+        key = extract_access_key_id(headers, _query(scope))
+        if not key:
+            raise AwsError("AccessDenied", 'The request is not signed: run eval "$(mlops env)" in this shell.', 403)
+        if not hmac.compare_digest(key.encode(), self._orders.access_key.encode()):
+            message = f'The access key {key} is not of this sagelocal: run eval "$(mlops env)" in this shell.'
+            raise AwsError("AccessDenied", message, 403)
+
+    async def _own(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        if not hmac.compare_digest(headers.get(TOKEN_HEADER, "").encode(), self._orders.token.encode()):
+            raise AwsError("AccessDenied", f"{scope['path']} is sagelocal's own.", 403)
+        if scope["path"] == EVENTS and scope["method"] == "POST":
+            for envelope in json.loads(await _body(receive)):
+                publish(envelope)
+        elif scope["path"] != HEALTH:
+            raise AwsError("AccessDenied", f"There is no {scope['path']}.", 403)
+        await _answer(send, 200, {"Content-Type": "application/json"}, b"{}")
+
+    def _keep_bucket(self, scope: Scope, send: Send) -> Send:
+        """MiniStack forgets an empty bucket when it is killed: it takes an empty folder for a leftover at its start."""
+        bucket = _BUCKET.fullmatch(scope["path"])
+        if scope.get("method") != "PUT" or bucket is None or scope.get("query_string"):
+            return send
+
+        async def keep(message: MutableMapping[str, Any]) -> None:
+            folder = os.path.join(self._orders.s3, self._orders.account, bucket[1])
+            if message.get("status") == 200 and os.path.isdir(folder):
+                os.makedirs(os.path.join(folder, _MARKER), exist_ok=True)
+            await send(message)
+
+        return keep
+
+
+def publish(envelope: dict[str, Any]) -> None:
+    """Puts one EventBridge envelope through MiniStack's rule matching, target dispatch and archives.
+
+    PutEvents refuses sources that begin with `aws.`, as AWS does, and gives every event a new id; a repeated delivery
+    must keep the first one's id.
+    """
+    from ministack.core.responses import set_request_account_id, set_request_region
+    from ministack.services import eventbridge
+
+    set_request_account_id(envelope["account"])
+    set_request_region(envelope["region"])
+    record = {
+        "EventId": envelope["id"],
+        "Source": envelope["source"],
+        "DetailType": envelope["detail-type"],
+        "Detail": json.dumps(envelope["detail"]),
+        "EventBusName": "default",
+        "Time": int(datetime.fromisoformat(envelope["time"]).timestamp()),
+        "Resources": envelope["resources"],
+        "Account": envelope["account"],
+        "Region": envelope["region"],
+    }
+    view = eventbridge._pattern_event_view(record)
+    eventbridge._dispatch_event(record, view)
+    eventbridge._archive_event(record, view)
+
+
+def give_lambda_the_key(orders: Orders) -> None:
+    """A function's process gets a key that this gate and sagelocal accept; MiniStack's own would be the account id."""
+    from ministack.core import lambda_runtime
+    from ministack.services import lambda_svc
+
+    def execution_credentials(config: dict[str, Any]) -> dict[str, str]:
+        # An empty session token counts as none; leaving it out would let one of the function's own environment through.
+        return {
+            "AWS_ACCESS_KEY_ID": orders.access_key,
+            "AWS_SECRET_ACCESS_KEY": orders.secret_key,
+            "AWS_SESSION_TOKEN": "",
+        }
+
+    lambda_runtime.execution_credentials = execution_credentials
+    lambda_svc.execution_credentials = execution_credentials
+
+
+async def _refuse(scope: Scope, headers: dict[str, str], error: AwsError, send: Send) -> None:
+    """403 in the protocol of the service that was asked, so that every SDK reads code and message."""
+    from ministack.core.iam_actions import access_denied_response
+    from ministack.core.router import detect_service
+
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    service = detect_service(scope["method"], scope["path"], headers, _query(scope))
+    status, answer_headers, body = access_denied_response(
+        service, "", "", str(uuid.uuid4()), error_code="AccessDenied", message=error.message, headers=headers
+    )
+    await _answer(send, status, answer_headers, b"" if scope["method"] == "HEAD" else body)
+
+
+async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
+    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    encoded.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """Lower-case names; repeated ones joined as MiniStack joins them, so that both see the same key."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _query(scope: Scope) -> dict[str, list[str]]:
+    return parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)

@@ -1,0 +1,269 @@
+"""The life of sagelocal's process: up, down, status, and what runs in it."""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from sagelocal import __version__, config, ministack
+from sagelocal.config import LOOPBACK, Settings
+
+log = logging.getLogger(__name__)
+_UP_SECONDS = 60.0
+_DOWN_SECONDS = 60.0
+_POLL_SECONDS = 0.02
+_ALREADY_RUNNING = 75  # the daemon's exit code when another one holds the lock; sysexits.h's EX_TEMPFAIL
+_LOG_LINES = 15
+_LOG_BYTES = 20 * 2**20
+_STATUS_KINDS = (
+    "ProcessingJob",
+    "TrainingJob",
+    "Pipeline",
+    "PipelineExecution",
+    "ModelPackageGroup",
+    "ModelPackage",
+    "Model",
+    "Endpoint",
+)
+
+
+def up(settings: Settings) -> None:
+    """Starts sagelocal unless it runs, returns when it and MiniStack answer. Raises RuntimeError (with the log)."""
+    if _ready(settings):
+        return
+    log_file = settings.state / "server.log"
+    if log_file.exists() and log_file.stat().st_size > _LOG_BYTES:
+        log_file.replace(log_file.with_suffix(".log.1"))
+    with log_file.open("ab") as output:
+        start = output.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sagelocal"],
+            env={**os.environ, "MLOPS_STATE": str(settings.state)},
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _UP_SECONDS
+    while not _ready(settings):
+        code = process.poll()
+        if code is not None and code != _ALREADY_RUNNING:
+            raise RuntimeError(f"sagelocal did not start (exit code {code}).{_log_end(log_file, start)}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"sagelocal did not answer within {_UP_SECONDS:.0f} s.{_log_end(log_file, start)}")
+        time.sleep(_POLL_SECONDS)
+
+
+def down(settings: Settings) -> None:
+    """Stops sagelocal and all that it runs; jobs and executions go on after the next `up`. Raises RuntimeError."""
+    deadline = time.monotonic() + _DOWN_SECONDS
+    asked = 0
+    while holder := _holder(settings):
+        pid = holder.get("pid", 0)
+        if pid and pid != asked:
+            os.kill(pid, signal.SIGTERM)
+            asked = pid
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"sagelocal (process {pid}) did not stop within {_DOWN_SECONDS:.0f} s: kill -9 {pid}")
+        time.sleep(_POLL_SECONDS)
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    """Address, version, process, folder, and how many resources of each kind are in which status.
+
+    `resources` is {kind: {status: count}}, `endpoints` a list of {"EndpointName", "EndpointStatus"}.
+    """
+    holder = _holder(settings) or {}
+    found = {
+        "running": _ready(settings),
+        "address": settings.url,
+        "version": holder.get("version", __version__),
+        "pid": holder.get("pid"),
+        "state": str(settings.state),
+        "region": settings.region,
+        "account": settings.account,
+        "ministack": settings.ministack_url,
+        "ministack_running": ministack.healthy(settings),
+        "log": str(settings.state / "server.log"),
+        "resources": {},
+        "endpoints": [],
+    }
+    return found | _contents(settings)
+
+
+def _contents(settings: Settings) -> dict[str, Any]:
+    from sagelocal.store import Store
+
+    file = settings.state / "sagelocal.db"
+    if not file.exists():
+        return {}
+    store = Store(file)
+    try:
+        resources = {}
+        for kind in _STATUS_KINDS:
+            counts = Counter(document.get(f"{kind}Status", "Created") for document in store.list(kind))
+            if counts:
+                resources[kind] = dict(counts)
+        members = ("EndpointName", "EndpointStatus")
+        endpoints = [{name: endpoint.get(name) for name in members} for endpoint in store.list("Endpoint")]
+        return {"resources": resources, "endpoints": endpoints}
+    finally:
+        store.close()
+
+
+def main() -> int:
+    """The daemon: returns its exit code when it was told to stop."""
+    settings = config.load()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
+    _forget_aws_settings()
+    with _lock(settings) as lock:
+        if lock is None:
+            log.info("another process runs sagelocal for %s", settings.state)
+            return _ALREADY_RUNNING
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _leave)
+        try:
+            _run(settings, lock)
+        except RuntimeError as error:
+            log.error("%s", error)
+            return 1
+    return 0
+
+
+def _run(settings: Settings, lock: IO[str]) -> None:
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listener(settings))
+        child = ministack.MiniStack(settings, after_restart=lambda: _put_back(settings))
+        stack.callback(child.stop)
+        # MiniStack starts while these are imported.
+        import uvicorn
+
+        from sagelocal.api import protocol
+        from sagelocal.app import SageLocal
+        from sagelocal.events import Delivery
+
+        child.wait()
+        _put_back(settings)
+        app = SageLocal(settings)
+        stack.callback(app.close)
+        stack.callback(Delivery(app.store, settings).close)
+        listener.listen()  # whoever asks while executions are resumed waits instead of being refused
+        app.resume()
+        _write_holder(lock, ready=True)
+        log.info("sagelocal %s answers at %s for %s", __version__, settings.url, settings.state)
+        options = uvicorn.Config(
+            protocol.asgi(app), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+        )
+        uvicorn.Server(options).run(sockets=[listener])  # raises SIGTERM again for _leave when it is done
+
+
+def _put_back(settings: Settings) -> None:
+    from sagelocal import baseline
+
+    baseline.put_back(settings)
+
+
+@contextmanager
+def _listener(settings: Settings) -> Iterator[socket.socket]:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, settings.port))
+        except OSError as error:
+            file = settings.state / "settings.json"
+            raise RuntimeError(f'Port {settings.port} is taken ({error}): change "port" in {file}.') from error
+        yield listener
+
+
+def _leave(number: int, frame: Any) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the clean stop
+    raise SystemExit(0)
+
+
+def _forget_aws_settings() -> None:
+    """The user's own AWS settings must neither reach a client here nor, if broken, keep one from being made."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+
+
+@contextmanager
+def _lock(settings: Settings) -> Iterator[IO[str] | None]:
+    """The state folder's lock, held as long as the process lives; None when another one holds it.
+
+    A few attempts, since who asks whether it is held (`_holder`) has a shared lock for a moment.
+    """
+    with (settings.state / "lock").open("a+") as lock:
+        for _attempt in range(10):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.02)
+        else:
+            yield None
+            return
+        _write_holder(lock, ready=False)
+        yield lock
+
+
+def _write_holder(lock: IO[str], *, ready: bool) -> None:
+    lock.seek(0)
+    lock.truncate()
+    json.dump({"pid": os.getpid(), "version": __version__, "ready": ready}, lock)
+    lock.flush()
+
+
+def _holder(settings: Settings) -> dict[str, Any] | None:
+    """What the lock's holder wrote about itself ({} while it is writing), None when nobody holds it."""
+    try:
+        lock = (settings.state / "lock").open()
+    except FileNotFoundError:
+        return None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            try:
+                return dict(json.load(lock))
+            except ValueError:
+                return {}
+    return None
+
+
+def _ready(settings: Settings) -> bool:
+    holder = _holder(settings)
+    return bool(holder and holder.get("ready")) and _answers(settings) and ministack.healthy(settings)
+
+
+def _answers(settings: Settings) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, settings.port, timeout=5)
+    try:
+        connection.request("GET", "/ping")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _log_end(file: Path, start: int) -> str:
+    """The last lines of what was logged after `start` (bytes), for an error message."""
+    with file.open("rb") as log_file:
+        log_file.seek(start)
+        lines = log_file.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
+    return f" The log {file} ends:\n" + "\n".join(lines) if lines else f" The log is {file}."
