@@ -1,0 +1,43 @@
+"""Names that the pipelines' deploy steps and `deploy/` must agree on. They hold on a laptop and on AWS."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+VARIANT = "AllTraffic"  # what the SageMaker SDK calls an endpoint's only variant
+PROJECT_TAG = "mlops:use-case"
+
+
+def endpoint_name(use_case: str, stage: str) -> str:
+    return f"{use_case.replace('_', '-')}-{stage}"
+
+
+def owned(endpoint: str, config: str) -> bool:
+    """Whether an endpoint config was made for this endpoint: by `deploy/` (`<endpoint>-<version>-<8 hex digits>`) or
+    by a pipeline's own step (`<endpoint>-<execution id>`). `churn-staging` doesn't own what `churn-staging-eu` uses.
+    """
+    return re.fullmatch(re.escape(endpoint) + r"-(\d+-[0-9a-f]{8}|[a-z0-9]{12})", config) is not None
+
+
+def capture_uri(bucket: str, prefix: str = "") -> str:
+    """Where data capture writes; SageMaker adds `<endpoint>/<variant>/yyyy/mm/dd/hh/`."""
+    return "s3://" + "/".join(part for part in (bucket, prefix.strip("/"), "data-capture") if part)
+
+
+def capture_config(destination: str) -> dict[str, Any]:
+    """DataCaptureConfig for all of an endpoint's requests and responses.
+
+    A content type that isn't listed would be stored as base64, which the monitor cannot read as a table.
+    """
+    return {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": destination,
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]},
+    }
+
+
+def tags(use_case: str) -> list[dict[str, str]]:
+    return [{"Key": PROJECT_TAG, "Value": use_case}]

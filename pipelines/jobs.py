@@ -1,0 +1,184 @@
+"""The two kinds of job that steps are made of, with this project's conventions: `steps.py` says which job does what."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sagemaker.core import image_uris
+from sagemaker.core.helper.pipeline_variable import PipelineVariable
+from sagemaker.core.processing import Processor
+from sagemaker.core.shapes import (
+    MetricDefinition,
+    OutputDataConfig,
+    ProcessingInput,
+    ProcessingOutput,
+    ProcessingS3Input,
+    ProcessingS3Output,
+    StoppingCondition,
+    Tag,
+)
+from sagemaker.core.training.configs import Compute, InputData, SourceCode
+from sagemaker.core.workflow.properties import PropertyFile
+from sagemaker.mlops.workflow.retry import (
+    SageMakerJobExceptionTypeEnum,
+    SageMakerJobStepRetryPolicy,
+    StepExceptionTypeEnum,
+    StepRetryPolicy,
+)
+from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep
+from sagemaker.train.model_trainer import ModelTrainer
+
+from deploy.names import tags
+from pipelines.project import Project
+from pipelines.source import REQUIREMENTS
+
+# The SDK says for each step that no job starts while a pipeline is only being described.
+warnings.filterwarnings("ignore", message="Running within a PipelineSession")
+
+Text = Any  # a str, or a pipeline variable that is one when the pipeline runs
+
+IMAGES = {"xgboost": "3.2-0", "sklearn": "1.9-0"}  # setup.py holds the same libraries
+CODE = "/opt/ml/processing/input/code"
+CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
+TRIES = {"interval_seconds": 30, "backoff_rate": 2.0, "max_attempts": 3}
+SERVICE_RETRIES = [
+    StepRetryPolicy(exception_types=[StepExceptionTypeEnum.SERVICE_FAULT, StepExceptionTypeEnum.THROTTLING], **TRIES)
+]
+JOB_RETRIES = [
+    *SERVICE_RETRIES,
+    SageMakerJobStepRetryPolicy(
+        exception_types=[SageMakerJobExceptionTypeEnum.CAPACITY_ERROR, SageMakerJobExceptionTypeEnum.INTERNAL_ERROR],
+        **TRIES,
+    ),
+]
+
+
+@functools.cache
+def image(region: str, framework: str) -> str:
+    """The URI of AWS's own image: `xgboost` or `sklearn`."""
+    version = IMAGES[framework]
+    return image_uris.retrieve(framework, region, version, instance_type="ml.m5.large", image_scope="training")
+
+
+def processing(
+    project: Project,
+    use_case: str,
+    name: str,
+    script: str,
+    *,
+    inputs: Mapping[str, tuple[Text, str]],
+    outputs: Mapping[str, str],
+    instance_type: Text,
+    framework: str,
+    arguments: Sequence[Text] = (),
+    environment: Mapping[str, Text] | None = None,
+    property_files: Sequence[PropertyFile] = (),
+) -> ProcessingStep:
+    """A step `name` that runs a script such as `processing/churn.py`.
+
+    Inputs are (URI, container path) by name, outputs container paths by name.
+    """
+    code = project.source(script)
+    processor = Processor(
+        sagemaker_session=project.session,
+        role=project.role,
+        base_job_name=use_case,
+        image_uri=image(project.region, framework),
+        entrypoint=entrypoint(script, install=code.requirements),
+        instance_count=1,
+        instance_type=instance_type,
+        env=dict(environment) if environment else None,
+        max_runtime_in_seconds=3600,
+        tags=tags(use_case),
+    )
+    sources = {**inputs, "code": (code.uri, CODE)}
+    step_args = processor.run(
+        inputs=[processing_input(each, uri, path) for each, (uri, path) in sources.items()],
+        outputs=[processing_output(each, path) for each, path in outputs.items()],
+        arguments=list(arguments) or None,
+    )
+    return ProcessingStep(
+        name, step_args=step_args, property_files=list(property_files), cache_config=CACHE, retry_policies=JOB_RETRIES
+    )
+
+
+def processing_input(name: str, uri: Text, path: str) -> ProcessingInput:
+    source = ProcessingS3Input(
+        s3_uri=uri,
+        local_path=path,
+        s3_data_type="S3Prefix",
+        s3_input_mode="File",
+        s3_data_distribution_type="FullyReplicated",
+    )
+    return ProcessingInput(input_name=name, s3_input=source)
+
+
+def processing_output(name: str, path: str) -> ProcessingOutput:
+    """Without a URI the SDK makes one for each execution: `s3://<bucket>/<pipeline>/<execution id>/<step>/output/<name>`."""
+    return ProcessingOutput(
+        output_name=name, s3_output=ProcessingS3Output(s3_uri="", local_path=path, s3_upload_mode="EndOfJob")
+    )
+
+
+def entrypoint(script: str, install: bool) -> list[str]:
+    """The script in exec form, so that it sees the signals of a Stop. What AWS's image lacks is installed first."""
+    path = f"{CODE}/{script.rsplit('/', 1)[-1]}"
+    if not install:
+        return ["python3", path]
+    pip = f"python3 -m pip install --quiet --disable-pip-version-check --requirement {CODE}/{REQUIREMENTS}"
+    return ["/bin/bash", "-c", f'{pip} && exec python3 "$0" "$@"', path]
+
+
+def training(
+    project: Project,
+    use_case: str,
+    name: str,
+    script: str,
+    *,
+    channels: Mapping[str, Text],
+    hyperparameters: Mapping[str, Any],
+    instance_type: Text,
+    framework: str,
+    metrics: Sequence[str] = (),
+    max_hours: int = 1,
+) -> TrainingStep:
+    """A step `name` that runs a script in script mode; `metrics` are names that it prints as `<name>=<number>`.
+
+    None for XGBoost: to AWS its image is a built-in algorithm, also in script mode, and CreateTrainingJob refuses with
+    "You can't override the metric definitions for Amazon SageMaker algorithms". What a script prints the way XGBoost
+    itself does (`[3]<tab>validation-auc:0.84`) becomes a metric, `validation:auc`, by the image's own definitions.
+    """
+    if metrics and framework == "xgboost":
+        raise ValueError(f"Metrics {', '.join(metrics)}: AWS defines the XGBoost image's itself and refuses others.")
+    code = project.source(script)
+    trainer = ModelTrainer(
+        sagemaker_session=project.session,
+        role=project.role,
+        base_job_name=use_case,
+        training_image=image(project.region, framework),
+        source_code=SourceCode(
+            source_dir=code.uri,
+            entry_script=script.rsplit("/", 1)[-1],
+            requirements=REQUIREMENTS if code.requirements else None,
+        ),
+        compute=Compute(instance_type=instance_type, instance_count=1),
+        # CreateTrainingJob takes strings only, and ModelTrainer leaves a Float or Integer parameter what it is.
+        hyperparameters={each: text(value) for each, value in hyperparameters.items()},
+        output_data_config=OutputDataConfig(s3_output_path=project.uri("models", use_case)),
+        stopping_condition=StoppingCondition(max_runtime_in_seconds=max_hours * 3600),
+        tags=[Tag(key=tag["Key"], value=tag["Value"]) for tag in tags(use_case)],
+    )
+    if metrics:
+        definitions = [MetricDefinition(name=each, regex=f"{each}=([-+0-9.eE]+)") for each in metrics]
+        trainer.with_metric_definitions(definitions)
+    data = [InputData(channel_name=each, data_source=uri, content_type="text/csv") for each, uri in channels.items()]
+    step_args = trainer.train(input_data_config=data)
+    return TrainingStep(name, step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
+
+
+def text(value: Any) -> Text:
+    """A number, parameter or metric as a string, now or when the pipeline runs."""
+    return value.to_string() if isinstance(value, PipelineVariable) else str(value)

@@ -1,0 +1,112 @@
+"""What every pipeline of this project needs to know about where it will run.
+
+Nothing here knows whether that is AWS or a laptop: the region and the credentials come from boto3, the bucket and the
+role from the SageMaker SDK's defaults file or its usual rules.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from sagemaker.core.common_utils import resolve_value_from_config
+from sagemaker.core.config.config_schema import PIPELINE_ROLE_ARN_PATH
+from sagemaker.core.helper.session_helper import get_execution_role
+from sagemaker.core.workflow.pipeline_context import PipelineSession
+
+from pipelines.source import bundle, folder
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Session(PipelineSession):
+    """A PipelineSession whose uploads of folders land under their content's hash.
+
+    ModelTrainer sends its driver scripts through here to a prefix with the time in it, so every new upsert would train
+    again (seen with SDK 3.27 by compiling twice).
+    """
+
+    def upload_data(self, path, bucket=None, key_prefix="data", callback=None, extra_args=None):  # type: ignore[no-untyped-def]
+        source = Path(path)
+        if not source.is_dir():
+            return super().upload_data(path, bucket, key_prefix, callback, extra_args)
+        s3 = self.boto_session.client("s3")
+        where = bucket or self.default_bucket()
+        files = folder(source, key_prefix.rsplit("/", 1)[-1])
+        return files.upload(s3, where, self.default_bucket_prefix or "", extra_args)
+
+
+@dataclass(frozen=True)
+class Source:
+    uri: str  # of the folder, which changes exactly when a file in it does
+    requirements: bool  # whether it has a requirements.txt
+
+
+@dataclass(frozen=True)
+class Project:
+    session: PipelineSession
+    bucket: str
+    role: str  # ARN of the role that pipelines, jobs and endpoints run under
+    prefix: str = ""  # of keys in the bucket and of nothing else
+    root: Path = ROOT  # the folder that holds processing/, training/ and evaluation/
+    s3: Any = field(default=None, compare=False)  # boto3 client
+
+    @classmethod
+    def from_environment(cls, boto_session: boto3.Session | None = None, role: str | None = None) -> Project:
+        """The project as boto3's usual chain and the SDK's defaults file describe it.
+
+        The role is, in this order: the argument, $SAGEMAKER_ROLE_ARN, the defaults file's, the caller's own (inside
+        Studio or CodeBuild). Raises LookupError with the remedy when there is no region or no role.
+        """
+        boto_session = boto_session or boto3.Session()
+        if not boto_session.region_name:
+            raise LookupError("No AWS region. Set AWS_DEFAULT_REGION, or `region` in ~/.aws/config.")
+        session = Session(boto_session=boto_session)
+        return cls(
+            session=session,
+            bucket=session.default_bucket(),
+            role=role or os.environ.get("SAGEMAKER_ROLE_ARN") or default_role(session),
+            prefix=session.default_bucket_prefix or "",
+            s3=boto_session.client("s3"),
+        )
+
+    @property
+    def region(self) -> str:
+        return str(self.session.boto_region_name)
+
+    def uri(self, *parts: str) -> str:
+        """An address in the project's bucket."""
+        return "s3://" + "/".join(part for part in (self.bucket, self.prefix.strip("/"), *parts) if part)
+
+    def data_uri(self, use_case: str) -> str:
+        """Where the use case's raw data is, under its content's hash; puts it there if the bucket lacks it.
+
+        Raises LookupError and ArchiveError as `data.archives.fetch` does.
+        """
+        from data.bucket import upload  # pandas: not for those who bring their own data
+
+        return upload(self.s3, self.bucket, use_case)
+
+    def source(self, script: str) -> Source:
+        """Uploads a script such as `training/churn.py` with its companions, if the bucket lacks them.
+
+        Raises FileNotFoundError naming the script, ClientError when the bucket refuses.
+        """
+        files = bundle(self.root, script)
+        return Source(files.upload(self.s3, self.bucket, self.prefix), files.requirements)
+
+
+def default_role(session: PipelineSession) -> str:
+    configured = resolve_value_from_config(None, PIPELINE_ROLE_ARN_PATH, sagemaker_session=session)
+    if configured:
+        return str(configured)
+    try:
+        return str(get_execution_role(session))
+    except ValueError as error:
+        raise LookupError(
+            "No execution role. Set SAGEMAKER_ROLE_ARN to the ARN of a role that SageMaker may assume, or "
+            "SageMaker.Pipeline.RoleArn in the SDK's defaults file."
+        ) from error

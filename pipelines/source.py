@@ -1,0 +1,122 @@
+"""A job's source: just the files that it needs, uploaded under their content's hash.
+
+SageMaker keys its step cache by URI and never looks at content, so a source's URI has to change exactly when the source
+does. The SDK's own prefixes carry a time, or the whole folder's hash: with the first no step is ever found in the cache
+after a new upsert, with the second an edit to churn makes fraud train again.
+
+What a script `training/churn.py` takes along, found by reading and never by importing it:
+
+1. the modules of its own folder that it imports (`import churn_features`), and what those import in turn;
+2. the files of its own folder that it, or such a module, names in a string (`"data_report.html.j2"`);
+3. `training/churn.requirements.txt`, or else `training/requirements.txt`, as `requirements.txt`.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REQUIREMENTS = "requirements.txt"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The files of one job, by their path inside the job's source folder."""
+
+    name: str  # where they go: "training/churn", "sm_drivers"
+    files: Mapping[str, bytes]
+
+    @property
+    def digest(self) -> str:
+        """First 16 hex digits of a SHA-256 over names and contents; times, modes and machines don't matter."""
+        whole = hashlib.sha256()
+        for name, content in sorted(self.files.items()):
+            whole.update(f"{name}\0{hashlib.sha256(content).hexdigest()}\n".encode())
+        return whole.hexdigest()[:16]
+
+    @property
+    def requirements(self) -> bool:
+        """Whether packages have to be installed before the script runs."""
+        return REQUIREMENTS in self.files
+
+    def upload(self, s3: Any, bucket: str, prefix: str = "", extra_args: Mapping[str, Any] | None = None) -> str:
+        """The folder's URI, `s3://<bucket>/[<prefix>/]code/<name>/<digest>/`; sends only what the bucket lacks.
+
+        `s3` is a boto3 client, `extra_args` are PutObject's own (a KMS key, say). Raises ClientError when the bucket
+        refuses.
+        """
+        folder = "/".join(part for part in (prefix.strip("/"), "code", self.name, self.digest) if part) + "/"
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder)
+        there = {each["Key"] for page in pages for each in page.get("Contents", [])}
+        for name, content in self.files.items():
+            if folder + name not in there:
+                s3.put_object(Bucket=bucket, Key=folder + name, Body=content, **(extra_args or {}))
+        return f"s3://{bucket}/{folder}"
+
+
+def bundle(root: Path, script: str) -> Bundle:
+    """What `script`, a path such as `training/churn.py` under `root`, needs to run (rules 1 to 3 above).
+
+    Raises FileNotFoundError naming the script, SyntaxError when a file of the bundle isn't Python.
+    """
+    path = root / script
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no {script} in {root}: a use case's scripts carry the use case's name.")
+    files = {each.relative_to(path.parent).as_posix(): each.read_bytes() for each in needed(path)}
+    for requirements in (path.with_suffix(f".{REQUIREMENTS}"), path.with_name(REQUIREMENTS)):
+        if requirements.is_file():
+            files[REQUIREMENTS] = requirements.read_bytes()
+            break
+    return Bundle(path.relative_to(root).with_suffix("").as_posix(), files)
+
+
+def folder(path: Path, name: str) -> Bundle:
+    """All files under a folder, as they are."""
+    files = (each for each in path.rglob("*") if is_source(each))
+    return Bundle(name, {each.relative_to(path).as_posix(): each.read_bytes() for each in files})
+
+
+def is_source(path: Path) -> bool:
+    return path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+
+
+def needed(script: Path) -> list[Path]:
+    """The script and, transitively, the files beside it that it imports or names, sorted."""
+    found, waiting = set[Path](), [script]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            if path.suffix == ".py":
+                waiting.extend(references(path, script.parent))
+    return sorted(found)
+
+
+def references(path: Path, folder: Path) -> Iterator[Path]:
+    """Files of `folder` that a Python file imports as top-level modules or names in a string."""
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from module(folder, alias.name)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from module(folder, node.module)
+        elif isinstance(node, ast.Constant) and is_file_name(node.value) and (folder / node.value).is_file():
+            yield folder / node.value
+
+
+def is_file_name(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[\w-][\w.-]{0,98}\.\w+", value) is not None
+
+
+def module(folder: Path, dotted: str) -> Iterator[Path]:
+    """The file of a top-level module, or all of a package: which of its modules run is known only when it runs."""
+    name = dotted.split(".")[0]
+    if (folder / f"{name}.py").is_file():
+        yield folder / f"{name}.py"
+    elif (folder / name).is_dir():
+        yield from (each for each in (folder / name).rglob("*") if is_source(each))

@@ -1,0 +1,256 @@
+"""The blocks that pipelines are built from: plain functions that return the SageMaker SDK's own steps.
+
+What they add is this project's conventions, the same for every use case: sources under their content's hash, step
+caching, retries, tags, output locations. KMS keys, VPC, network isolation and further tags come from the SDK's defaults
+file (`SageMaker.ProcessingJob`, `.TrainingJob`, `.Model`, `.EndpointConfig`), so a pipeline says nothing about them.
+What a block doesn't offer, a pipeline module builds with the SDK right there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from sagemaker.core.model_registry import create_model_package_from_containers
+from sagemaker.core.workflow.conditions import Condition, ConditionIn
+from sagemaker.core.workflow.execution_variables import ExecutionVariables
+from sagemaker.core.workflow.functions import Join, JsonGet
+from sagemaker.core.workflow.parameters import Parameter
+from sagemaker.core.workflow.properties import PropertyFile
+from sagemaker.mlops.workflow.condition_step import ConditionStep
+from sagemaker.mlops.workflow.endpoint_step import EndpointConfigStep, EndpointStep
+from sagemaker.mlops.workflow.fail_step import FailStep
+from sagemaker.mlops.workflow.model_step import ModelStep
+from sagemaker.mlops.workflow.pipeline import Pipeline
+from sagemaker.mlops.workflow.steps import ProcessingStep, Step, TrainingStep
+
+from deploy.names import VARIANT, capture_config, capture_uri, tags
+from pipelines.jobs import SERVICE_RETRIES, Text, image, processing, text, training
+from pipelines.project import Project
+
+# A training script leaves its handler in the artifact: it serves as it is, and no repacking job is needed.
+SERVING = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+CONTENT_TYPES = ["text/csv", "application/json"]
+
+
+def process(
+    project: Project,
+    use_case: str,
+    *,
+    inputs: Mapping[str, Text],
+    outputs: Sequence[str],
+    instance_type: Text,
+    framework: str = "sklearn",
+    arguments: Sequence[Text] = (),
+) -> ProcessingStep:
+    """`processing/<use case>.py`: inputs in /opt/ml/processing/input/<name>, outputs from /opt/ml/processing/<name>."""
+    return processing(
+        project,
+        use_case,
+        "ProcessData",
+        f"processing/{use_case}.py",
+        inputs={name: (uri, f"/opt/ml/processing/input/{name}") for name, uri in inputs.items()},
+        outputs={name: f"/opt/ml/processing/{name}" for name in outputs},
+        instance_type=instance_type,
+        framework=framework,
+        arguments=arguments,
+    )
+
+
+def train(
+    project: Project,
+    use_case: str,
+    *,
+    channels: Mapping[str, Text],
+    hyperparameters: Mapping[str, Any],
+    instance_type: Text,
+    framework: str = "xgboost",
+    metrics: Sequence[str] = (),
+    max_hours: int = 1,
+) -> TrainingStep:
+    """`training/<use case>.py`; `pipelines.jobs.training` says what metrics are."""
+    return training(
+        project,
+        use_case,
+        "Train",
+        f"training/{use_case}.py",
+        channels=channels,
+        hyperparameters=hyperparameters,
+        instance_type=instance_type,
+        framework=framework,
+        metrics=metrics,
+        max_hours=max_hours,
+    )
+
+
+def evaluate(
+    project: Project,
+    use_case: str,
+    problem: str,
+    *,
+    model: TrainingStep,
+    data: Mapping[str, Text],
+    instance_type: Text,
+    framework: str = "xgboost",
+    arguments: Sequence[Text] = (),
+) -> ProcessingStep:
+    """`evaluation/<problem>.py` over artifact and data sets; `metric()` reads the evaluation.json that it writes."""
+    inputs = {"model": model.properties.ModelArtifacts.S3ModelArtifacts, **data}
+    return processing(
+        project,
+        use_case,
+        "Evaluate",
+        f"evaluation/{problem}.py",
+        inputs={name: (uri, f"/opt/ml/processing/input/{name}") for name, uri in inputs.items()},
+        outputs={"evaluation": "/opt/ml/processing/output/evaluation"},
+        instance_type=instance_type,
+        framework=framework,
+        arguments=arguments,
+        property_files=[PropertyFile(name="evaluation", output_name="evaluation", path="evaluation.json")],
+    )
+
+
+def baseline(project: Project, use_case: str, data: Text, *, instance_type: Text) -> ProcessingStep:
+    """The monitor's statistics and constraints of the training data, a folder of CSV files with a header."""
+    source, target = "/opt/ml/processing/input/baseline_dataset_input", "/opt/ml/processing/output"
+    return processing(
+        project,
+        use_case,
+        "Baseline",
+        "evaluation/data_quality.py",
+        inputs={"baseline_dataset_input": (data, source)},
+        outputs={"monitoring_output": target},
+        environment={
+            "dataset_format": '{"csv": {"header": true}}',
+            "dataset_source": source,
+            "output_path": target,
+            "publish_cloudwatch_metrics": "Disabled",
+        },
+        instance_type=instance_type,
+        framework="sklearn",
+    )
+
+
+def output(step: ProcessingStep, name: str, *path: str) -> Text:
+    """The S3 URI of a step's output, or of a file in it."""
+    uri = step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
+    return Join(on="/", values=[uri, *path]) if path else uri
+
+
+def metric(report: ProcessingStep, path: str) -> JsonGet:
+    """A number of the report's evaluation.json, `binary_classification_metrics.auc.value` for instance."""
+    return JsonGet(step_name=report.name, property_file=report.property_files[0], json_path=path)
+
+
+def register(
+    project: Project,
+    use_case: str,
+    *,
+    model: TrainingStep,
+    report: ProcessingStep,
+    baseline: ProcessingStep,
+    approval: Text,
+    framework: str = "xgboost",
+    properties: Mapping[str, Any] | None = None,
+) -> ModelStep:
+    """A version in the group named after the use case, with the evaluation and the monitor's baseline attached."""
+    data_quality = {
+        "Statistics": json_file(output(baseline, "monitoring_output", "statistics.json")),
+        "Constraints": json_file(output(baseline, "monitoring_output", "constraints.json")),
+    }
+    evaluation = json_file(output(report, "evaluation", "evaluation.json"))
+    begin_model_step(project)
+    step_args = create_model_package_from_containers(
+        project.session,
+        containers=[container(project, model, framework)],
+        content_types=CONTENT_TYPES,
+        response_types=CONTENT_TYPES,
+        inference_instances=["ml.t2.medium", "ml.m5.large", "ml.m5.xlarge"],
+        transform_instances=["ml.m5.large", "ml.m5.xlarge"],
+        model_package_group_name=use_case,
+        approval_status=approval,
+        model_metrics={"ModelQuality": {"Statistics": evaluation}, "ModelDataQuality": data_quality},
+        drift_check_baselines={"ModelDataQuality": data_quality},
+        customer_metadata_properties={name: text(value) for name, value in (properties or {}).items()} or None,
+    )
+    return ModelStep("Register", step_args=step_args, retry_policies=SERVICE_RETRIES)
+
+
+def json_file(uri: Text) -> dict[str, Text]:
+    return {"ContentType": "application/json", "S3Uri": uri}
+
+
+def container(project: Project, model: TrainingStep, framework: str) -> dict[str, Any]:
+    artifact = model.properties.ModelArtifacts.S3ModelArtifacts
+    return {"Image": image(project.region, framework), "ModelDataUrl": artifact, "Environment": dict(SERVING)}
+
+
+def begin_model_step(project: Project) -> None:
+    """The SDK's session gathers a model step's request in a context that its ModelBuilder opens; ours needs none."""
+    project.session.context = None
+    project.session.init_model_step_arguments(SimpleNamespace(sagemaker_session=project.session))
+
+
+def when(
+    name: str, conditions: Sequence[Condition], *, then: Sequence[Step], otherwise: Sequence[Step] = ()
+) -> ConditionStep:
+    """Steps that run only if all conditions hold, and others that run if not."""
+    return ConditionStep(name, conditions=list(conditions), if_steps=list(then), else_steps=list(otherwise))
+
+
+def fail(*message: Text, name: str = "GateFailed") -> FailStep:
+    """Ends the execution as Failed; the parts of the message may be metrics and parameters."""
+    return FailStep(name, error_message=Join(on=" ", values=list(message)))
+
+
+def deploy_when(
+    project: Project,
+    use_case: str,
+    *,
+    conditions: Sequence[Condition],
+    stage: Parameter,
+    stages: Sequence[str],
+    model: TrainingStep,
+    instance_type: Text,
+    framework: str = "xgboost",
+) -> ConditionStep:
+    """Endpoint `<use case>-<stage>` with data capture, if the conditions hold and the parameter names one of `stages`.
+
+    A condition step of its own that repeats the gate's conditions: AWS has refused a condition step inside a branch,
+    and dependencies on a condition step too (aws/sagemaker-python-sdk issue 3565). Two that know nothing of each other
+    have always been valid.
+    """
+    name = [use_case.replace("_", "-"), stage]  # deploy.names.endpoint_name, when the pipeline runs
+    begin_model_step(project)
+    project.session.create_model(
+        use_case, role=project.role, container_defs=container(project, model, framework), tags=tags(use_case)
+    )
+    create_model = ModelStep("CreateModel", step_args=project.session.context, retry_policies=SERVICE_RETRIES)
+    variant = {
+        "VariantName": VARIANT,
+        "ModelName": create_model.properties.ModelName,
+        "InitialInstanceCount": 1,
+        "InstanceType": instance_type,
+        "InitialVariantWeight": 1.0,
+    }
+    config = project.session.create_endpoint_config(
+        # Configs cannot be changed: a name for each execution, by which deploy/ later knows it as the endpoint's.
+        name=Join(on="-", values=[*name, ExecutionVariables.PIPELINE_EXECUTION_ID]),
+        production_variants=[variant],
+        data_capture_config_dict=capture_config(capture_uri(project.bucket, project.prefix)),
+        tags=tags(use_case),
+    )
+    create_config = EndpointConfigStep("CreateEndpointConfig", step_args=config, retry_policies=SERVICE_RETRIES)
+    endpoint = project.session.create_endpoint(
+        Join(on="-", values=name), create_config.properties.EndpointConfigName, tags=tags(use_case)
+    )
+    return when(
+        "CheckDeployTo",
+        [*conditions, ConditionIn(stage, list(stages))],
+        then=[create_model, create_config, EndpointStep("CreateEndpoint", step_args=endpoint)],
+    )
+
+
+def pipeline(project: Project, name: str, *, parameters: Sequence[Parameter], steps: Sequence[Step]) -> Pipeline:
+    return Pipeline(name=name, parameters=list(parameters), steps=list(steps), sagemaker_session=project.session)
