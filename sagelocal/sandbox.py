@@ -159,7 +159,8 @@ def environment() -> dict[str, str]:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
-        "PIP_PREFIX": "/root/.local",  # the environment is read-only: what a requirements.txt adds is this process's own
+        # The environment is read-only: what a requirements.txt adds is this process's own.
+        "PIP_PREFIX": "/root/.local",
         "PYTHONPATH": own,
         "TAR_OPTIONS": "--no-same-owner",  # uid 0 alone exists in a user namespace: tar's chown would fail
     }

@@ -27,7 +27,7 @@ _TRAINING_MODULES = {
 
 @dataclass(frozen=True)
 class Family:
-    """One image family: `name` is scikit-learn, xgboost or pytorch; `version` as the tag says, such as 1.9-0 or 2.6.0."""
+    """`name` is scikit-learn, xgboost or pytorch; `version` as the tag says, such as 1.9-0 or 2.6.0."""
 
     name: str
     version: str

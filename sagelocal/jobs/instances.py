@@ -58,7 +58,7 @@ def instance(instance_type: str) -> Instance:
     if not match or match[1] not in _PER_CPU:
         families = ", ".join(f"ml.{family}" for family in sorted({*_PER_CPU, "t2", "t3"}))
         raise validation(
-            f"The memory of instance type {instance_type} is not known to sagelocal. Use one of the families {families}."
+            f"The memory of instance type {instance_type} is not known to sagelocal. Use one of {families}."
         )
     cpus = _SIZES[match[3]] * int(match[2] or 1)
     return Instance(cpus, int(cpus * _PER_CPU[match[1]] * 2**30))

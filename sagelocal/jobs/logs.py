@@ -74,9 +74,7 @@ class LogWriter:
             try:
                 made = made or self._make()
                 if batch:
-                    self._app.logs.put_log_events(
-                        logGroupName=self._group, logStreamName=self._stream, logEvents=batch
-                    )
+                    self._app.logs.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=batch)
             except (BotoCoreError, ClientError) as error:
                 _log.warning("CloudWatch Logs refused %d lines of %s: %s", len(batch), self._stream, error)
 

@@ -43,7 +43,9 @@ def objects(s3: Any, uri: str, data_type: str = "S3Prefix") -> list[Object]:
     try:
         found = _manifest(s3, uri) if data_type == "ManifestFile" else list(_prefix(s3, uri))
     except ClientError as error:
-        raise TransferError(_nothing(uri, f" Error message from S3: {error.response['Error'].get('Message')}")) from error
+        raise TransferError(
+            _nothing(uri, f" Error message from S3: {error.response['Error'].get('Message')}")
+        ) from error
     if not found:
         raise TransferError(_nothing(uri, ""))
     return sorted(found, key=lambda item: item.key)
@@ -64,7 +66,7 @@ def download(s3: Any, items: Sequence[Object], folder: Path) -> None:
 
 
 def upload(s3: Any, folder: Path, uri: str, changed: Callable[[Path], bool] = lambda path: True) -> list[str]:
-    """Uploads the regular files under `folder` to keys under `uri` and returns their relative paths; links are not followed."""
+    """Uploads the regular files under `folder`, no links, to keys under `uri`; returns their relative paths."""
     bucket, prefix = split_uri(uri)
     files = [path for path in walk(folder) if changed(path)]
     names = [path.relative_to(folder).as_posix() for path in files]
@@ -93,11 +95,13 @@ def walk(folder: Path) -> Iterator[Path]:
 class Mirror:
     """A folder kept in step with S3 while a job runs: Continuous outputs and checkpoints.
 
-    `sync` uploads what is new or changed since the last one; with `deletions` it also removes objects whose file is gone.
+    `sync` uploads what is new or changed since the last one; with `deletions` it removes objects whose file is gone.
+    `root` is the job's own folder: what a link leads out of it to is never uploaded.
     """
 
-    def __init__(self, s3: Any, folder: Path, uri: str, *, deletions: bool = False) -> None:
+    def __init__(self, s3: Any, folder: Path, uri: str, *, root: Path, deletions: bool = False) -> None:
         self._s3, self._folder, self._uri, self._deletions = s3, folder, uri, deletions
+        self._root = root.resolve()
         self._seen: dict[Path, tuple[int, int]] = {}
 
     def restore(self) -> None:
@@ -111,6 +115,8 @@ class Mirror:
         self._seen = {path: mark for path in walk(self._folder) if (mark := _mark(path))}
 
     def sync(self) -> None:
+        if not self._folder.resolve().is_relative_to(self._root):
+            return
         now = {path: mark for path in walk(self._folder) if (mark := _mark(path))}
         upload(self._s3, self._folder, self._uri, lambda path: path in now and now[path] != self._seen.get(path))
         if self._deletions:
@@ -156,8 +162,8 @@ def _manifest(s3: Any, uri: str) -> list[Object]:
 
 def _nothing(uri: str, detail: str) -> str:
     return (
-        f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists and '
-        f"that objects exist under that S3 prefix.{detail}"
+        f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists '
+        f"and that objects exist under that S3 prefix.{detail}"
     )
 
 
@@ -175,7 +181,7 @@ def _get(s3: Any, item: Object, path: Path) -> None:
         raise TransferError(f'Failed to download "s3://{item.bucket}/{item.key}": {error}') from error
     except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
         raise TransferError(
-            f'"s3://{item.bucket}/{item.key}" has the name of a folder of other objects; a file system can\'t hold both.'
+            f'"s3://{item.bucket}/{item.key}" has the name of a folder of other objects: no folder can hold both.'
         ) from error
 
 

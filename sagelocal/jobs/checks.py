@@ -1,0 +1,42 @@
+"""What AWS checks of a job's request beyond shapes, and what sagelocal has to refuse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sagelocal.api.errors import not_implemented, validation
+from sagelocal.jobs.transfer import TransferError, split_uri
+
+
+def refuse(request: Mapping[str, Any], names: Iterable[str], where: str = "") -> None:
+    """Raises AwsError for the first member of `names` that the request has, rather than ignore it."""
+    for name in names:
+        if request.get(name) not in (None, {}, []):
+            raise not_implemented(f"The field {where}{name}")
+
+
+def s3_uri(uri: str) -> None:
+    try:
+        split_uri(uri)
+    except TransferError as error:
+        raise validation(str(error)) from error
+
+
+def unique(names: list[str], what: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise validation(f"{what} must be unique, and {name} is given {names.count(name)} times.")
+
+
+def below(path: str | None, folder: str, what: str) -> None:
+    """LocalPath rules; also keeps `..` from leaving the job's folder."""
+    if not path or not os.path.normpath(path).startswith(folder + "/"):
+        raise validation(f"{what} must be a path under {folder}/, and is {path or 'missing'}.")
+
+
+def terminal(status: str, name: str, what: str) -> None:
+    """Raises AwsError when a job that shall stop has ended already."""
+    if status not in ("InProgress", "Stopping"):
+        raise validation(f"The request was rejected because the {what} job {name} is in status {status}.")

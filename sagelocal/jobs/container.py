@@ -1,0 +1,197 @@
+"""A job's containers while they run: one sandboxed process a host, supervised for time, memory and Stop."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sagelocal import sandbox
+from sagelocal.jobs.logs import LogWriter, log_file
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+_SAMPLE = 0.25  # seconds between looks at memory and time
+_TAIL_BYTES = 32_000
+
+
+class Outcome(Enum):
+    EXITED = "exited"
+    STOPPED = "stopped"  # by a Stop call
+    TIMED_OUT = "timed out"
+    OUT_OF_MEMORY = "out of memory"
+
+
+class Interrupted(Exception):
+    """sagelocal itself is closing: the job's status stays as it is, and the job runs again after the next start."""
+
+
+class Control:
+    """What others may ask of a running job; `wake` makes its supervisor look."""
+
+    def __init__(self) -> None:
+        self.wake = threading.Event()
+        self.stopping = False
+        self.closing = False
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.wake.set()
+
+    def close(self) -> None:
+        self.closing = True
+        self.wake.set()
+
+    def check(self) -> None:
+        """Raises Interrupted when sagelocal is closing."""
+        if self.closing:
+            raise Interrupted
+
+
+@dataclass(frozen=True)
+class Host:
+    name: str  # algo-1 …
+    opt_ml: Path
+    writable: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run on which hosts. Times in seconds, memory in bytes for each host."""
+
+    group: str  # CloudWatch log group
+    job: str
+    hosts: Sequence[Host]
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    network: bool
+    memory: int
+    max_runtime: float
+    stop_grace: float
+    binds: Mapping[str, Path] = field(default_factory=dict)
+    on_line: Callable[[str], None] = lambda line: None
+
+
+@dataclass(frozen=True)
+class Ended:
+    outcome: Outcome
+    code: int  # the first status that is not 0, else 0
+    peak: int  # bytes, of the host that had most
+    tail: str  # the end of the failed (or first) host's output
+    log: Path  # that host's log file
+
+
+class _Running:
+    """One host's process and the thread that reads its output."""
+
+    def __init__(self, app: SageLocal, plan: Plan, host: Host, stream: str, wake: threading.Event) -> None:
+        self.status: int | None = None
+        self.log = log_file(app.settings.state, plan.group, stream)
+        self.tail: deque[bytes] = deque()
+        self._on_line = plan.on_line
+        self._writer = LogWriter(app, plan.group, stream)
+        self._wake = wake
+        names = {each.name: f"127.0.0.{number}" for number, each in enumerate(plan.hosts, 1)}
+        self.process = sandbox.start(
+            plan.command,
+            sandbox.Sandbox(
+                opt_ml=host.opt_ml,
+                environment=plan.environment,
+                hidden=sandbox.hidden_paths(app.settings.state),
+                binds=plan.binds,
+                writable=host.writable,
+                network=plan.network,
+                hosts={host.name: names.pop(host.name), **names},
+            ),
+            subprocess.PIPE,
+        )
+        self._reader = threading.Thread(target=self._read, name=f"output {stream}", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.output
+        size = 0
+        rest = b""
+        while data := self.process.output.read1(65536):  # type: ignore[attr-defined]
+            self._writer.write(data)
+            self.tail.append(data)
+            size += len(data)
+            while size - len(self.tail[0]) > _TAIL_BYTES:
+                size -= len(self.tail.popleft())
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                self._on_line(line.decode("utf-8", errors="replace"))
+        if rest:
+            self._on_line(rest.decode("utf-8", errors="replace"))
+        self._writer.close()
+        self.process.output.close()
+        self.status = self.process.wait()
+        self._wake.set()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self._reader.join()
+
+
+def run(app: SageLocal, plan: Plan, control: Control) -> Ended:
+    """Starts every host's process and returns when all have ended. Raises Interrupted when sagelocal closes."""
+    started = int(time.time())
+    running = [_Running(app, plan, host, f"{plan.job}/{host.name}-{started}", control.wake) for host in plan.hosts]
+    try:
+        return _supervise(plan, running, control)
+    finally:
+        for each in running:
+            each.kill()
+
+
+def _supervise(plan: Plan, running: Sequence[_Running], control: Control) -> Ended:
+    deadline = time.monotonic() + plan.max_runtime
+    outcome = Outcome.EXITED
+    peak = 0
+    while any(each.status is None for each in running):
+        control.wake.wait(_SAMPLE)
+        control.wake.clear()
+        control.check()
+        alive = [each for each in running if each.status is None]
+        failed = any(each.status for each in running)
+        used = max((_used(each, plan.memory) for each in alive), default=0)
+        peak = max(peak, used)
+        if used > plan.memory:
+            outcome = Outcome.OUT_OF_MEMORY
+            break
+        if control.stopping or time.monotonic() > deadline or failed:
+            if not failed:
+                outcome = Outcome.STOPPED if control.stopping else Outcome.TIMED_OUT
+            _terminate(alive, plan.stop_grace, control)
+    for each in running:
+        if each.status is None:
+            each.kill()
+    first = next((each for each in running if each.status), running[0])
+    tail = b"".join(first.tail).decode("utf-8", errors="replace")
+    return Ended(outcome, first.status or 0, peak, tail, first.log)
+
+
+def _used(each: _Running, limit: int) -> int:
+    """Resident size is cheap but counts shared pages once a process: only what it finds too much is weighed exactly."""
+    used = each.process.resident()
+    return used if used <= limit else each.process.memory()
+
+
+def _terminate(alive: Sequence[_Running], grace: float, control: Control) -> None:
+    """SIGTERM to all, SIGKILL to those left after `grace` seconds (AWS: 120)."""
+    for each in alive:
+        each.process.terminate()
+    end = time.monotonic() + grace
+    while any(each.status is None for each in alive) and time.monotonic() < end:
+        control.wake.wait(min(_SAMPLE, max(0.0, end - time.monotonic())))
+        control.wake.clear()
+        control.check()
+    for each in alive:
+        each.kill()

@@ -1,0 +1,88 @@
+"""Which jobs run when: in the order of their start, as many at once as the machine has cores."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from sagelocal.jobs import processing_run, staging, training_run
+from sagelocal.jobs.container import Control, Interrupted
+from sagelocal.store import Closed
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+_log = logging.getLogger(__name__)
+_RUNS = {"ProcessingJob": processing_run.run, "TrainingJob": training_run.run}
+_STATUS = {kind: f"{kind}Status" for kind in _RUNS}
+
+
+class Runner:
+    """`stop_grace`: seconds between a stopped job's SIGTERM and its SIGKILL, on AWS 120."""
+
+    def __init__(self, app: SageLocal, stop_grace: float = 120.0) -> None:
+        self.stop_grace = stop_grace
+        self._app = app
+        self._controls: dict[tuple[str, str], Control] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._pool = ThreadPoolExecutor(max_workers=app.settings.cpus, thread_name_prefix="job")
+
+    def start(self, kind: str, name: str) -> None:
+        """Returns at once; the job's document is in the store already."""
+        control = Control()
+        with self._lock:
+            if self._closed:
+                return  # the next start finds it InProgress
+            self._controls[kind, name] = control
+            self._pool.submit(self._run, kind, name, control)
+
+    def stop(self, kind: str, name: str) -> None:
+        control = self._controls.get((kind, name))
+        if control:
+            control.stop()
+
+    def resume(self) -> None:
+        """Jobs that a stop or kill of sagelocal interrupted run again from a new staging folder."""
+        staging.remove(self._app.settings.state / "jobs")
+        for kind, status in _STATUS.items():
+            for document in self._app.store.list(kind):
+                if document[status] in ("InProgress", "Stopping"):
+                    self.start(kind, document[f"{kind}Name"])
+                if document[status] == "Stopping":
+                    self.stop(kind, document[f"{kind}Name"])
+
+    def running(self) -> list[tuple[str, str]]:
+        """(kind, name) of the jobs that run or wait for a core."""
+        return list(self._controls)
+
+    def close(self) -> None:
+        """Kills what runs; statuses stay, so that `resume` continues."""
+        with self._lock:
+            self._closed = True
+        for control in list(self._controls.values()):
+            control.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, kind: str, name: str, control: Control) -> None:
+        try:
+            control.check()
+            _RUNS[kind](self._app, name, control)
+        except (Interrupted, Closed):
+            pass
+        except Exception as error:  # a job's status must end, whatever went wrong with running it
+            _log.exception("%s %s", kind, name)
+            self._fail(kind, name, f"InternalServerError: {type(error).__name__}: {error}")
+        finally:
+            self._controls.pop((kind, name), None)
+
+    def _fail(self, kind: str, name: str, reason: str) -> None:
+        changes = {_STATUS[kind]: "Failed", "FailureReason": reason[:1024]}
+        if kind == "TrainingJob":
+            changes["SecondaryStatus"] = "Failed"
+        try:
+            self._app.store.update(kind, name, changes)
+        except (Closed, LookupError):
+            pass  # closing, or the job was deleted meanwhile
