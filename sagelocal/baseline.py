@@ -5,8 +5,8 @@ MiniStack keeps these services' state only when it stops cleanly; what is declar
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,8 @@ def _bucket(settings: Settings) -> None:
 def _role(settings: Settings) -> None:
     iam = settings.client("iam")
     name = settings.role_arn.rsplit("/", 1)[1]
-    try:
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST), Description="Runs sagelocal's jobs")
-    except iam.exceptions.EntityAlreadyExistsException:
-        pass
     iam.attach_role_policy(RoleName=name, PolicyArn=_POLICY)
 
 
@@ -77,4 +75,4 @@ def _write(file: Path, content: dict[str, Any]) -> None:
     """JSON is YAML. Replaced in one step, as a pipeline may be reading it."""
     draft = file.with_suffix(".tmp")
     draft.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(draft, file)
+    draft.replace(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import logging
@@ -130,11 +131,9 @@ def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
         lock=str(state / "lock"),
     )
     assert process.stdin is not None
-    try:
+    with contextlib.suppress(BrokenPipeError):  # it ended at once; whoever waits for it says so
         process.stdin.write(json.dumps(asdict(orders)).encode() + b"\n")
         process.stdin.flush()
-    except BrokenPipeError:
-        pass  # it ended at once; whoever waits for it says so
     return process
 
 
@@ -153,10 +152,8 @@ def _wait_healthy(settings: Settings, process: subprocess.Popen[bytes]) -> None:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
-    try:
+    with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
-    except BrokenPipeError:
-        pass
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
@@ -166,7 +163,5 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

@@ -13,6 +13,8 @@ import os
 import signal
 import sys
 import threading
+import traceback
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from sagelocal.ministack_gate import Gate, Orders, give_lambda_the_key
@@ -24,13 +26,15 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 def main() -> None:
     life_line = sys.stdin.buffer
     orders = Orders(**json.loads(life_line.readline()))
-    lock = open(orders.lock, "w")
-    fcntl.flock(lock, fcntl.LOCK_EX)  # a predecessor whose sagelocal was killed may still be saving its state
-    sys.addaudithook(_loopback_only)
-    try:
-        asyncio.run(_serve(orders, life_line))
-    finally:
-        _end_group()
+    with Path(orders.lock).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a predecessor whose sagelocal was killed may still be saving its state
+        sys.addaudithook(_loopback_only)
+        try:
+            asyncio.run(_serve(orders, life_line))
+        except Exception:
+            traceback.print_exc()
+        finally:
+            _end_group()
 
 
 def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import re
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -97,10 +97,11 @@ class Gate:
         if scope.get("method") != "PUT" or bucket is None or scope.get("query_string"):
             return send
 
+        marker = Path(self._orders.s3) / self._orders.account / bucket[1] / _MARKER
+
         async def keep(message: MutableMapping[str, Any]) -> None:
-            folder = os.path.join(self._orders.s3, self._orders.account, bucket[1])
-            if message.get("status") == 200 and os.path.isdir(folder):
-                os.makedirs(os.path.join(folder, _MARKER), exist_ok=True)
+            if message.get("status") == 200:
+                marker.mkdir(parents=True, exist_ok=True)
             await send(message)
 
         return keep

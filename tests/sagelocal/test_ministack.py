@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -129,8 +130,15 @@ def test_a_bind_to_the_outside_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("service", "operation"),
-    [("s3", "list_buckets"), ("sqs", "list_queues"), ("sns", "list_topics"), ("lambda", "list_functions")]
-    + [("logs", "describe_log_groups"), ("cloudwatch", "list_metrics"), ("iam", "list_roles")],
+    [
+        ("s3", "list_buckets"),
+        ("sqs", "list_queues"),
+        ("sns", "list_topics"),
+        ("lambda", "list_functions"),
+        ("logs", "describe_log_groups"),
+        ("cloudwatch", "list_metrics"),
+        ("iam", "list_roles"),
+    ],
 )
 def test_another_key_gets_an_error_that_each_protocol_reads(settings: Settings, service: str, operation: str) -> None:
     client = boto3.client(
@@ -270,7 +278,8 @@ def test_objects_and_empty_buckets_survive_a_kill_and_another_process_takes_over
         first = child.pid
         os.kill(first, signal.SIGKILL)
         eventually(lambda: again)
-        assert again == [child.pid] and child.pid != first
+        assert again == [child.pid]
+        assert child.pid != first
         assert {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]} == {"empty", "full"}
         for number in range(20):
             found = s3.get_object(Bucket="full", Key=f"some/key {number}")
@@ -331,7 +340,8 @@ threading.Event().wait()
         [sys.executable, "-c", program, str(tmp_path / "state")], stdout=subprocess.PIPE, text=True
     )
     try:
-        assert supervisor.stdout is not None and supervisor.stdout.readline() == "up\n"
+        assert supervisor.stdout is not None
+        assert supervisor.stdout.readline() == "up\n"
         children = psutil.Process(supervisor.pid).children(recursive=True)
         assert len(children) == 2, "MiniStack and a warm Lambda worker"
     finally:
@@ -345,8 +355,6 @@ threading.Event().wait()
 
 
 def test_a_taken_port_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    import socket
-
     settings = config.load(tmp_path / "state")
     with socket.socket() as other:
         other.bind(("127.0.0.1", settings.ministack_port))
