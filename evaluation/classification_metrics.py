@@ -69,7 +69,9 @@ def with_intervals(
     random = np.random.default_rng(seed)
     at_once = max(1, AT_ONCE // rows)
     parts = [
-        metrics(answers, probability, threshold, random.multinomial(rows, np.full(rows, 1 / rows), size=size).astype(float))
+        metrics(
+            answers, probability, threshold, random.multinomial(rows, np.full(rows, 1 / rows), size=size).astype(float)
+        )
         for size in [at_once] * (resamples // at_once) + [resamples % at_once]
         if size
     ]

@@ -64,8 +64,8 @@ def precision_recall(recall: np.ndarray, precision: np.ndarray, metric: dict, sh
 def confusion(matrix: dict[str, dict[str, int]], label: str) -> Figure:
     counts = np.array([[matrix[a][p] for p in ("0", "1")] for a in ("0", "1")])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = canvas("Confusion matrix", f"Predicted {label}", f"Actual {label}", (4.6, 4.2))
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure, axes = canvas("Confusion matrix", f"Predicted {label}", f"Actual {label}")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.5 else DARK
         text = f"{count:,}\n{shares[row, column]:.0%} of actual {row}"
@@ -129,13 +129,16 @@ def shap_summary(values: pd.DataFrame, shown: pd.DataFrame, seed: int = 0) -> Fi
     random = np.random.default_rng(seed)
     for height, name in enumerate(order):
         spread = crowding(values[name].to_numpy()) * random.uniform(-0.38, 0.38, len(values))
-        points = axes.scatter(values[name], height + spread, c=shown[name], cmap="coolwarm", s=7, vmin=0, vmax=1, linewidths=0)
+        points = axes.scatter(
+            values[name], height + spread, c=shown[name], cmap="coolwarm", s=7, vmin=0, vmax=1, linewidths=0
+        )
     axes.axvline(0, color=DARK, linewidth=0.8)
     axes.set_yticks(range(len(order)), order)
     axes.grid(axis="y", visible=False)
     bar = figure.colorbar(points, ax=axes, ticks=[0, 1], pad=0.02, aspect=40)
     bar.ax.set_yticklabels(["low", "high"])
-    bar.set_label("Feature value (categories by their share of positives)", labelpad=-12)
+    bar.set_label("Feature value (a category's: its share of positives)", labelpad=-16, fontsize=9)
+    bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)
     return figure
 

@@ -9,7 +9,11 @@ import jinja2
 
 # Metric, what to call it, and one line for a reader who meets it for the first time.
 ROWS = [
-    ("average_precision", "Average precision", "precision averaged over all recalls; guessing gives the share of positives"),
+    (
+        "average_precision",
+        "Average precision",
+        "precision averaged over all recalls; guessing gives the share of positives",
+    ),
     ("auc", "ROC-AUC", "chance that a positive is ranked above a negative; guessing gives 0.5"),
     ("precision", "Precision", "of those acted on, the share that was positive"),
     ("recall", "Recall", "of the positives, the share that was acted on"),

@@ -44,7 +44,9 @@ def load(folder: Path, workspace: Path) -> Artifact:
     code = folder / "code" / "inference.py"
     for needed in (code, folder / "metadata.json"):
         if not needed.exists():
-            raise ValueError(f"The model in {folder} lacks {needed.relative_to(folder)}: give it the training job's output.")
+            raise ValueError(
+                f"The model in {folder} lacks {needed.relative_to(folder)}: give it the training job's output."
+            )
     handler = import_file(code)
     return Artifact(handler, handler.model_fn(str(folder)), json.loads((folder / "metadata.json").read_text()))
 
@@ -53,7 +55,8 @@ def import_file(path: Path) -> ModuleType:
     """As the serving stack does: the file's folder is on the path, the file is the module `inference`."""
     sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location("inference", path)
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["inference"] = module
     spec.loader.exec_module(module)

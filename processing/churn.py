@@ -70,7 +70,7 @@ class Args:
     """of the split"""
 
 
-class BadInput(ValueError):
+class InputError(ValueError):
     """The raw table cannot be used as it is; the message says what to change."""
 
 
@@ -90,7 +90,7 @@ def read(folder: Path) -> pd.DataFrame:
     """All files of the folder as one table of text, each value as written and `<NA>` where there is none."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((".", "_")))
     if not files:
-        raise BadInput(f"No input: {folder} holds no file. Point InputDataUrl at the raw table, CSV or parquet.")
+        raise InputError(f"No input: {folder} holds no file. Point InputDataUrl at the raw table, CSV or parquet.")
     tables = [read_file(path) for path in files]
     for path, table in zip(files, tables, strict=True):
         check_columns(table, path.name)
@@ -104,10 +104,10 @@ def read_file(path: Path) -> pd.DataFrame:
         if path.suffix == ".parquet":
             return pd.read_parquet(path).astype("string")
     except pd.errors.EmptyDataError:
-        raise BadInput(f"{path.name} has no rows, not even a header. Give the raw table, CSV or parquet.") from None
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"{path.name} is not readable as {path.suffix[1:]}: {str(error).splitlines()[0]}") from error
-    raise BadInput(f"{path.name} is neither .csv nor .parquet. Convert it, or point InputDataUrl at the file itself.")
+        raise InputError(f"{path.name} has no rows, not even a header. Give the raw table, CSV or parquet.") from None
+    except (ValueError, OSError) as error:  # pandas' and pyarrow's errors are of these kinds
+        raise InputError(f"{path.name} is not readable as {path.suffix[1:]}: {str(error).splitlines()[0]}") from error
+    raise InputError(f"{path.name} is neither .csv nor .parquet. Convert it, or point InputDataUrl at the file itself.")
 
 
 def check_columns(table: pd.DataFrame, where: str) -> None:
@@ -115,18 +115,20 @@ def check_columns(table: pd.DataFrame, where: str) -> None:
     missing = [name for name in expected if name not in table.columns]
     extra = [name for name in table.columns if name not in [*expected, ID]]
     if missing:
-        raise BadInput(f"{where}: column {named(missing)} is missing. Needed are {', '.join(expected)}.")
+        raise InputError(f"{where}: column {named(missing)} is missing. Needed are {', '.join(expected)}.")
     if extra:
-        raise BadInput(f"{where}: column {named(extra)} is unknown. Remove it, or add it to FEATURES to learn from it.")
+        raise InputError(
+            f"{where}: column {named(extra)} is unknown. Remove it, or add it to FEATURES to learn from it."
+        )
 
 
 def clean(raw: pd.DataFrame) -> tuple[pd.DataFrame, dict]:
     """The features in order with their types and the label as 0/1, and what had to be dropped or filled to get there.
 
-    Raises BadInput for values of the wrong type, unknown labels, and a table without enough usable rows.
+    Raises InputError for values of the wrong type, unknown labels, and a table without enough usable rows.
     """
     if raw.empty:
-        raise BadInput("The raw table has no rows. Point InputDataUrl at a table with customers in it.")
+        raise InputError("The raw table has no rows. Point InputDataUrl at a table with customers in it.")
     table = raw.apply(lambda column: column.str.strip().replace("", pd.NA))
     dropped: dict[str, int] = {}
     if ID in table:
@@ -154,23 +156,23 @@ def keep(table: pd.DataFrame, rows: pd.Series, dropped: dict[str, int], reason: 
 def labels(column: pd.Series) -> pd.Series:
     unknown = column[~column.isin(LABELS)]
     if len(unknown):
-        raise BadInput(f"Column {LABEL!r} holds {named(unknown)}, {len(unknown)} rows. Use Yes and No, or 1 and 0.")
+        raise InputError(f"Column {LABEL!r} holds {named(unknown)}, {len(unknown)} rows. Use Yes and No, or 1 and 0.")
     return column.map(LABELS)
 
 
 def numbers(column: pd.Series) -> pd.Series:
-    """As float64, blank as NaN. Raises BadInput for text, fractions in a column of whole numbers, and values below 0."""
+    """As float64, blank as NaN. Raises InputError for text, values below 0, fractions where whole numbers belong."""
     values = pd.to_numeric(column, errors="coerce").astype("float64")
     wrong = column[column.notna() & values.isna()]
     if len(wrong):
-        raise BadInput(f"Column {column.name!r} holds {named(wrong)}, {len(wrong)} rows, where a number is needed.")
+        raise InputError(f"Column {column.name!r} holds {named(wrong)}, {len(wrong)} rows, where a number is needed.")
     limit, rule = (1, "0 or 1") if column.name == "SeniorCitizen" else (float("inf"), "a finite number, 0 or more")
     outside = ~values.between(0, limit) | (values == float("inf"))
     if FEATURES[str(column.name)] is int:
         outside, rule = outside | (values % 1 != 0), rule.replace("finite", "whole")
     wrong = column[values.notna() & outside]
     if len(wrong):
-        raise BadInput(f"Column {column.name!r} holds {named(wrong)}, {len(wrong)} rows. It must be {rule}.")
+        raise InputError(f"Column {column.name!r} holds {named(wrong)}, {len(wrong)} rows. It must be {rule}.")
     return values
 
 
@@ -179,16 +181,16 @@ def check_categories(table: pd.DataFrame) -> None:
     for name in CATEGORIES:
         wrong = table[name][pd.to_numeric(table[name], errors="coerce").notna()]
         if len(wrong):
-            raise BadInput(f"Column {name!r} holds {named(wrong)}, {len(wrong)} rows, where a category is needed.")
+            raise InputError(f"Column {name!r} holds {named(wrong)}, {len(wrong)} rows, where a category is needed.")
 
 
 def check_enough(table: pd.DataFrame) -> None:
     counts = {value: int((table[LABEL] == value).sum()) for value in (0, 1)}
     for value, count in counts.items():
         if count < FEWEST_OF_A_LABEL:
-            raise BadInput(
-                f"Column {LABEL!r} has {count} usable rows of {value}, and {FEWEST_OF_A_LABEL} are needed to make three "
-                "splits. Give more customers."
+            raise InputError(
+                f"Column {LABEL!r} has {count} usable rows of {value}, and {FEWEST_OF_A_LABEL} are needed to make "
+                "three splits. Give more customers."
             )
 
 
@@ -213,7 +215,7 @@ def report_of(raw: pd.DataFrame, table: pd.DataFrame, dropped: dict[str, int], f
 def split(table: pd.DataFrame, test_share: float, validation_share: float, seed: int) -> dict[str, pd.DataFrame]:
     """Disjoint `train`, `validation` and `test` with the label's share alike in each, the same for the same seed."""
     if min(test_share, validation_share) <= 0 or test_share + validation_share >= 1:
-        raise BadInput(f"Shares of {test_share} and {validation_share} leave no rows. Both > 0, together below 1.")
+        raise InputError(f"Shares of {test_share} and {validation_share} leave no rows. Both > 0, together below 1.")
     rest, test = train_test_split(table, test_size=test_share, stratify=table[LABEL], random_state=seed)
     share = validation_share / (1 - test_share)
     train, validation = train_test_split(rest, test_size=share, stratify=rest[LABEL], random_state=seed)
@@ -240,7 +242,7 @@ def readable(report: dict) -> str:
         [
             "# Churn: what was done to the raw table",
             "",
-            f"{report['rows_in']} rows in, {report['rows_out']} rows out, {report['churned_share']:.1%} of them churned.",
+            f"{report['rows_in']} rows in, {report['rows_out']} out, {report['churned_share']:.1%} of them churned.",
             "",
             *(dropped or ["- dropped nothing"]),
             *(filled or ["- filled nothing"]),
@@ -270,6 +272,6 @@ def tell_the_platform(message: str) -> None:
 if __name__ == "__main__":
     try:
         main(parse())
-    except BadInput as error:
+    except InputError as error:
         tell_the_platform(str(error))
         raise

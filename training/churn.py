@@ -92,7 +92,9 @@ def read(folder: Path) -> pd.DataFrame:
     files = sorted(folder.rglob("*.csv"))
     if not files:
         raise ValueError(f"Channel {folder} holds no .csv file. Give it the output of processing/churn.py.")
-    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True).drop(columns="customerID", errors="ignore")
+    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True).drop(
+        columns="customerID", errors="ignore"
+    )
     if LABEL not in table or set(table[LABEL].unique()) != {0, 1}:
         raise ValueError(f"Channel {folder} needs a column {LABEL} that holds both 0 and 1.")
     return table
@@ -154,7 +156,8 @@ def oversample(rows: pd.DataFrame, answers: pd.Series, seed: int) -> tuple[pd.Da
     scaled = rows.assign(**((rows[numbers] - mean) / deviation))
     sampler = SMOTENC([name for name in rows.columns if name not in numbers], random_state=seed)
     more, answers = sampler.fit_resample(scaled, answers)
-    return more.assign(**(more[numbers] * deviation + mean)), answers
+    invented = more.iloc[len(rows) :]
+    return pd.concat([rows, invented.assign(**(invented[numbers] * deviation + mean))], ignore_index=True), answers
 
 
 class Progress(xgboost.callback.TrainingCallback):
@@ -195,7 +198,9 @@ def cheapest_threshold(answers: np.ndarray, probability: np.ndarray, offer_cost:
 def cross_validate(table: pd.DataFrame, args: Args) -> None:
     """Means over stratified folds; each fold's early stopping looks at a part of its own training rows only."""
     scores = []
-    for learn, judge in StratifiedKFold(args.cross_validate, shuffle=True, random_state=args.seed).split(table, table[LABEL]):
+    for learn, judge in StratifiedKFold(args.cross_validate, shuffle=True, random_state=args.seed).split(
+        table, table[LABEL]
+    ):
         part = table.iloc[learn]
         train, stop = train_test_split(part, test_size=0.15, stratify=part[LABEL], random_state=args.seed)
         pipeline, factor = fit(train, stop, args)
@@ -236,7 +241,7 @@ def save(folder: Path, pipeline: Pipeline, facts: dict[str, Any]) -> None:
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    """Hyperparameters come as `--max_depth 6` from SageMaker, `--max-depth 6` by hand; strings perhaps in JSON quotes."""
+    """Hyperparameters come as `--max_depth 6` from SageMaker, as `--max-depth 6` by hand; a string may be in quotes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for field in fields(Args):
         flags = dict.fromkeys(["--" + field.name.replace("_", "-"), "--" + field.name])

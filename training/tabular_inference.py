@@ -90,7 +90,7 @@ def read_json(text: str) -> pd.DataFrame:
 
 
 def predict_fn(data: pd.DataFrame, model: Model) -> pd.DataFrame:
-    """Columns `probability` (of the positive class, in the population's own proportions) and `label`, a row a record."""
+    """A row a record: `probability` of the positive class in the population's own proportions, and `label`."""
     scores = model.pipeline.predict_proba(prepare(data, model))[:, 1].astype("float64")
     # Weighting or resampling by k multiplies the learned odds by k, so dividing by k gives probabilities back
     # (Elkan, "The Foundations of Cost-Sensitive Learning", 2001, theorem 2).
@@ -150,17 +150,22 @@ def name_columns(data: pd.DataFrame, model: Model) -> pd.DataFrame:
         return data
     first = [str(value).strip() for value in data.iloc[0]]
     if set(first) & set(model.features):
+        if len(data) == 1:
+            raise ValueError("The request has a header and no records.")
         return data.iloc[1:].set_axis(first, axis=1).reset_index(drop=True)
     for names in ([*model.features], [*model.optional, *model.features]):
         if len(names) == data.shape[1]:
             return data.set_axis(names, axis=1)
-    raise ValueError(f"A record has {data.shape[1]} values, expected {len(model.features)}: {', '.join(model.features)}.")
+    raise ValueError(
+        f"A record has {data.shape[1]} values, expected {len(model.features)}: {', '.join(model.features)}."
+    )
 
 
 def typed(column: pd.Series, kind: str) -> pd.Series:
     if kind == "number" and column.dtype.kind in "iuf":
         return column.astype("float64")
-    text = column.where(column.notna(), "").astype(str).str.strip()
+    distinct = {value: "" if pd.isna(value) else str(value).strip() for value in column.unique()}
+    text = column.map(distinct)
     if kind == "category":
         return text.where(text != "", np.nan).astype(object)
     values = pd.to_numeric(text, errors="coerce").astype("float64")

@@ -1,0 +1,139 @@
+"""The serving handler on a pipeline of two columns, through the functions that the framework images call."""
+
+from __future__ import annotations
+
+import json
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from training import tabular_inference as handler
+
+RECORD = {"plan": "b", "months": 4, "paid": 40.0}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> handler.Model:
+    folder = tmp_path_factory.mktemp("model")
+    random = np.random.default_rng(0)
+    table = pd.DataFrame({"plan": random.choice(["a", "b"], 200), "months": random.integers(0, 60, 200)})
+    table["paid"] = table["months"] * 10.0
+    answers = ((table["plan"] == "b") & (table["months"] < 30)).astype(int)
+    encode = ColumnTransformer(
+        [("category", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["plan"])],
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+    classifier = xgboost.XGBClassifier(n_estimators=20, max_depth=2, early_stopping_rounds=20)
+    encoded = encode.fit_transform(table)
+    classifier.fit(encoded, answers, eval_set=[(encoded, answers)], verbose=False)
+    joblib.dump(Pipeline([("encode", encode), ("classify", classifier)]), folder / "model.joblib")
+    facts = {
+        "features": {"plan": "category", "months": "number", "paid": "number"},
+        "optional": ["id"],
+        "fill": {"paid": "months * 10"},
+        "odds_factor": 1.0,
+        "threshold": 0.5,
+        "raw": {"plan": ["plan_a", "plan_b"], "months": ["months"], "paid": ["paid"]},
+        "label": "left",
+    }
+    (folder / "metadata.json").write_text(json.dumps(facts))
+    return handler.model_fn(str(folder))
+
+
+def ask(model: handler.Model, body: str | bytes, content_type: str) -> pd.DataFrame:
+    return handler.predict_fn(handler.input_fn(body, content_type), model)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("b,4,40.0", "text/csv"),
+        ("b,4,40.0\n", "text/csv; charset=utf-8"),
+        (b"c-17,b,4,40.0", "text/csv"),
+        ("plan,months,paid\nb,4,40.0", "text/csv"),
+        ("paid,id,months,plan\r\n40,c-17,4,b\r\n", "text/csv"),
+        (" b , 4 ,40", "text/csv"),
+        ("b,4,", "text/csv"),
+        (json.dumps(RECORD), "application/json"),
+        (json.dumps([RECORD]), "application/json"),
+        (json.dumps({"instances": [RECORD]}).encode(), "application/json"),
+        (json.dumps({**RECORD, "id": "c-17", "months": "4", "paid": None}), "application/json"),
+    ],
+)
+def test_a_record_means_the_same_in_every_form(model: handler.Model, body: str | bytes, content_type: str) -> None:
+    expected = ask(model, json.dumps(RECORD), "application/json")
+    pd.testing.assert_frame_equal(ask(model, body, content_type), expected)
+    assert expected.loc[0, "label"] == 1
+
+
+def test_records_keep_their_order(model: handler.Model) -> None:
+    prediction = ask(model, "b,4,40\na,4,40\nb,50,500\nb,4,40", "text/csv")
+    assert list(prediction["label"]) == [1, 0, 0, 1]
+
+
+def test_a_category_never_seen_is_answered(model: handler.Model) -> None:
+    assert 0 <= ask(model, "z,4,40", "text/csv").loc[0, "probability"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "sentence"),
+    [
+        ("b,4", "text/csv", "A record has 2 values, expected 3: plan, months, paid"),
+        ("plan,months\nb,4", "text/csv", "Missing columns: paid"),
+        ("plan,months,paid,left\nb,4,40,1", "text/csv", "Unknown columns: left"),
+        ("b,four,40", "text/csv", "Column months holds 'four' where a number is needed"),
+        (",4,40", "text/csv", "Blank values in plan"),
+        ("b,,40", "text/csv", "Blank values in months"),
+        ("b,4,40\nb,4", "text/csv", "different numbers of values"),
+        ("", "text/csv", "no records"),
+        ("plan,months,paid", "text/csv", "a header and no records"),
+        ("{", "application/json", "The body is not JSON"),
+        ("[]", "application/json", "no records"),
+        ("[[1, 2, 3]]", "application/json", "a record is an object"),
+        ('{"plan": "b"}', "application/json", "Missing columns: months, paid"),
+        (json.dumps({**RECORD, "months": True}), "application/json", "Column months holds 'True'"),
+    ],
+)
+def test_a_bad_body_is_named(model: handler.Model, body: str, content_type: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        ask(model, body, content_type)
+
+
+def test_answers_come_as_asked(model: handler.Model) -> None:
+    prediction = pd.DataFrame({"probability": [0.25, 0.75], "label": [0, 1]})
+    as_json = '{"predictions": [{"probability": 0.25, "label": 0}, {"probability": 0.75, "label": 1}]}'
+    for accept in ("application/json", "*/*", "", "application/json;q=0.9, text/csv"):
+        assert handler.output_fn(prediction, accept) == (as_json, "application/json")
+    for accept in ("text/csv", "text/html, text/csv"):
+        assert handler.output_fn(prediction, accept) == ("0.25,0\n0.75,1\n", "text/csv")
+
+
+def test_other_types_are_the_images_own_errors() -> None:
+    with pytest.raises(handler.UnsupportedFormatError, match="'application/x-npy' is not supported"):
+        handler.input_fn(b"", "application/x-npy")
+    with pytest.raises(handler.UnsupportedFormatError, match="'image/png' is not supported"):
+        handler.output_fn(pd.DataFrame({"probability": [0.5], "label": [0]}), "image/png")
+
+
+def test_the_effect_of_weights_on_the_odds_is_taken_back(model: handler.Model) -> None:
+    data = handler.input_fn("a,40,400", "text/csv")
+    plain = handler.predict_fn(data, model)["probability"]
+    weighted = handler.predict_fn(data, handler.Model(**{**vars(model), "odds_factor": 3.0}))["probability"]
+    odds = plain / (1 - plain)
+    assert (weighted / (1 - weighted)).to_numpy() == pytest.approx((odds / 3).to_numpy())
+
+
+def test_shap_values_add_up_to_the_log_odds(model: handler.Model) -> None:
+    data = handler.input_fn("b,4,40\na,40,400", "text/csv")
+    values = handler.explain_fn(data, model)
+    assert list(values.columns) == ["plan", "months", "paid"]
+    probability = handler.predict_fn(data, model)["probability"].to_numpy()
+    log_odds = np.log(probability / (1 - probability))
+    assert np.diff(values.sum(axis=1)) == pytest.approx(np.diff(log_odds), abs=1e-4)
