@@ -15,9 +15,8 @@ def ensure_group(sagemaker: Any, group: str) -> None:
 
 
 def packages(sagemaker: Any, group: str, **filters: Any) -> list[dict[str, Any]]:
-    """Summaries of the group's versions, newest first. Filters are ListModelPackages' own.
-
-    Raises LookupError when there is no such group.
+    """Summaries of the group's versions, newest first; none for a group that doesn't exist. Filters are
+    ListModelPackages' own.
     """
     query = {"ModelPackageGroupName": group, "SortBy": "CreationTime", "SortOrder": "Descending", **filters}
     try:
@@ -74,3 +73,18 @@ def decide(sagemaker: Any, group: str, version: int | None, status: str, reason:
     change = {"ModelPackageArn": arn, "ModelApprovalStatus": status}
     sagemaker.update_model_package(**change, **({"ApprovalDescription": reason} if reason else {}))
     return arn
+
+
+def data_quality_baseline(package: dict[str, Any]) -> tuple[str, str]:
+    """URIs of the statistics and constraints of the data that a package (DescribeModelPackage) was trained on.
+
+    Raises LookupError when it was registered without them.
+    """
+    quality = package.get("ModelMetrics", {}).get("ModelDataQuality", {})
+    try:
+        return quality["Statistics"]["S3Uri"], quality["Constraints"]["S3Uri"]
+    except KeyError:
+        raise LookupError(
+            f"{package['ModelPackageArn']} has no ModelDataQuality statistics and constraints to compare traffic with: "
+            "register it by a pipeline that has a baseline step."
+        ) from None

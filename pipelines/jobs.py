@@ -33,7 +33,7 @@ from sagemaker.train.model_trainer import ModelTrainer
 
 from deploy.names import tags
 from pipelines.project import Project
-from pipelines.source import REQUIREMENTS
+from pipelines.source import CODE, REQUIREMENTS
 
 # The SDK says for each step that no job starts while a pipeline is only being described.
 warnings.filterwarnings("ignore", message="Running within a PipelineSession")
@@ -41,7 +41,6 @@ warnings.filterwarnings("ignore", message="Running within a PipelineSession")
 Text = Any  # a str, or a pipeline variable that is one when the pipeline runs
 
 IMAGES = {"xgboost": "3.2-0", "sklearn": "1.9-0"}  # setup.py holds the same libraries
-CODE = "/opt/ml/processing/input/code"
 CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
 TRIES = {"interval_seconds": 30, "backoff_rate": 2.0, "max_attempts": 3}
 SERVICE_RETRIES = [
@@ -87,7 +86,7 @@ def processing(
         role=project.role,
         base_job_name=use_case,
         image_uri=image(project.region, framework),
-        entrypoint=entrypoint(script, install=code.requirements),
+        entrypoint=code.command,
         instance_count=1,
         instance_type=instance_type,
         env=dict(environment) if environment else None,
@@ -117,19 +116,10 @@ def processing_input(name: str, uri: Text, path: str) -> ProcessingInput:
 
 
 def processing_output(name: str, path: str) -> ProcessingOutput:
-    """Without a URI the SDK makes one for each execution: `s3://<bucket>/<pipeline>/<execution id>/<step>/output/<name>`."""
+    """Without a URI the SDK makes one for each execution, `s3://<bucket>/<pipeline>/<execution>/<step>/output/<name>`."""
     return ProcessingOutput(
         output_name=name, s3_output=ProcessingS3Output(s3_uri="", local_path=path, s3_upload_mode="EndOfJob")
     )
-
-
-def entrypoint(script: str, install: bool) -> list[str]:
-    """The script in exec form, so that it sees the signals of a Stop. What AWS's image lacks is installed first."""
-    path = f"{CODE}/{script.rsplit('/', 1)[-1]}"
-    if not install:
-        return ["python3", path]
-    pip = f"python3 -m pip install --quiet --disable-pip-version-check --requirement {CODE}/{REQUIREMENTS}"
-    return ["/bin/bash", "-c", f'{pip} && exec python3 "$0" "$@"', path]
 
 
 def training(

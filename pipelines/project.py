@@ -42,6 +42,7 @@ class Session(PipelineSession):
 @dataclass(frozen=True)
 class Source:
     uri: str  # of the folder, which changes exactly when a file in it does
+    command: list[str]  # that runs the script in a Processing job
     requirements: bool  # whether it has a requirements.txt
 
 
@@ -96,7 +97,7 @@ class Project:
         Raises FileNotFoundError naming the script, ClientError when the bucket refuses.
         """
         files = bundle(self.root, script)
-        return Source(files.upload(self.s3, self.bucket, self.prefix), files.requirements)
+        return Source(files.upload(self.s3, self.bucket, self.prefix), files.command, files.requirements)
 
 
 def default_role(session: PipelineSession) -> str:

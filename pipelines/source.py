@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 REQUIREMENTS = "requirements.txt"
+FILE_NAME = re.compile(r"[\w-][\w.-]{0,98}\.\w+")
+CODE = "/opt/ml/processing/input/code"  # where a Processing job finds its source, by the SDK's own custom
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,18 @@ class Bundle:
     def requirements(self) -> bool:
         """Whether packages have to be installed before the script runs."""
         return REQUIREMENTS in self.files
+
+    @property
+    def command(self) -> list[str]:
+        """A Processing job's ContainerEntrypoint, in exec form, so that the script sees the signals of a Stop.
+
+        What AWS's image lacks is installed first.
+        """
+        script = f"{CODE}/{self.name.rsplit('/', 1)[-1]}.py"
+        if not self.requirements:
+            return ["python3", script]
+        pip = f"python3 -m pip install --quiet --disable-pip-version-check --requirement {CODE}/{REQUIREMENTS}"
+        return ["/bin/bash", "-c", f'{pip} && exec python3 "$0" "$@"', script]
 
     def upload(self, s3: Any, bucket: str, prefix: str = "", extra_args: Mapping[str, Any] | None = None) -> str:
         """The folder's URI, `s3://<bucket>/[<prefix>/]code/<name>/<digest>/`; sends only what the bucket lacks.
@@ -105,12 +119,8 @@ def references(path: Path, folder: Path) -> Iterator[Path]:
                 yield from module(folder, alias.name)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield from module(folder, node.module)
-        elif isinstance(node, ast.Constant) and is_file_name(node.value) and (folder / node.value).is_file():
-            yield folder / node.value
-
-
-def is_file_name(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[\w-][\w.-]{0,98}\.\w+", value) is not None
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and FILE_NAME.fullmatch(node.value):
+            yield from (each for each in [folder / node.value] if each.is_file())
 
 
 def module(folder: Path, dotted: str) -> Iterator[Path]:
