@@ -92,8 +92,8 @@ class SageLocal:
     ) -> dict[str, Any]:
         """Stores a new resource with its ARN, times and tags, and returns its document.
 
-        `name` is the store's key, by default the resource's own name; `path` the ARN's last part, by default the name in
-        lower case as AWS writes it. Raises AwsError in AWS's words for that kind when it exists.
+        `name` is the store's key, by default the resource's own name; `path` the ARN's last part, by default the
+        name in lower case as AWS writes it. Raises AwsError in AWS's words for that kind when it exists.
         """
         row = RESOURCES[kind]
         key = name or document[row.name_field]

@@ -84,7 +84,7 @@ class Settings:
         return _client(self, service)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _client(settings: Settings, service: str) -> Any:
     from botocore.config import Config
 
@@ -143,7 +143,7 @@ def _first_start(state: Path, file: Path) -> None:
         "internal_token": secrets.token_urlsafe(30),
     }
     draft = file.with_suffix(f".{os.getpid()}.tmp")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
         json.dump(kept, out, indent=1)
         out.flush()
         os.fsync(out.fileno())

@@ -88,7 +88,9 @@ def update_model_package(app: SageLocal, request: dict[str, Any]) -> dict[str, A
     package = app.find("ModelPackage", request["ModelPackageArn"])
     apart = ("ModelPackageArn", "ClientToken", "AdditionalInferenceSpecificationsToAdd")
     if "ModelApprovalStatus" in request and "ModelPackageVersion" not in package:
-        raise validation(f"{request['ModelPackageArn']} is not a versioned model package, so it has no approval status.")
+        raise validation(
+            f"{request['ModelPackageArn']} is not a versioned model package, so it has no approval status."
+        )
 
     def edit(document: dict[str, Any]) -> None:
         for member, value in request.items():
@@ -100,7 +102,10 @@ def update_model_package(app: SageLocal, request: dict[str, Any]) -> dict[str, A
             metadata.pop(key, None)
         document["CustomerMetadataProperties"] = metadata or None
         added = request.get("AdditionalInferenceSpecificationsToAdd", [])
-        document["AdditionalInferenceSpecifications"] = [*(document.get("AdditionalInferenceSpecifications") or []), *added] or None
+        document["AdditionalInferenceSpecifications"] = [
+            *(document.get("AdditionalInferenceSpecifications") or []),
+            *added,
+        ] or None
         document["LastModifiedBy"] = {}
 
     app.store.update("ModelPackage", package["_name"], edit=edit)

@@ -182,7 +182,7 @@ class Store:
                 raise TimeoutError(f"{kind} {name} did not get there within {timeout} s")
 
     def changed_since(self, version: int, timeout: float | None = None) -> int:
-        """Blocks until something was committed after `version`; the new version, or 0 on a timeout (s). Raises Closed."""
+        """Blocks until a commit after `version`; the new version, or 0 after `timeout` seconds. Raises Closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._version != version, timeout)
             if self._closed:

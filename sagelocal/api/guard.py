@@ -26,7 +26,8 @@ def check(headers: Mapping[str, str], port: int, access_key: str) -> None:
 def check_origin(headers: Mapping[str, str], port: int) -> None:
     """Raises AwsError (403) for what a page in a browser sends; `headers` has lower-case names.
 
-    Such a page can reach the loopback address: it carries an `Origin`, or, after DNS rebinding, a `Host` that is not ours.
+    Such a page can reach the loopback address: it carries an `Origin`, or, after DNS rebinding, a `Host` that is not
+    ours.
     """
     if "origin" in headers:
         raise _refused("AccessDeniedException", "Requests from web pages (with an Origin header) are refused.")

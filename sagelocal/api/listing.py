@@ -71,4 +71,6 @@ def _offset(token: str) -> int:
     try:
         return int(base64.urlsafe_b64decode(token).decode().removeprefix("offset="))
     except (ValueError, binascii.Error) as error:
-        raise validation(f"Invalid pagination token '{token}': pass the NextToken of the answer before, unchanged.") from error
+        raise validation(
+            f"Invalid pagination token '{token}': pass the NextToken of the answer before, unchanged."
+        ) from error

@@ -8,17 +8,17 @@ from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def service_model(service: str) -> ServiceModel:
     """The model that boto3 itself uses for `service`, for example "sagemaker"."""
     return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def operation_names(service: str) -> frozenset[str]:
     return frozenset(service_model(service).operation_names)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def operation_model(service: str, operation: str) -> OperationModel:
     return service_model(service).operation_model(operation)

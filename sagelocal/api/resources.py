@@ -21,7 +21,9 @@ class Resource:
     order: str = "Ascending"
     missing: tuple[str, str] = ("ValidationException", "")
     exists: tuple[str, str] = ("ValidationException", "")
-    filters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # request member -> document member
+    filters: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # request member -> document member
 
     @property
     def name_field(self) -> str:
@@ -43,7 +45,8 @@ RESOURCES: dict[str, Resource] = {
             missing=("ValidationException", "Could not find requested job with name: {name}"),
             exists=(
                 "ResourceInUse",
-                "Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
+                "Job name must be unique within an AWS account and region, and a job with this name already exists "
+                "({arn})",
             ),
         ),
         Resource(
@@ -67,7 +70,8 @@ RESOURCES: dict[str, Resource] = {
             missing=("ResourceNotFound", "Pipeline '{arn}' does not exist."),
             exists=(
                 "ValidationException",
-                "Pipeline names must be unique within an AWS account and region. Pipeline with name ({name}) already exists.",
+                "Pipeline names must be unique within an AWS account and region. Pipeline with name ({name}) already "
+                "exists.",
             ),
         ),
         Resource(

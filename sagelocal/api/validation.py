@@ -98,7 +98,9 @@ def _map(shape: MapShape, value: Any, path: str) -> Iterator[str]:
     for key, member in value.items():
         for part, kind, inner in (("key", shape.key, key), ("value", shape.value, member)):
             yield from (
-                _failed(value, path, f"Map {part} must satisfy constraint: [{said.partition('constraint: ')[2] or said}]")
+                _failed(
+                    value, path, f"Map {part} must satisfy constraint: [{said.partition('constraint: ')[2] or said}]"
+                )
                 for said in _walk(kind, inner, path)
             )
 
@@ -141,9 +143,9 @@ def _constraint(shape: Shape, name: str, otherwise: float) -> float:
     return override if override is not None else shape.metadata.get(name, otherwise)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def compiled(pattern: str) -> regex.Pattern[str]:
-    """A model's pattern. They are Java's: a surrogate pair is one code point there, and a match is of the whole value."""
+    """A model's pattern. They are Java's: a surrogate pair is one code point there, a match is of the whole value."""
     return regex.compile(pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF"))
 
 

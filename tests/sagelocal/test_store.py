@@ -18,7 +18,8 @@ def test_a_document_is_kept_as_it_was_and_merged_at_the_top(tmp_path: Path) -> N
     store = Store(tmp_path / "db")
     store.create("Model", "a", {"ModelName": "a", "Nested": {"x": 1}, "Gone": True}, arn="arn:a")
     after = store.update("Model", "a", {"Nested": {"y": 2}, "Gone": None})
-    assert after["Nested"] == {"y": 2} and "Gone" not in after
+    assert after["Nested"] == {"y": 2}
+    assert "Gone" not in after
     assert store.find("Model", "a") == after
     assert store.by_arn("arn:a") == ("Model", "a", after)
 
@@ -39,7 +40,8 @@ def test_a_failed_transaction_leaves_nothing_behind_not_even_its_events(tmp_path
     with pytest.raises(RuntimeError), store.transaction():
         store.create("Model", "a", {})
         raise RuntimeError("half way")
-    assert store.find("Model", "a") is None and store.pending_events() == []
+    assert store.find("Model", "a") is None
+    assert store.pending_events() == []
 
 
 def test_events_stay_until_they_are_delivered(tmp_path: Path) -> None:
@@ -47,7 +49,8 @@ def test_events_stay_until_they_are_delivered(tmp_path: Path) -> None:
     store.create("Model", "a", {"n": 1})
     store.update("Model", "a", {"n": 2})
     (first, created), (second, updated) = store.pending_events()
-    assert created == {"before": None, "after": {"n": 1}} and updated["before"] == {"n": 1}
+    assert created == {"before": None, "after": {"n": 1}}
+    assert updated["before"] == {"n": 1}
     store.delivered([first])
     assert [number for number, _ in store.pending_events()] == [second]
 

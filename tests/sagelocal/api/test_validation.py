@@ -47,9 +47,13 @@ def test_a_valid_request_passes() -> None:
         ),
         pytest.param(cluster(InstanceCount=101), "instanceCount.*less than or equal to 100", id="maximum"),
         pytest.param(cluster(InstanceType="ml.toaster"), "instanceType.*enum value set: \\[ml.t3.medium", id="enum"),
-        pytest.param(processing_job(ProcessingJobName="a_b"), "Value 'a_b' at 'processingJobName'.*pattern", id="pattern"),
+        pytest.param(
+            processing_job(ProcessingJobName="a_b"), "Value 'a_b' at 'processingJobName'.*pattern", id="pattern"
+        ),
         pytest.param(processing_job(ProcessingJobName="a" * 64), "length less than or equal to 63", id="string length"),
-        pytest.param(processing_job(RoleArn="arn:x"), "'roleArn'.*length greater than or equal to 20", id="minimum length"),
+        pytest.param(
+            processing_job(RoleArn="arn:x"), "'roleArn'.*length greater than or equal to 20", id="minimum length"
+        ),
         pytest.param(
             processing_job(AppSpecification={"ImageUri": "i", "ContainerEntrypoint": []}),
             "containerEntrypoint'.*length greater than or equal to 1",
@@ -63,7 +67,9 @@ def test_a_valid_request_passes() -> None:
         pytest.param(processing_job(Environment={"a b": "c"}), "Map key must satisfy.*pattern", id="map key"),
         pytest.param(processing_job(Environment={"A": "x" * 300}), "Map value must satisfy.*length", id="map value"),
         pytest.param(
-            processing_job(Environment={f"K{n}": "v" for n in range(101)}), "'environment'.*less than or equal to 100", id="map size"
+            processing_job(Environment={f"K{n}": "v" for n in range(101)}),
+            "'environment'.*less than or equal to 100",
+            id="map size",
         ),
         pytest.param(processing_job(Colour="red"), "Unknown parameter 'Colour'", id="unknown member"),
     ],
@@ -96,10 +102,19 @@ def test_the_runtimes_body_limit_is_the_documented_one_not_the_models() -> None:
 def test_every_pattern_of_the_models_compiles(service: str) -> None:
     model = service_model(service)
     patterns = [p for name in model.shape_names if (p := model.shape_for(name).metadata.get("pattern"))]
-    assert len(patterns) > 5 and all(compiled(pattern) for pattern in patterns)
+    assert len(patterns) > 5
+    assert all(compiled(pattern) for pattern in patterns)
 
 
 def test_java_character_classes_work() -> None:
-    validate("sagemaker", "AddTags", {"ResourceArn": "arn:aws:sagemaker:x:111122223333:model/a", "Tags": [{"Key": "größe", "Value": "α"}]})
+    validate(
+        "sagemaker",
+        "AddTags",
+        {"ResourceArn": "arn:aws:sagemaker:x:111122223333:model/a", "Tags": [{"Key": "größe", "Value": "α"}]},
+    )
     with pytest.raises(AwsError, match="pattern"):
-        validate("sagemaker", "AddTags", {"ResourceArn": "arn:aws:sagemaker:x:111122223333:model/a", "Tags": [{"Key": "a!", "Value": ""}]})
+        validate(
+            "sagemaker",
+            "AddTags",
+            {"ResourceArn": "arn:aws:sagemaker:x:111122223333:model/a", "Tags": [{"Key": "a!", "Value": ""}]},
+        )
