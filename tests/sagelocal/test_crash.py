@@ -8,6 +8,7 @@ import os
 import signal
 import tarfile
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -119,7 +120,8 @@ def serve_something(settings: Settings) -> None:
 def wait_for(describe: Any, member: str, wanted: str, seconds: float = 60) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
     while (answer := describe())[member] != wanted:
-        assert time.monotonic() < deadline and answer[member] not in ("Failed", "Stopped"), answer
+        assert time.monotonic() < deadline, answer
+        assert answer[member] not in ("Failed", "Stopped"), answer
         time.sleep(0.05)
     return dict(answer)
 
@@ -168,7 +170,7 @@ def test_a_dozen_kills_lose_nothing(laptop: Settings) -> None:
 
     for arn, before in acknowledged.items():
         wait_for(
-            lambda: sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn),
+            partial(sagemaker.describe_pipeline_execution, PipelineExecutionArn=arn),
             "PipelineExecutionStatus",
             "Succeeded",
         )

@@ -37,9 +37,14 @@ def test_names_are_unique_by_kind_and_missing_ones_say_so(tmp_path: Path) -> Non
 
 def test_a_failed_transaction_leaves_nothing_behind_not_even_its_events(tmp_path: Path) -> None:
     store = Store(tmp_path / "db", on_change=lambda kind, before, after: [{"kind": kind}])
-    with pytest.raises(RuntimeError), store.transaction():
-        store.create("Model", "a", {})
-        raise RuntimeError("half way")
+
+    def half() -> None:
+        with store.transaction():
+            store.create("Model", "a", {})
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        half()
     assert store.find("Model", "a") is None
     assert store.pending_events() == []
 
@@ -82,7 +87,7 @@ def test_a_file_of_a_newer_program_is_refused_with_the_remedy(tmp_path: Path) ->
     Store(tmp_path / "db").close()
     with sqlite3.connect(tmp_path / "db") as database:
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(RuntimeError, match="schema version 99.*MLOPS_STATE"):
+    with pytest.raises(RuntimeError, match=r"schema version 99.*MLOPS_STATE"):
         Store(tmp_path / "db")
 
 

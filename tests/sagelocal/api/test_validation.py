@@ -88,7 +88,7 @@ def test_a_union_takes_exactly_one_member() -> None:
 
 
 def test_all_problems_are_named_at_once() -> None:
-    with pytest.raises(AwsError, match="2 validation errors detected: .*instanceCount.*; .*volumeSizeInGB"):
+    with pytest.raises(AwsError, match=r"2 validation errors detected: .*instanceCount.*; .*volumeSizeInGB"):
         validate("sagemaker", "CreateProcessingJob", cluster(InstanceCount=0, VolumeSizeInGB=0))
 
 
