@@ -19,6 +19,7 @@ The setup is one `/bin/sh` script of some ten commands (util-linux), about 0.02 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -87,10 +88,8 @@ class Process:
                 break
             time.sleep(0.01)
         for child in children:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 child.terminate()
-            except psutil.NoSuchProcess:
-                pass
 
     def kill(self) -> None:
         """SIGKILL: `unshare --kill-child` takes PID 1 along, and the kernel every process of its namespace."""

@@ -128,7 +128,9 @@ def command(program: str, arguments: list[str]) -> list[str]:
     if (_CODE / "setup.py").exists():
         return [sys.executable, "-m", program.removesuffix(".py"), *arguments]
     if not (_CODE / program).exists():
-        raise FileNotFoundError(f"the entry point {program} is not in the submitted code: {sorted(os.listdir(_CODE))}")
+        raise FileNotFoundError(
+            f"the entry point {program} is not in the submitted code: {sorted(each.name for each in _CODE.iterdir())}"
+        )
     if program.endswith(".py"):
         return [sys.executable, program, *arguments]
     return ["/bin/sh", "-c", shlex.join([f"./{program}", *arguments])]
@@ -195,7 +197,7 @@ def _wait_for(hosts: list[str]) -> None:
 
 
 def _gpus() -> int:
-    return sum(1 for name in os.listdir("/dev") if re.fullmatch(r"nvidia\d+", name))
+    return sum(1 for device in Path("/dev").iterdir() if re.fullmatch(r"nvidia\d+", device.name))
 
 
 def _fail(message: str, code: int) -> None:

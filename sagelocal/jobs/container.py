@@ -29,7 +29,7 @@ class Outcome(Enum):
     OUT_OF_MEMORY = "out of memory"
 
 
-class Interrupted(Exception):
+class ClosingError(Exception):
     """sagelocal itself is closing: the job's status stays as it is, and the job runs again after the next start."""
 
 
@@ -50,9 +50,9 @@ class Control:
         self.wake.set()
 
     def check(self) -> None:
-        """Raises Interrupted when sagelocal is closing."""
+        """Raises ClosingError when sagelocal is closing."""
         if self.closing:
-            raise Interrupted
+            raise ClosingError
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class _Running:
 
 
 def run(app: SageLocal, plan: Plan, control: Control) -> Ended:
-    """Starts every host's process and returns when all have ended. Raises Interrupted when sagelocal closes."""
+    """Starts every host's process and returns when all have ended. Raises ClosingError when sagelocal closes."""
     started = int(time.time())
     running = [_Running(app, plan, host, f"{plan.job}/{host.name}-{started}", control.wake) for host in plan.hosts]
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -101,8 +102,6 @@ class LogWriter:
             (logs.create_log_group, {"logGroupName": self._group}),
             (logs.create_log_stream, {"logGroupName": self._group, "logStreamName": self._stream}),
         ):
-            try:
+            with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
                 make(**names)
-            except logs.exceptions.ResourceAlreadyExistsException:
-                pass
         return True

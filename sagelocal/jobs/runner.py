@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from sagelocal.jobs import processing_run, staging, training_run
-from sagelocal.jobs.container import Control, Interrupted
+from sagelocal.jobs.container import ClosingError, Control
 from sagelocal.store import Closed
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 _log = logging.getLogger(__name__)
-_RUNS = {"ProcessingJob": processing_run.run, "TrainingJob": training_run.run}
+_RUNS: dict[str, Callable[[SageLocal, str, Control], None]] = {
+    "ProcessingJob": processing_run.run,
+    "TrainingJob": training_run.run,
+}
 _STATUS = {kind: f"{kind}Status" for kind in _RUNS}
 
 
@@ -70,7 +75,7 @@ class Runner:
         try:
             control.check()
             _RUNS[kind](self._app, name, control)
-        except (Interrupted, Closed):
+        except (ClosingError, Closed):
             pass
         except Exception as error:  # a job's status must end, whatever went wrong with running it
             _log.exception("%s %s", kind, name)
@@ -82,7 +87,5 @@ class Runner:
         changes = {_STATUS[kind]: "Failed", "FailureReason": reason[:1024]}
         if kind == "TrainingJob":
             changes["SecondaryStatus"] = "Failed"
-        try:
+        with contextlib.suppress(Closed, LookupError):  # closing, or the job was deleted meanwhile
             self._app.store.update(kind, name, changes)
-        except (Closed, LookupError):
-            pass  # closing, or the job was deleted meanwhile

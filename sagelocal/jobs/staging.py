@@ -30,8 +30,8 @@ def remove(folder: Path) -> None:
 
     def open_up(function: Callable[..., Any], path: str, error: Any) -> None:
         try:
-            os.chmod(os.path.dirname(path), 0o700)
-            os.chmod(path, 0o700)
+            Path(path).parent.chmod(0o700)
+            Path(path).chmod(0o700)
             function(path)
         except OSError:
             pass  # it stays until the next start removes the whole folder
