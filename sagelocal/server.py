@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from sagelocal import __version__, config, ministack
 from sagelocal.config import LOOPBACK, Settings
@@ -130,21 +130,21 @@ def main() -> int:
     settings = config.load()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     _forget_aws_settings()
-    with _lock(settings) as lock:
-        if lock is None:
-            log.info("another process runs sagelocal for %s", settings.state)
-            return _ALREADY_RUNNING
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _leave)
-        try:
-            _run(settings, lock)
-        except RuntimeError as error:
-            log.error("%s", error)
-            return 1
+    lock = _lock(settings)
+    if lock is None:
+        log.info("another process runs sagelocal for %s", settings.state)
+        return _ALREADY_RUNNING
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    try:
+        _run(settings, lock)
+    except RuntimeError as error:
+        log.error("%s", error)
+        return 1
     return 0
 
 
-def _run(settings: Settings, lock: IO[str]) -> None:
+def _run(settings: Settings, lock: int) -> None:
     with ExitStack() as stack:
         listener = stack.enter_context(_listener(settings))
         child = ministack.MiniStack(settings, after_restart=lambda: _put_back(settings))
@@ -201,31 +201,28 @@ def _forget_aws_settings() -> None:
     os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
 
-@contextmanager
-def _lock(settings: Settings) -> Iterator[IO[str] | None]:
-    """The state folder's lock, held as long as the process lives; None when another one holds it.
+def _lock(settings: Settings) -> int | None:
+    """A descriptor of the state folder's lock, None when another process holds it.
 
+    Nobody closes the descriptor: the kernel lets go of the lock when the process is gone, and `down` waits for that.
     A few attempts, since who asks whether it is held (`_holder`) has a shared lock for a moment.
     """
-    with (settings.state / "lock").open("a+") as lock:
-        for _attempt in range(10):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.02)
+    lock = os.open(settings.state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    for _attempt in range(10):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
         else:
-            yield None
-            return
-        _write_holder(lock, ready=False)
-        yield lock
+            _write_holder(lock, ready=False)
+            return lock
+    os.close(lock)
+    return None
 
 
-def _write_holder(lock: IO[str], *, ready: bool) -> None:
-    lock.seek(0)
-    lock.truncate()
-    json.dump({"pid": os.getpid(), "version": __version__, "ready": ready}, lock)
-    lock.flush()
+def _write_holder(lock: int, *, ready: bool) -> None:
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, json.dumps({"pid": os.getpid(), "version": __version__, "ready": ready}).encode(), 0)
 
 
 def _holder(settings: Settings) -> dict[str, Any] | None:
