@@ -1,0 +1,1 @@
+"""SageMaker Pipelines: definitions, their checks, and the engine that interprets them."""

@@ -1,0 +1,279 @@
+"""What CreatePipeline and UpdatePipeline check in a definition before they take it.
+
+AWS's published JSON schema of definitions (2025-04) refuses what its own SDK writes, so these checks follow the SDK 3.27
+and the API's shapes; "Unable to parse pipeline definition." and "Model Validation failed" are AWS's words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from sagelocal.api.errors import AwsError, validation
+from sagelocal.api.model import operation_model
+from sagelocal.api.validation import problems as shape_problems
+from sagelocal.workflow import cache, conditions, expressions, graph, parameters, retries
+from sagelocal.workflow.expressions import ExpressionError
+from sagelocal.workflow.steps import RESOURCES
+
+VERSION = "2020-12-01"
+MAX_BYTES = 1024 * 1024
+_NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
+_ROOT = ("Version", "Metadata", "Parameters", "PipelineExperimentConfig", "MlflowConfig", "Steps")
+_STEP = ("Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description")
+STEP_MEMBERS: dict[str, tuple[str, ...]] = {
+    "Condition": _STEP,
+    "Fail": _STEP,
+    "Processing": (*_STEP, "RetryPolicies", "CacheConfig", "PropertyFiles"),
+    "Training": (*_STEP, "RetryPolicies", "CacheConfig"),
+    "Model": (*_STEP, "RetryPolicies"),
+    "RegisterModel": (*_STEP, "RetryPolicies"),
+    "EndpointConfig": (*_STEP, "RetryPolicies", "CacheConfig"),
+    "Endpoint": (*_STEP, "CacheConfig"),
+}
+Definition = dict[str, Any]
+
+
+def parse(text: str) -> Definition:
+    """The definition that a text holds, checked. Raises AwsError naming all that is wrong."""
+    try:
+        definition = json.loads(text)
+    except ValueError as error:
+        raise _unparsable([f"It is not valid JSON: {error}"]) from error
+    if not isinstance(definition, dict):
+        raise _unparsable(["It must be a JSON object"])
+    # Each stage relies on what the one before has seen to be so.
+    for stage in (_document, _steps, _functions, _references, _arguments):
+        try:
+            found = list(stage(definition))
+        except (graph.GraphError, ExpressionError) as error:
+            found = [str(error)]
+        except (AttributeError, KeyError, TypeError) as error:
+            found = [f"A part has the wrong JSON type or lacks a member ({error})"]
+        if found:
+            raise _unparsable(found)
+    return definition
+
+
+def _unparsable(found: list[str]) -> AwsError:
+    return validation("Unable to parse pipeline definition. " + "; ".join(found) + ".")
+
+
+def _unknown(value: Mapping[str, Any], members: tuple[str, ...], where: str) -> Iterator[str]:
+    for member in value:
+        if member not in members:
+            yield f"Cannot parse {where}, unknown property '{member}', must be one of: {', '.join(members)}"
+
+
+def _document(definition: Definition) -> Iterator[str]:
+    yield from _unknown(definition, _ROOT, "the definition")
+    if definition.get("Version") != VERSION:
+        yield f"Version must be '{VERSION}', not {definition.get('Version')!r}"
+    if definition.get("MlflowConfig") is not None:
+        yield "MlflowConfig is not implemented by sagelocal: leave it out or null"
+    if not isinstance(definition.get("Steps"), list) or not definition["Steps"]:
+        yield "Steps must be a list with at least one step"
+    declared = definition.get("Parameters") or []
+    names = [one.get("Name") for one in declared]
+    for name in {name for name in names if names.count(name) > 1}:
+        yield f"Parameter names must be unique, and '{name}' is used more than once"
+    for one in declared:
+        if not _NAME.fullmatch(str(one.get("Name"))):
+            yield f"Parameter name '{one.get('Name')}' must match {_NAME.pattern}"
+        yield from _unknown(
+            one, ("Name", "Type", "DefaultValue", "EnumValues", "Description"), f"parameter '{one.get('Name')}'"
+        )
+        yield from parameters.problems(one)
+
+
+def _steps(definition: Definition) -> Iterator[str]:
+    for step in definition["Steps"]:
+        yield from _step(step, None)
+
+
+def _step(step: Any, branch_of: str | None) -> Iterator[str]:
+    if not isinstance(step, dict) or not isinstance(step.get("Name"), str) or not isinstance(step.get("Type"), str):
+        yield f"A step must be an object with Name and Type, not {json.dumps(step)[:200]}"
+        return
+    name, kind = step["Name"], step["Type"]
+    if not _NAME.fullmatch(name):
+        yield f"Step name '{name}' must match {_NAME.pattern}"
+    if kind not in STEP_MEMBERS:
+        yield f"Step '{name}' is of type '{kind}', which sagelocal does not run; it runs: {', '.join(STEP_MEMBERS)}"
+        return
+    yield from _unknown(step, STEP_MEMBERS[kind], f"{kind} step '{name}'")
+    if not isinstance(step.get("Arguments"), dict):
+        yield f"Step '{name}' has no Arguments"
+        return
+    yield from _settings(step)
+    if kind == "Condition":
+        if branch_of:
+            # The developer guide, on condition steps: nesting them is not supported.
+            yield f"Condition step '{name}' is nested in condition step '{branch_of}', which SageMaker Pipelines does not support"
+        yield from _condition_step(step)
+    if kind == "Fail":
+        yield from _unknown(step["Arguments"], ("ErrorMessage",), f"Fail step '{name}'")
+
+
+def _settings(step: Mapping[str, Any]) -> Iterator[str]:
+    name = step["Name"]
+    for one in step.get("DependsOn") or []:
+        if (
+            isinstance(one, dict)
+            and one.get("Trigger", graph.COMPLETED) in graph.TRIGGERS
+            and isinstance(one.get("Step"), str)
+        ):
+            continue
+        if not isinstance(one, str):
+            yield f"DependsOn of step '{name}' takes step names or {{Step, Trigger}} with Trigger one of {', '.join(graph.TRIGGERS)}"
+    if step.get("CacheConfig"):
+        yield from cache.problems(name, step["CacheConfig"])
+    for policy in step.get("RetryPolicies") or []:
+        yield from retries.problems(name, step["Type"], policy)
+    for file in step.get("PropertyFiles") or []:
+        if set(file) != {"PropertyFileName", "OutputName", "FilePath"}:
+            yield f"A property file of step '{name}' must have exactly PropertyFileName, OutputName and FilePath"
+
+
+def _condition_step(step: Mapping[str, Any]) -> Iterator[str]:
+    name, arguments = step["Name"], step["Arguments"]
+    yield from _unknown(arguments, ("Conditions", "IfSteps", "ElseSteps"), f"Condition step '{name}'")
+    if not arguments.get("Conditions"):
+        yield f"Condition step '{name}' has no Conditions"
+    for condition in arguments.get("Conditions") or []:
+        yield from _condition(name, condition)
+    for member in ("IfSteps", "ElseSteps"):
+        for inner in arguments.get(member) or []:
+            yield from _step(inner, name)
+
+
+def _condition(step: str, condition: Any) -> Iterator[str]:
+    kind = condition.get("Type") if isinstance(condition, dict) else None
+    if kind not in conditions.MEMBERS:
+        yield f"Step '{step}' has a condition of the unknown type '{kind}', must be one of: {', '.join(conditions.MEMBERS)}"
+        return
+    members = conditions.MEMBERS[kind]
+    yield from _unknown(condition, ("Type", *members), f"{kind} condition of step '{step}'")
+    for member in members:
+        if condition.get(member) is None:
+            yield f"The {kind} condition of step '{step}' lacks {member}"
+    inner = (
+        condition.get("Conditions")
+        if kind == "Or"
+        else [condition["Condition"]]
+        if kind == "Not" and "Condition" in condition
+        else []
+    )
+    for one in inner or []:
+        yield from _condition(step, one)
+
+
+def _functions(definition: Definition) -> Iterator[str]:
+    for expression in _expressions([definition["Steps"], definition.get("PipelineExperimentConfig")]):
+        yield from _expression(expression)
+
+
+def _references(definition: Definition) -> Iterator[str]:
+    nodes = graph.build(definition["Steps"])
+    known = {one["Name"] for one in definition.get("Parameters") or []}
+    for node in nodes.values():
+        for path in expressions.references(_own_arguments(node)):
+            yield from (f"Step '{node.name}': {said}" for said in _reference(path, known, nodes))
+    for path in expressions.references(definition.get("PipelineExperimentConfig")):
+        if not path.startswith(("Parameters.", "Execution.")):
+            yield f"PipelineExperimentConfig may refer to parameters and execution variables only, not to '{path}'"
+        yield from _reference(path, known, nodes)
+
+
+def _own_arguments(node: graph.Node) -> Any:
+    """Without the branches of a condition step, whose steps are nodes of their own."""
+    return node.step["Arguments"]["Conditions"] if node.type == "Condition" else node.step["Arguments"]
+
+
+def _expressions(value: Any) -> Iterator[Mapping[str, Any]]:
+    """All expressions inside, outer before inner."""
+    if expressions.is_expression(value):
+        yield value
+    if isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _expressions(member)
+
+
+def _expression(expression: Mapping[str, Any]) -> Iterator[str]:
+    ((function, argument),) = expression.items()
+    if function == "Get" and not isinstance(argument, str):
+        yield f"Get takes a string, not {argument!r}"
+    elif function == "Std:Join" and not (isinstance(argument, dict) and isinstance(argument.get("Values"), list)):
+        yield "Std:Join takes On and a list of Values"
+    elif function == "Std:JsonGet":
+        known = isinstance(argument, dict) and ("PropertyFile" in argument) != ("S3Uri" in argument)
+        if not known or not isinstance(argument.get("Path"), str):
+            yield "Std:JsonGet takes Path and either PropertyFile or S3Uri"
+        else:
+            expressions.parse_path(argument["Path"])
+    elif function not in expressions.FUNCTIONS:
+        yield f"Unknown function '{function}', must be one of: {', '.join(expressions.FUNCTIONS)}"
+
+
+def _reference(path: str, known: set[str], nodes: graph.Graph) -> Iterator[str]:
+    root, _, rest = path.partition(".")
+    if root == "Parameters" and rest not in known:
+        yield f"Unknown parameter '{rest}'; the definition declares: {', '.join(sorted(known)) or 'none'}"
+    elif root == "Execution" and rest not in expressions.EXECUTION_VARIABLES:
+        yield f"Unknown execution variable '{rest}', must be one of: {', '.join(expressions.EXECUTION_VARIABLES)}"
+    elif root == "Steps":
+        yield from _property(path, nodes)
+    elif root not in expressions.ROOTS:
+        yield f"Invalid reference '{path}': it must start with one of {', '.join(expressions.ROOTS)}"
+
+
+def _property(path: str, nodes: graph.Graph) -> Iterator[str]:
+    name, tokens = expressions.step_path(path)
+    node = nodes[name]
+    if node.type == "Condition":
+        if tokens != ["Outcome"]:
+            yield f"Invalid property reference '{path}': a condition step has only Outcome"
+    elif tokens[0] == "PropertyFiles":
+        files = [file["PropertyFileName"] for file in node.step.get("PropertyFiles") or []]
+        if len(tokens) != 2 or tokens[1] not in files:
+            yield f"Invalid property reference '{path}': step '{name}' has the property files {files}"
+    elif not _exists(operation_model("sagemaker", RESOURCES[node.type].describe).output_shape, tokens):
+        yield f"Invalid property reference '{path}': {RESOURCES[node.type].describe} answers nothing of that name"
+
+
+def _exists(shape: Shape | None, tokens: expressions.Path) -> bool:
+    for token in tokens:
+        if isinstance(shape, StructureShape) and token in shape.members:
+            shape = shape.members[str(token)]
+        elif isinstance(shape, ListShape):
+            shape = shape.member
+        elif isinstance(shape, MapShape) and isinstance(token, str):
+            shape = shape.value
+        else:
+            return False
+    return True
+
+
+def _arguments(definition: Definition) -> Iterator[str]:
+    """Literal arguments against the API's shapes. What expressions will give is judged when the step runs."""
+    for node in graph.build(definition["Steps"]).values():
+        if node.type in RESOURCES:
+            shape = operation_model("sagemaker", RESOURCES[node.type].create).input_shape
+            for said in shape_problems(shape, _literal(node.step["Arguments"])):
+                # Names that the engine gives are missing here, and so is whatever an expression stands for.
+                if "Member must not be null" not in said and "length greater than" not in said:
+                    yield f"Model Validation failed: step '{node.name}': {said}"
+        elif node.type == "Fail" and not node.step["Arguments"].get("ErrorMessage"):
+            yield f"Fail step '{node.name}' has no ErrorMessage"
+
+
+def _literal(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _literal(member) for key, member in value.items() if not expressions.is_expression(member)}
+    if isinstance(value, list):
+        return [_literal(member) for member in value if not expressions.is_expression(member)]
+    return value
