@@ -105,7 +105,7 @@ def _execution_step(before: Document | None, after: Document) -> _Built:
         "stepStartTime": _iso_or_none(after.get("StartTime")),
         "stepEndTime": _iso_or_none(after.get("EndTime")),
         "stepName": after["StepName"],
-        "stepType": after.get("_type") or next(iter(after.get("Metadata", {})), None),
+        "stepType": after["_type"],
         "previousStepStatus": (before or {}).get("StepStatus"),
         "currentStepStatus": after["StepStatus"],
         "failureReason": after.get("FailureReason"),

@@ -71,9 +71,9 @@ class MiniStack:
                 log.exception("MiniStack did not come back")
 
 
-def healthy(settings: Settings) -> bool:
-    """Whether this state folder's MiniStack answers: another one would not know the token."""
-    connection = http.client.HTTPConnection(LOOPBACK, settings.ministack_port, timeout=5)
+def healthy(settings: Settings, timeout: float = 5.0) -> bool:
+    """Whether this state folder's MiniStack answers within `timeout` seconds: another one would not know the token."""
+    connection = http.client.HTTPConnection(LOOPBACK, settings.ministack_port, timeout=timeout)
     try:
         connection.request("GET", HEALTH, headers={TOKEN_HEADER: settings.internal_token})
         return connection.getresponse().status == 200
@@ -139,7 +139,7 @@ def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
 
 def _wait_healthy(settings: Settings, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not healthy(settings):
+    while not healthy(settings, timeout=0.5):
         if process.poll() is not None:
             raise RuntimeError(
                 f"MiniStack ended at its start (exit code {process.returncode}); its last lines are above. If port "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import http.client
 import json
@@ -14,7 +15,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,8 @@ def down(settings: Settings) -> None:
     while holder := _holder(settings):
         pid = holder.get("pid", 0)
         if pid and pid != asked:
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
             asked = pid
         if time.monotonic() > deadline:
             raise RuntimeError(f"sagelocal (process {pid}) did not stop within {_DOWN_SECONDS:.0f} s: kill -9 {pid}")
@@ -145,7 +146,7 @@ def main() -> int:
 
 
 def _run(settings: Settings, lock: int) -> None:
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_listener(settings))
         child = ministack.MiniStack(settings, after_restart=lambda: _put_back(settings))
         stack.callback(child.stop)
@@ -177,9 +178,10 @@ def _put_back(settings: Settings) -> None:
     baseline.put_back(settings)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _listener(settings: Settings) -> Iterator[socket.socket]:
-    with socket.socket() as listener:
+    # asyncio turns Nagle's algorithm off only for sockets that name TCP; with it, each invocation takes 40 ms longer.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((LOOPBACK, settings.port))

@@ -160,7 +160,8 @@ def test_an_execution_is_in_camel_case_with_its_previous_status(settings: Settin
 
 
 def step(status: str, **members: Any) -> dict[str, Any]:
-    return {"StepName": "Train", "StepStatus": status, "StartTime": NINE, "_name": f"{EXECUTION}/Train"} | members
+    own = {"_name": f"{EXECUTION}/Train", "_type": "Training"}
+    return {"StepName": "Train", "StepStatus": status, "StartTime": NINE, **own, **members}
 
 
 def test_a_failed_step_names_its_job_and_reason(settings: Settings) -> None:
@@ -170,7 +171,6 @@ def test_a_failed_step_names_its_job_and_reason(settings: Settings) -> None:
         EndTime=NINE + 60,
         FailureReason="ClientError: …",
         Metadata={"TrainingJob": {"Arn": job}},
-        _type="Training",
     )
     envelope = only("PipelineExecutionStep", step("Executing"), failed, settings)
     assert envelope["detail-type"] == "SageMaker Model Building Pipeline Execution Step Status Change"
