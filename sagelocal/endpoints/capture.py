@@ -1,7 +1,7 @@
 """Data capture: sampled requests and responses as AWS's JSON Lines on S3.
 
-A record is in a spool file before the caller has the answer, so a kill loses none that was acknowledged; a thread uploads
-the files every second. A file's name is its object's name, so an upload that is repeated after a kill replaces itself.
+A record is in a spool file before the caller has the answer, so a kill loses none that was acknowledged; a thread
+uploads the files every second. A file is named like its object, so an upload repeated after a kill replaces itself.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ class Recorder:
     def _encoded(self, content_type: str, mode: str, body: bytes) -> dict[str, str]:
         """An unlisted type is stored as BASE64; so is a body that is not the text its type promises."""
         plain = content_type.partition(";")[0].strip()
-        kind = "CSV" if {content_type, plain} & self._csv else "JSON" if {content_type, plain} & self._json else "BASE64"
+        names = {content_type, plain}
+        kind = "CSV" if names & self._csv else "JSON" if names & self._json else "BASE64"
         try:
             data = body.decode() if kind != "BASE64" else base64.b64encode(body).decode()
         except UnicodeDecodeError:
@@ -77,7 +78,7 @@ class Recorder:
                 self._seal()
             if self._file is None:
                 name = f"{now:%Y-%m-%d-%H-%M-%S}-{now.microsecond // 1000:03d}-{uuid.uuid4()}.jsonl"
-                self._file = open(self.folder / name, "ab", buffering=0)
+                self._file = (self.folder / name).open("ab", buffering=0)
                 self._hour = hour
             self._file.write(line)
 

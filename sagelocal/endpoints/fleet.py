@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.endpoints import artifacts
 from sagelocal.endpoints.capture import Recorder, Uploader
-from sagelocal.endpoints.server import ModelServer, Reply, Unanswered
+from sagelocal.endpoints.server import ModelServer, RefusedError, Reply, UnansweredError
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 _DRAIN_SECONDS = 60.0  # as long as a container may take for an answer
+_REFUSED_PAUSES = (0.05, 0.2, 1.0)  # s
 _RESTART_PATIENCE = 10.0  # s that a request waits for a model server that is being started again
 
 
-class Unhealthy(Exception):
+class UnhealthyError(Exception):
     """A variant that never answered its health check; the message is the endpoint's FailureReason."""
 
 
-class Closed(Exception):
+class ClosedError(Exception):
     """The fleet was stopped while it came up."""
 
 
@@ -47,7 +48,7 @@ class Variant:
         self._turns = itertools.count()
 
     def start(self) -> None:
-        """Downloads the model and returns when every server is healthy. Raises Unhealthy, with the reason."""
+        """Downloads the model and returns when every server is healthy. Raises UnhealthyError, with the reason."""
         self.scale(self._plan["InstanceCount"])
 
     def scale(self, instances: int) -> None:
@@ -56,9 +57,9 @@ class Variant:
             model = artifacts.stage(self._app.s3, self._plan["Container"]["Source"], self._folder)
         except Exception as error:
             uri = (self._plan["Container"]["Source"] or {}).get("S3Uri")
-            raise Unhealthy(f"The model data {uri} of variant {self.name} could not be used: {error}") from error
+            raise UnhealthyError(f"The model data {uri} of variant {self.name} could not be used: {error}") from error
         started = [
-            ModelServer(self._app, self._plan, self._endpoint, model, self._folder, self._sockets)
+            ModelServer(self._app, self._plan, self._endpoint, model=model, folder=self._folder, sockets=self._sockets)
             for _ in range(wanted - len(self.servers))
         ]
         self.servers, surplus = self.servers[:wanted] + started, self.servers[wanted:]
@@ -72,17 +73,16 @@ class Variant:
             self.servers = [server for server in self.servers if server not in started]
             for server in started:
                 server.stop()
-            raise Unhealthy(self._reason(failed[0]))
+            raise UnhealthyError(self._reason(failed[0]))
 
     def _reason(self, server: ModelServer) -> str:
         # AWS's own first sentence, then what it leaves to the reader of the logs.
-        return (
-            f"The primary container for production variant {self.name} did not pass the ping health check. "
-            f"Please check CloudWatch logs for this endpoint. Last line of {server.group} {server.stream}: {server.last_line}"
-        )[:1024]
+        said = f"The primary container for production variant {self.name} did not pass the ping health check. "
+        said += "Please check CloudWatch logs for this endpoint. "
+        return f"{said}Last line of {server.group} {server.stream}: {server.last_line}"[:1024]
 
     async def server(self) -> ModelServer:
-        """A healthy server, in turn; waits a while for one that is being started again. Raises Unanswered."""
+        """A healthy server, in turn; waits a while for one that is being started again. Raises UnansweredError."""
         deadline = time.monotonic() + _RESTART_PATIENCE
         while True:
             turn = next(self._turns)
@@ -91,14 +91,18 @@ class Variant:
                 if (found := servers[(turn + offset) % len(servers)]).healthy.is_set():
                     return found
             if time.monotonic() > deadline:
-                raise Unanswered(f"The model server is being started again; its last line was: {servers[0].last_line}")
+                raise UnansweredError(
+                    f"The model server is being started again; its last line was: {servers[0].last_line}"
+                )
             await asyncio.sleep(0.05)
 
 
 class Fleet:
-    """`up` is done when it may take traffic, or holds the Unhealthy that kept it from it."""
+    """`up` is done when it may take traffic, or holds the UnhealthyError that kept it from it."""
 
-    def __init__(self, app: SageLocal, endpoint: str, plan: dict[str, Any], folder: Path, sockets: Path, uploader: Uploader) -> None:
+    def __init__(
+        self, app: SageLocal, endpoint: str, plan: dict[str, Any], *, folder: Path, sockets: Path, uploader: Uploader
+    ) -> None:
         self.id: str = plan["Id"]
         self.group = f"/aws/sagemaker/Endpoints/{endpoint}"
         self.folder = folder / self.id
@@ -118,19 +122,19 @@ class Fleet:
                 uploader.add(variant.recorder)
 
     def start(self) -> None:
-        """Returns when every variant is healthy; else stops what came up and raises Unhealthy, or Closed."""
+        """Returns when every variant is healthy; else stops what came up and raises UnhealthyError, or ClosedError."""
         with ThreadPoolExecutor(max_workers=len(self.variants)) as pool:
             starting = [pool.submit(variant.start) for variant in self.variants.values()]
         failures = [error for one in starting if (error := one.exception())]
         if self._closed.is_set():
             self.stop()  # stop() may have come before there was a server to stop
-            raise Closed
+            raise ClosedError
         if failures:
             raise failures[0]
         self.up.set_result(None)
 
     def adjust(self, plan: dict[str, Any]) -> None:
-        """New weights and instance counts of the same deployment. Raises Unhealthy."""
+        """New weights and instance counts of the same deployment. Raises UnhealthyError."""
         for one in plan["Variants"]:
             self.variants[one["VariantName"]].scale(one["InstanceCount"])
         for one in plan["Variants"]:
@@ -143,12 +147,19 @@ class Fleet:
         weights = [self.variants[name].weight for name in self._names]
         return self.variants[random.choices(self._names, weights)[0]]
 
-    async def request(self, variant: Variant, headers: Mapping[str, str], body: bytes, seconds: float) -> tuple[ModelServer, Reply]:
-        """Raises Unanswered, and TimeoutError after `seconds`."""
+    async def request(
+        self, variant: Variant, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> tuple[ModelServer, Reply]:
+        """Raises UnansweredError, and TimeoutError after `seconds`."""
         self._in_flight += 1  # the event loop's thread alone changes it
         try:
-            server = await variant.server()
-            return server, await server.request(headers, body, seconds)
+            for pause in _REFUSED_PAUSES:
+                server = await variant.server()
+                try:
+                    return server, await server.request(headers, body, seconds)
+                except RefusedError:
+                    await asyncio.sleep(pause)  # it died just now, and nobody has noticed yet
+            raise UnansweredError("the model server refuses connections")
         finally:
             self._in_flight -= 1
 

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from sagelocal.api.errors import AwsError
 from sagelocal.endpoints import plans
 from sagelocal.endpoints.capture import Uploader
-from sagelocal.endpoints.fleet import Closed, Fleet, Unhealthy
-from sagelocal.endpoints.server import ModelServer, Reply, Unanswered
+from sagelocal.endpoints.fleet import ClosedError, Fleet, UnhealthyError
+from sagelocal.endpoints.server import ModelServer, Reply, UnansweredError
 from sagelocal.store import Missing
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Manager:
             server, reply = await fleet.request(variant, forwarded, body, _ANSWER_SECONDS)
         except TimeoutError:
             raise self._model_error(fleet, 0, _TIMED_OUT) from None
-        except Unanswered as error:
+        except UnansweredError as error:
             raise self._model_error(fleet, 0, f"The model server did not answer: {error}") from error
         if not 200 <= reply.status < 300:
             raise self._model_error(fleet, reply.status, reply.body.decode(errors="replace"), server)
@@ -131,8 +132,8 @@ class Manager:
     def _unknown(self, name: str) -> AwsError:
         """AWS's sentence, also while an endpoint does not serve yet; its status is ours to add."""
         endpoint = self._app.store.find("Endpoint", name)
-        status = f" Its status is {endpoint['EndpointStatus']}." if endpoint else ""
-        return AwsError("ValidationError", f"Endpoint {name} of account {self._app.settings.account} not found.{status}")
+        said = f"Endpoint {name} of account {self._app.settings.account} not found."
+        return AwsError("ValidationError", f"{said} Its status is {endpoint['EndpointStatus']}." if endpoint else said)
 
     def _model_error(self, fleet: Fleet, status: int, said: str, server: ModelServer | None = None) -> AwsError:
         settings = self._app.settings
@@ -156,7 +157,7 @@ class Manager:
             try:
                 fleet.start()
                 break
-            except Unhealthy as error:
+            except UnhealthyError as error:
                 log.warning("endpoint %s does not serve again yet: %s", name, error)
                 fleet.stop()
             if self._closing.wait(pause):
@@ -186,7 +187,7 @@ class Manager:
                 old.adjust(plan)
             else:
                 self._replace(name, plan, old)
-        except Unhealthy as error:
+        except UnhealthyError as error:
             self._failed(name, str(error), serving=old is not None)
             return
         self._in_service(name, plan)
@@ -198,9 +199,9 @@ class Manager:
         fleet = self._starting[name] = self._fleet(name, plan)
         try:
             if self._closing.is_set():
-                raise Closed
+                raise ClosedError
             fleet.start()
-        except Unhealthy:
+        except UnhealthyError:
             self._discard(fleet)
             raise
         finally:
@@ -209,12 +210,11 @@ class Manager:
                 if fleet.up.done():
                     self._fleets[name] = fleet  # from here on it takes all traffic
         if old and self._closing.wait(plan.get("KeepOldSeconds", 0)):
-            raise Closed
+            raise ClosedError
 
     def _in_service(self, name: str, plan: dict[str, Any]) -> None:
-        described = plans.described(plan, self._app.now())
-        changes = {**described, "EndpointStatus": "InService", "_running": plan, "_pending": None, "FailureReason": None}
-        self._app.store.update("Endpoint", name, changes)
+        changes = {"EndpointStatus": "InService", "FailureReason": None, "_running": plan, "_pending": None}
+        self._app.store.update("Endpoint", name, plans.described(plan, self._app.now()) | changes)
 
     def _failed(self, name: str, reason: str, serving: bool) -> None:
         """A failed update leaves the endpoint InService on its old config, a failed creation is final."""
@@ -228,13 +228,11 @@ class Manager:
             fleet.drain(self._closing)
             self._discard(fleet)
         shutil.rmtree(self._root / name, ignore_errors=True)
-        try:
+        with suppress(Missing):  # two DeleteEndpoint calls at once
             self._app.store.delete("Endpoint", name)
-        except Missing:
-            pass  # two DeleteEndpoint calls at once
 
     def _fleet(self, name: str, plan: dict[str, Any]) -> Fleet:
-        return Fleet(self._app, name, plan, self._root / name, self._sockets, self._uploader)
+        return Fleet(self._app, name, plan, folder=self._root / name, sockets=self._sockets, uploader=self._uploader)
 
     def _discard(self, fleet: Fleet) -> None:
         fleet.stop()
@@ -244,7 +242,7 @@ class Manager:
         def run() -> None:
             try:
                 work()
-            except Closed:
+            except ClosedError:
                 pass  # the status stays, resume() takes it up
             except Exception:
                 if not self._closing.is_set():
@@ -258,8 +256,8 @@ class Manager:
 
 
 _TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each "
-    "container in Amazon CloudWatch, resolve the issue, and try again."
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 
 
@@ -267,8 +265,8 @@ def _check(headers: Mapping[str, str], body: bytes) -> None:
     if len(body) > PAYLOAD_LIMIT:
         raise AwsError(
             "ValidationError",
-            f"1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than "
-            f"or equal to {PAYLOAD_LIMIT}",
+            "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less "
+            f"than or equal to {PAYLOAD_LIMIT}",
         )
     for header, member in _UNSUPPORTED.items():
         if header in headers:
@@ -279,7 +277,8 @@ async def _within(work: asyncio.Future[None], seconds: float) -> None:
     try:
         await asyncio.wait_for(asyncio.shield(work), seconds)
     except TimeoutError:
-        raise AwsError("ServiceUnavailable", "The endpoint's model servers are still being started: try again.", 503) from None
+        said = "The endpoint's model servers are still being started: try again."
+        raise AwsError("ServiceUnavailable", said, 503) from None
 
 
 def _answer_headers(variant: str, content_type: str, reply: Reply) -> dict[str, str]:
@@ -290,7 +289,7 @@ def _answer_headers(variant: str, content_type: str, reply: Reply) -> dict[str, 
 
 
 def _socket_folder(state: Path) -> Path:
-    """A private, short folder of this state folder's own: a socket's path has room for 107 bytes. What a kill left goes."""
+    """A private folder of this state folder's own, short for a socket's 107 bytes of path. What a kill left goes."""
     own = f"sagelocal-{os.geteuid()}-{hashlib.sha256(str(state).encode()).hexdigest()[:10]}"
     roots = [os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), tempfile.gettempdir(), "/tmp"]
     fits = [root for root in roots if os.access(root, os.W_OK) and len(f"{root}/{own}") < _SOCKET_PATH_BYTES - 16]

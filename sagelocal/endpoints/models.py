@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 # KmsKeyId, VpcConfig and InstanceType are kept and described, and mean nothing on one machine.
-_MODEL = {"ModelName", "PrimaryContainer", "Containers", "ExecutionRoleArn", "Tags", "VpcConfig", "EnableNetworkIsolation"}
+_MODEL = {
+    "ModelName",
+    "PrimaryContainer",
+    "Containers",
+    "ExecutionRoleArn",
+    "Tags",
+    "VpcConfig",
+    "EnableNetworkIsolation",
+}
 _CONTAINER = {
     "ContainerHostname",
     "Image",
@@ -38,7 +46,7 @@ def create_model(app: SageLocal, request: Document) -> Document:
         raise validation("Specify exactly one of PrimaryContainer and Containers.")
     if len(containers) > 1:
         raise not_implemented("A serial inference pipeline (CreateModel's Containers with more than one member)")
-    definition = request.get("PrimaryContainer") or containers[0]
+    definition = containers[0] if containers else request["PrimaryContainer"]
     container = resolve(app, definition)
     document = {name: value for name, value in request.items() if name != "Tags"}
     document.setdefault("EnableNetworkIsolation", False)
@@ -67,8 +75,8 @@ def _packaged(app: SageLocal, definition: Document) -> Document:
     status = package.get("ModelApprovalStatus", "Approved")  # an unversioned package has none
     if status != "Approved":
         raise validation(
-            f"Cannot create a model from model package {package['ModelPackageArn']}: its ModelApprovalStatus is {status}, "
-            "not Approved. Approve the package first."
+            f"Cannot create a model from model package {package['ModelPackageArn']}: its ModelApprovalStatus is "
+            f"{status}, not Approved. Approve the package first."
         )
     specification = package.get("InferenceSpecification")
     if name := definition.get("InferenceSpecificationName"):
@@ -96,7 +104,8 @@ def _source(app: SageLocal, container: Document) -> Document | None:
     else:
         return None
     if (source["S3DataType"], source["CompressionType"]) not in _SOURCE_KINDS:
-        raise not_implemented(f"S3ModelDataSource with S3DataType {source['S3DataType']} and {source['CompressionType']}")
+        kind = f"S3DataType {source['S3DataType']} and CompressionType {source['CompressionType']}"
+        raise not_implemented(f"S3ModelDataSource with {kind}")
     _require(app, source)
     return source
 

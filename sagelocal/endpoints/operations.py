@@ -80,7 +80,7 @@ def delete_endpoint(app: SageLocal, request: Document) -> Document:
 def _settled(app: SageLocal, name: str) -> Document:
     endpoint = app.find("Endpoint", name)
     if endpoint["EndpointStatus"] == "Failed":
-        raise validation(f'Cannot update failed endpoint "{endpoint["EndpointArn"]}": all that can be done is to delete it.')
+        raise validation(f'Cannot update failed endpoint "{endpoint["EndpointArn"]}": it can only be deleted.')
     if endpoint["EndpointStatus"] != "InService":
         raise _in_progress(endpoint)
     return endpoint

@@ -1,4 +1,4 @@
-"""What an endpoint is to run: a self-contained copy of its config and models, so that deleting those harms no endpoint."""
+"""What an endpoint is to run: a copy of its config and models, so that deleting those harms no endpoint."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _variant(app: SageLocal, variant: Document) -> Document:
 
 
 def make(app: SageLocal, config_name: str) -> Document:
-    """A deployment plan of an endpoint config, with an id of its own. Raises AwsError when config or model is missing."""
+    """A deployment plan of an endpoint config, with an id of its own. Raises AwsError for a missing config or model."""
     config = app.find("EndpointConfig", config_name)
     return {
         "Id": uuid.uuid4().hex[:12],
@@ -74,7 +74,7 @@ def _planned(app: SageLocal, variant: Document) -> Document:
 
 
 def retain(plan: Document, running: Document, request: Document) -> None:
-    """UpdateEndpoint's RetainAllVariantProperties: what runs now wins over the new config, but for the excluded types."""
+    """UpdateEndpoint's RetainAllVariantProperties: what runs now wins over the new config, except what is excluded."""
     if not request.get("RetainAllVariantProperties"):
         return
     excluded = {one["VariantPropertyType"] for one in request.get("ExcludeRetainedVariantProperties") or []}

@@ -41,14 +41,20 @@ class Reply:
     body: bytes
 
 
-class Unanswered(Exception):
+class UnansweredError(Exception):
     """The model server broke off or was not there to answer."""
+
+
+class RefusedError(UnansweredError):
+    """Nothing listens: the request was not delivered, so it may be sent again."""
 
 
 class ModelServer:
     """Runs from `start` until `stop`. `plan` is one variant of a deployment plan, `model` the folder with its files."""
 
-    def __init__(self, app: SageLocal, plan: dict[str, Any], endpoint: str, model: Path, folder: Path, sockets: Path) -> None:
+    def __init__(
+        self, app: SageLocal, plan: dict[str, Any], endpoint: str, *, model: Path, folder: Path, sockets: Path
+    ) -> None:
         self.instance = f"i-{secrets.token_hex(8)}"
         self.group = f"/aws/sagemaker/Endpoints/{endpoint}"
         self.stream = f"{plan['VariantName']}/{self.instance}"
@@ -64,6 +70,7 @@ class ModelServer:
         self._process: sandbox.Process | None = None
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._checking: asyncio.Task[None] | None = None
         self._in_flight = 0  # the event loop's thread alone changes it
         self._thread = threading.Thread(target=self._supervise, name=f"model-server {self.stream}", daemon=True)
 
@@ -81,17 +88,33 @@ class ModelServer:
         shutil.rmtree(self._opt_ml, ignore_errors=True)
 
     async def request(self, headers: Mapping[str, str], body: bytes, seconds: float) -> Reply:
-        """POST /invocations. Raises Unanswered, and TimeoutError after `seconds`."""
+        """POST /invocations. Raises RefusedError (not delivered), UnansweredError, and TimeoutError after `seconds`."""
         self._in_flight += 1
         try:
             async with self._connected().post(
                 "http://model/invocations", data=body, headers=headers, timeout=aiohttp.ClientTimeout(total=seconds)
             ) as response:
                 return Reply(response.status, response.headers, await response.read())
+        except aiohttp.ClientConnectorError as error:
+            raise RefusedError(error.strerror) from error
         except aiohttp.ClientError as error:
-            raise Unanswered(str(error) or type(error).__name__) from error
+            self._suspect()
+            raise UnansweredError(str(error) or type(error).__name__) from error
         finally:
             self._in_flight -= 1
+
+    def _suspect(self) -> None:
+        """A connection that broke: most likely the process is dying, so it gets no requests until it answers a ping."""
+        self.healthy.clear()
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._check(self._process))
+
+    async def _check(self, process: sandbox.Process | None) -> None:
+        while process and process.poll() is None:  # once it is dead, its supervisor starts another and pings that
+            if await asyncio.to_thread(_ping, self._sockets / _SOCKET):
+                self.healthy.set()
+                return
+            await asyncio.sleep(0.05)
 
     def retire(self, seconds: float) -> None:
         """`stop`, once it answers nobody any more or after `seconds`."""
@@ -106,9 +129,12 @@ class ModelServer:
             self._disconnect()
             self._loop = loop
             connector = aiohttp.UnixConnector(str(self._sockets / _SOCKET), limit=64)
-            skipped = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # the container sees the caller's only
             self._session = aiohttp.ClientSession(
-                connector=connector, skip_auto_headers=skipped, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+                connector=connector,
+                # The container sees the caller's headers only.
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 

@@ -59,7 +59,7 @@ class Exchange(BaseHTTPRequestHandler):
     def address_string(self) -> str:
         return "sagemaker"
 
-    def log_message(self, format: str, *arguments: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         """No access log: at hundreds of requests a second it would drown what the user's code prints."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tempfile
 from typing import Any
 
 JSON = "application/json"
@@ -54,10 +53,9 @@ def to_dmatrix(body: Any, content_type: str) -> Any:
         rows = [[field or "nan" for field in line.split(delimiter)] for line in text.split("\n")]
         return xgboost.DMatrix(np.array(rows).astype(float))
     if kind in LIBSVM:
-        with tempfile.NamedTemporaryFile(suffix=".libsvm") as file:
-            file.write(body if isinstance(body, bytes) else body.encode())
-            file.flush()
-            return xgboost.DMatrix(f"{file.name}?format=libsvm")
+        from sklearn.datasets import load_svmlight_file
+
+        return xgboost.DMatrix(load_svmlight_file(io.BytesIO(body), zero_based=True)[0])
     raise UnsupportedFormatError(content_type, (CSV, *LIBSVM))
 
 

@@ -81,9 +81,7 @@ def _torch_predict(data: Any, model: Any) -> Any:
 
 def _torch_output(prediction: Any, accept: str) -> Any:
     """The first type of a comma-separated Accept header that can be written."""
-    import torch
-
-    if isinstance(prediction, torch.Tensor):
+    if hasattr(prediction, "detach"):  # a tensor
         prediction = prediction.detach().cpu().numpy()
     wanted = [part.partition(";")[0].strip() for part in accept.split(",")]
     chosen = next((part for part in wanted if part in (codec.JSON, codec.CSV, codec.NPY)), accept)

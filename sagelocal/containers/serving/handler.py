@@ -34,7 +34,7 @@ class Response:
 
 
 class Context:
-    """What the inference toolkits hand to functions that take one argument more; the request index is ignored there too."""
+    """What the inference toolkits hand to functions that take one argument more; its request index is ignored."""
 
     def __init__(self, headers: Mapping[str, str], model_dir: str) -> None:
         self.system_properties = {"model_dir": model_dir, "gpu_id": None, "batch_size": 1}
@@ -72,7 +72,7 @@ class Handler:
         self._output = _function(module, "output_fn") or defaults.output_fn
         self._transform = _function(module, "transform_fn")
         if self._transform and any(_function(module, name) for name in ("input_fn", "predict_fn", "output_fn")):
-            raise ValueError("Cannot use transform_fn together with input_fn, predict_fn or output_fn: define one or the others.")
+            raise ValueError("Cannot use transform_fn together with input_fn, predict_fn or output_fn.")
         self._model = self._load(module)
 
     def _load(self, module: ModuleType | None) -> Any:
@@ -102,10 +102,10 @@ class Handler:
         content: Any = body.decode() if content_type in codec.TEXT else body
         if self._transform:
             return self._call(self._transform, context, self._model, content, content_type, accept)
-        with _status(self._defaults.unreadable):
+        with _Status(self._defaults.unreadable):
             data = self._call(self._input, context, content, content_type)
         prediction = self._call(self._predict, context, data, self._model)
-        with _status(self._defaults.unwritable):
+        with _Status(self._defaults.unwritable):
             return self._call(self._output, context, prediction, accept)
 
     def _call(self, function: Callable[..., Any], context: Context, *arguments: Any) -> Any:
@@ -122,7 +122,7 @@ class Handler:
         return Response(json.dumps(details).encode(), codec.JSON, status)
 
 
-class _status:
+class _Status:
     """Marks an unsupported content type with the HTTP status of the stage that it came from."""
 
     def __init__(self, status: int) -> None:
@@ -200,7 +200,8 @@ def _check_requirements(file: Path) -> None:
         try:
             version = metadata.version(wanted.name)
         except metadata.PackageNotFoundError:
-            raise ModuleNotFoundError(f"requirements.txt asks for {line}, which is not installed: pip install {line!r}") from None
+            missing = f"requirements.txt asks for {line}, which is not installed: pip install {line!r}"
+            raise ModuleNotFoundError(missing) from None
         if not wanted.specifier.contains(version, prereleases=True):
             raise ImportError(f"requirements.txt asks for {line}, but {wanted.name} {version} is installed.")
 

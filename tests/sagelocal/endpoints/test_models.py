@@ -1,0 +1,156 @@
+"""Models and endpoint configs: what is kept, what is resolved, and what is refused by name. No process is started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sagelocal.api.errors import AwsError
+from sagelocal.config import Settings
+from sagelocal.endpoints import plans
+
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
+
+
+@pytest.fixture(scope="module")
+def url(laptop: Settings) -> str:
+    laptop.client("s3").put_object(Bucket=laptop.bucket, Key="model.tar.gz", Body=b"unread")
+    return f"s3://{laptop.bucket}/model.tar.gz"
+
+
+@pytest.fixture(scope="module")
+def sagemaker(laptop: Settings, url: str) -> Any:
+    client = laptop.client("sagemaker")
+    client.create_model(ModelName="present", PrimaryContainer={"Image": IMAGE, "ModelDataUrl": url})
+    return client
+
+
+def error(call: Any, **request: Any) -> str:
+    with pytest.raises(ClientError) as raised:
+        call(**request)
+    return raised.value.response["Error"]["Message"]
+
+
+def variant(**more: Any) -> dict[str, Any]:
+    return {"VariantName": "v", "ModelName": "present", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1} | more
+
+
+def test_a_model_is_described_as_it_was_created(sagemaker: Any, url: str) -> None:
+    model = sagemaker.describe_model(ModelName="present")
+    assert model["PrimaryContainer"] == {"Image": IMAGE, "ModelDataUrl": url}
+    assert model["ModelArn"].endswith(":model/present")
+    assert "_container" not in model
+    assert 'Cannot create already existing model "arn:' in error(
+        sagemaker.create_model, ModelName="present", PrimaryContainer={"Image": IMAGE}
+    )
+
+
+@pytest.mark.parametrize(
+    ("container", "said"),
+    [
+        ({"Image": "1.dkr.ecr.us-east-1.amazonaws.com/mine:1"}, "Known families"),
+        ({"Image": IMAGE, "ModelDataUrl": "s3://nowhere/model.tar.gz"}, "Could not find model data at s3://nowhere"),
+        ({"Image": IMAGE, "Mode": "MultiModel"}, "MultiModel"),
+        ({"Image": IMAGE, "MultiModelConfig": {"ModelCacheSetting": "Enabled"}}, "MultiModelConfig"),
+        ({}, "needs an Image or a ModelPackageName"),
+    ],
+)
+def test_containers_that_cannot_run_are_refused(sagemaker: Any, container: dict[str, Any], said: str) -> None:
+    assert said in error(sagemaker.create_model, ModelName="refused", PrimaryContainer=container)
+
+
+def test_serial_pipelines_and_no_container_are_refused(sagemaker: Any) -> None:
+    two = [{"Image": IMAGE, "ContainerHostname": "a"}, {"Image": IMAGE, "ContainerHostname": "b"}]
+    assert "serial inference pipeline" in error(sagemaker.create_model, ModelName="refused", Containers=two)
+    assert "exactly one of" in error(sagemaker.create_model, ModelName="refused")
+
+
+def test_only_an_approved_package_becomes_a_model(sagemaker: Any, url: str) -> None:
+    sagemaker.create_model_package_group(ModelPackageGroupName="group")
+    container = {"Image": IMAGE, "ModelDataUrl": url, "Environment": {"A": "package", "B": "package"}}
+    arn = sagemaker.create_model_package(
+        ModelPackageGroupName="group",
+        InferenceSpecification={"Containers": [container], "SupportedContentTypes": ["text/csv"]},
+    )["ModelPackageArn"]
+    wanted = {"ModelPackageName": arn, "Environment": {"B": "model"}}
+    assert "its ModelApprovalStatus is PendingManualApproval" in error(
+        sagemaker.create_model, ModelName="packaged", PrimaryContainer=wanted
+    )
+    sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    sagemaker.create_model(ModelName="packaged", PrimaryContainer=wanted)
+    assert sagemaker.describe_model(ModelName="packaged")["PrimaryContainer"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"ModelName": "absent"}, 'Could not find model "arn:aws:sagemaker:'),
+        ({"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}}, "ServerlessConfig"),
+        ({"ManagedInstanceScaling": {"Status": "ENABLED"}}, "ManagedInstanceScaling"),
+        ({"InitialVariantWeight": 0}, "above 0"),
+    ],
+)
+def test_variants_that_cannot_be_honoured_are_refused(sagemaker: Any, changed: dict[str, Any], said: str) -> None:
+    variants = [variant(**changed)]
+    assert said in error(sagemaker.create_endpoint_config, EndpointConfigName="refused", ProductionVariants=variants)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("AsyncInferenceConfig", {"OutputConfig": {"S3OutputPath": "s3://bucket/out"}}),
+        ("ShadowProductionVariants", [variant(VariantName="shadow")]),
+        ("ExplainerConfig", {"ClarifyExplainerConfig": {"ShapConfig": {"ShapBaselineConfig": {"ShapBaseline": "1"}}}}),
+    ],
+)
+def test_config_members_that_are_not_implemented_are_named(sagemaker: Any, member: str, value: Any) -> None:
+    said = error(
+        sagemaker.create_endpoint_config,
+        EndpointConfigName="refused",
+        ProductionVariants=[variant()],
+        **{member: value},
+    )
+    assert said.startswith(f"CreateEndpointConfig's member {member} is not implemented")
+
+
+def test_variant_names_are_unique_and_an_endpoint_needs_its_config(sagemaker: Any) -> None:
+    twice = [variant(), variant()]
+    assert "must be unique" in error(
+        sagemaker.create_endpoint_config, EndpointConfigName="refused", ProductionVariants=twice
+    )
+    assert 'Could not find endpoint configuration "arn:' in error(
+        sagemaker.create_endpoint, EndpointName="refused", EndpointConfigName="absent"
+    )
+
+
+def test_guardrails_beyond_all_at_once_are_refused_by_name() -> None:
+    def blue_green(kind: str, wait: int, **more: Any) -> dict[str, Any]:
+        routing = {"Type": kind, "WaitIntervalInSeconds": wait}
+        return {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing, **more}}
+
+    assert plans.routing_waits(None) == 0
+    assert plans.routing_waits(blue_green("ALL_AT_ONCE", 2, TerminationWaitInSeconds=3)) == 5
+    with pytest.raises(AwsError, match="CANARY"):
+        plans.routing_waits(blue_green("CANARY", 2))
+    with pytest.raises(AwsError, match="AutoRollbackConfiguration"):
+        plans.routing_waits(
+            blue_green("ALL_AT_ONCE", 0) | {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]}}
+        )
+
+
+def test_retained_properties_are_those_not_excluded() -> None:
+    def plan(weight: float, count: int, capture: str) -> dict[str, Any]:
+        return {"Variants": [{"VariantName": "v", "Weight": weight, "InstanceCount": count}], "DataCapture": capture}
+
+    new = plan(1, 1, "new")
+    request = {
+        "RetainAllVariantProperties": True,
+        "ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DesiredInstanceCount"}],
+    }
+    plans.retain(new, plan(5, 4, "old"), request)
+    assert new == plan(5, 1, "old")
+    untouched = plan(1, 1, "new")
+    plans.retain(untouched, plan(5, 4, "old"), {})
+    assert untouched == plan(1, 1, "new")
