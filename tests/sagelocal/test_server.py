@@ -37,7 +37,10 @@ def eventually(condition: Callable[[], Any], seconds: float = 30) -> Any:
 
 
 def alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def daemon_and_children(settings: Settings) -> list[psutil.Process]:
@@ -192,3 +195,37 @@ print(json.dumps([session.default_bucket(), at(schema.TELEMETRY_OPT_OUT_PATH), *
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [settings.bucket, True, *[settings.role_arn] * 5]
+
+
+@pytest.mark.namespaces
+def test_a_running_job_dies_with_a_kill_and_goes_on_after_up_and_after_down(settings: Settings) -> None:
+    server.up(settings)
+    sagemaker = settings.client("sagemaker")
+    sagemaker.create_processing_job(
+        ProcessingJobName="waits",
+        RoleArn=settings.role_arn,
+        AppSpecification={
+            "ImageUri": f"683313688378.dkr.ecr.{settings.region}.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3",
+            "ContainerEntrypoint": ["sleep", "600"],
+        },
+        ProcessingResources={
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.t3.medium", "VolumeSizeInGB": 1}
+        },
+    )
+
+    def job_processes() -> list[psutil.Process]:
+        found = [process.as_dict(["pid", "cmdline"]) for process in daemon_and_children(settings) if alive(process)]
+        return [psutil.Process(one["pid"]) for one in found if one["cmdline"] == ["sleep", "600"]]
+
+    for end in (lambda: os.kill(server.status(settings)["pid"], signal.SIGKILL), lambda: server.down(settings)):
+        eventually(job_processes)
+        processes = daemon_and_children(settings)
+        end()
+        eventually(lambda: not [process for process in processes if alive(process)])  # noqa: B023
+        server.up(settings)
+        assert sagemaker.describe_processing_job(ProcessingJobName="waits")["ProcessingJobStatus"] == "InProgress"
+        assert server.status(settings)["resources"] == {"ProcessingJob": {"InProgress": 1}}
+    eventually(job_processes)
+    sagemaker.stop_processing_job(ProcessingJobName="waits")
+    stopped = {"ProcessingJob": {"Stopped": 1}}
+    eventually(lambda: server.status(settings)["resources"] == stopped)
