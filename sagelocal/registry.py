@@ -86,26 +86,27 @@ def _package(request: dict[str, Any]) -> dict[str, Any]:
 def update_model_package(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
     """Approval, its description, metadata, life cycle: any approval status may follow any other, as on AWS."""
     package = app.find("ModelPackage", request["ModelPackageArn"])
-    apart = ("ModelPackageArn", "ClientToken", "AdditionalInferenceSpecificationsToAdd")
+    apart = (
+        "ModelPackageArn",
+        "ClientToken",
+        "AdditionalInferenceSpecificationsToAdd",
+        "CustomerMetadataProperties",
+        "CustomerMetadataPropertiesToRemove",
+    )
     if "ModelApprovalStatus" in request and "ModelPackageVersion" not in package:
         raise validation(
             f"{request['ModelPackageArn']} is not a versioned model package, so it has no approval status."
         )
 
     def edit(document: dict[str, Any]) -> None:
-        for member, value in request.items():
-            if member in apart or member.startswith("CustomerMetadataProperties"):
-                continue
-            document[member] = value
+        document |= {name: value for name, value in request.items() if name not in apart}
         metadata = document.get("CustomerMetadataProperties", {}) | request.get("CustomerMetadataProperties", {})
         for key in request.get("CustomerMetadataPropertiesToRemove", []):
             metadata.pop(key, None)
-        document["CustomerMetadataProperties"] = metadata or None
+        document["CustomerMetadataProperties"] = metadata
         added = request.get("AdditionalInferenceSpecificationsToAdd", [])
-        document["AdditionalInferenceSpecifications"] = [
-            *(document.get("AdditionalInferenceSpecifications") or []),
-            *added,
-        ] or None
+        if added:
+            document.setdefault("AdditionalInferenceSpecifications", []).extend(added)
         document["LastModifiedBy"] = {}
 
     app.store.update("ModelPackage", package["_name"], edit=edit)
