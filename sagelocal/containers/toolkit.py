@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -175,6 +176,9 @@ def _run(arguments: list[str]) -> tuple[int, str]:
     print("Invoking script with the following command:\n\n" + shlex.join(arguments) + "\n", flush=True)
     said = ""
     with subprocess.Popen(arguments, cwd=_CODE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        signal.signal(
+            signal.SIGTERM, lambda number, frame: process.terminate()
+        )  # Stop reaches the script's own handler
         assert process.stdout
         for line in process.stdout:
             sys.stdout.buffer.write(line)

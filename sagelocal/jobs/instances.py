@@ -54,7 +54,7 @@ def instance(instance_type: str) -> Instance:
     if instance_type in _EXCEPTIONS:
         cpus, gib = _EXCEPTIONS[instance_type]
         return Instance(cpus, int(gib * 2**30))
-    match = re.fullmatch(r"ml\.(\w+)\.(?:(\d+)x)?(medium|large|xlarge)", instance_type)
+    match = re.fullmatch(r"ml\.(\w+)\.(?:(\d+)(?=xlarge))?(medium|large|xlarge)", instance_type)
     if not match or match[1] not in _PER_CPU:
         families = ", ".join(f"ml.{family}" for family in sorted({*_PER_CPU, "t2", "t3"}))
         raise validation(

@@ -25,6 +25,16 @@ def log_file(state: Path, group: str, stream: str) -> Path:
     return state / "logs" / group.strip("/") / f"{stream}.log"
 
 
+_senders: set[threading.Thread] = set()
+
+
+def drain(timeout: float) -> None:
+    """Waits up to `timeout` seconds for what closed writers have not sent yet; for a clean stop of sagelocal."""
+    deadline = time.monotonic() + timeout
+    for sender in list(_senders):
+        sender.join(max(0.0, deadline - time.monotonic()))
+
+
 class LogWriter:
     """Appends bytes to `<state>/logs/<group>/<stream>.log` and sends their lines, in order, to CloudWatch Logs.
 
@@ -40,6 +50,7 @@ class LogWriter:
         self._rest = b""
         self._lines: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
         self._sender = threading.Thread(target=self._send, name=f"log {stream}", daemon=True)
+        _senders.add(self._sender)
         self._sender.start()
 
     def write(self, data: bytes) -> None:
@@ -52,15 +63,12 @@ class LogWriter:
             self._queue(now, line)
 
     def close(self) -> None:
-        """The file is complete; the last lines may still be on their way to CloudWatch (`join` waits for them)."""
+        """The file is complete; the last lines may still be on their way to CloudWatch (`drain` waits for them)."""
         if self._rest:
             self._queue(int(time.time() * 1000), self._rest)
             self._rest = b""
         self._file.close()
         self._lines.put(None)
-
-    def join(self, timeout: float) -> None:
-        self._sender.join(timeout)
 
     def _queue(self, now: int, line: bytes) -> None:
         text = line.decode("utf-8", errors="replace").rstrip("\r").replace("\t", "#011")
@@ -78,6 +86,7 @@ class LogWriter:
                     self._app.logs.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=batch)
             except (BotoCoreError, ClientError) as error:
                 _log.warning("CloudWatch Logs refused %d lines of %s: %s", len(batch), self._stream, error)
+        _senders.discard(self._sender)
 
     def _batch(self) -> tuple[list[dict[str, Any]], bool]:
         """Waits for a first line, then takes what comes within a third of a second."""

@@ -31,6 +31,9 @@ def run(app: SageLocal, name: str, control: Control) -> None:
             _end(app, name, "Failed", f"ClientError: Failed to download data. {error}")
             return
         control.check()
+        if control.stopping:
+            _end(app, name, "Stopped")
+            return
         app.store.update("ProcessingJob", name, {"ProcessingStartTime": app.now()})
         try:
             with syncing(_mirrors(app, job, hosts)):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from sagelocal.jobs import processing_run, staging, training_run
+from sagelocal.jobs import logs, processing_run, staging, training_run
 from sagelocal.jobs.container import ClosingError, Control
 from sagelocal.store import Closed
 
@@ -70,6 +70,7 @@ class Runner:
         for control in list(self._controls.values()):
             control.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        logs.drain(timeout=2.0)
 
     def _run(self, kind: str, name: str, control: Control) -> None:
         try:

@@ -44,6 +44,9 @@ def run(app: SageLocal, name: str, control: Control) -> None:
             _end(app, name, "Failed", "Failed", f"ClientError: Data download failed: {error}")
             return
         control.check()
+        if control.stopping:
+            _end(app, name, "Stopped", "Stopped")
+            return
         metrics = Metrics(app, name, job["AlgorithmSpecification"].get("MetricDefinitions") or [])
         _move(app, name, "Training", TrainingStartTime=app.now())
         try:

@@ -92,4 +92,3 @@ def ended(app: SageLocal, kind: str, name: str) -> dict[str, Any]:
 def source(name: str, uri: str, **more: Any) -> dict[str, Any]:
     local = {"LocalPath": f"/opt/ml/processing/input/{name}", "S3DataType": "S3Prefix", "S3InputMode": "File"}
     return {"InputName": name, "S3Input": {"S3Uri": uri, **local, **more}}
-
