@@ -1,0 +1,1 @@
+"""The command line over pipelines, endpoints and monitors: the one place that knows of two targets, laptop and AWS."""

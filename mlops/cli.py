@@ -1,0 +1,318 @@
+"""`mlops`: every command's options. What a command does is in its module, imported when it runs: `mlops --help` has to
+be there at once, and the SageMaker SDK alone takes two seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mlops.targets import Target
+
+app = typer.Typer(
+    name="mlops",
+    help="Pipelines, models, endpoints and monitors, on this laptop or with --target aws in an AWS account.",
+    epilog="-v or --verbose, anywhere: the whole trace of an error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Where(StrEnum):
+    laptop = "laptop"
+    aws = "aws"
+
+
+UseCase = Annotated[str, typer.Argument(metavar="USE_CASE", help="What `mlops list` lists, such as churn.")]
+TargetOption = Annotated[Where, typer.Option("--target", help="Where to work.")]
+Stage = Annotated[str, typer.Option("--stage", help="The endpoint is <use case>-<stage>.")]
+Version = Annotated[int | None, typer.Option("--version", min=1, help="The newest if none is named.")]
+Execution = Annotated[str | None, typer.Option("--execution", help="Id or ARN; the newest if none is named.")]
+Reports = Annotated[Path, typer.Option("--reports", help="Folder for downloaded HTML reports.")]
+Reason = Annotated[str, typer.Option("--reason", help="Kept with the version as its ApprovalDescription.")]
+LAPTOP = Where.laptop
+REPORTS = Path("reports")
+
+
+def connect(target: Where) -> Target:
+    from mlops import targets
+
+    return targets.connect(target.value)
+
+
+def known(use_case: str) -> str:
+    from mlops import use_cases
+
+    return use_cases.check(use_case)
+
+
+@app.command("list")
+def list_use_cases() -> None:
+    """The use cases."""
+    from mlops import console, use_cases
+
+    console.show(("use case", "what it is"), [(case.name, case.summary) for case in use_cases.find_all()])
+
+
+@app.command()
+def run(
+    use_case: UseCase,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A pipeline parameter.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return as soon as it has started.")] = False,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Upsert the pipeline, start an execution and watch its steps."""
+    parameters = dict(_assignment(each) for each in param or [])
+    known(use_case)
+    from mlops import run as command
+
+    command.run(connect(target), use_case, parameters, detach=detach)
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f"--param {text}: write it as Name=value.")
+    return name, value
+
+
+@app.command()
+def definition(use_case: UseCase, target: TargetOption = LAPTOP) -> None:
+    """The pipeline's definition as JSON. Uploads its code and data if the bucket lacks them."""
+    known(use_case)
+    connect(target)
+    from pipelines.get_pipeline_definition import definition as compiled
+
+    print(compiled(use_case))
+
+
+@app.command()
+def status(
+    use_case: Annotated[str | None, typer.Argument(metavar="[USE_CASE]", help="Only this one, with its steps.")] = None,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Address, version, state folder, what runs, recent executions and why steps failed."""
+    if use_case:
+        known(use_case)
+    from mlops import laptop
+
+    laptop.status(use_case, target.value)
+
+
+@app.command()
+def logs(
+    use_case: UseCase,
+    step: Annotated[str | None, typer.Option("--step", help="Only this step, such as Train.")] = None,
+    execution: Execution = None,
+    endpoint: Annotated[
+        str | None, typer.Option("--endpoint", metavar="STAGE", help="An endpoint's log instead.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """What the jobs of an execution printed, or an endpoint's containers."""
+    known(use_case)
+    from mlops import logs as command
+
+    if endpoint:
+        command.endpoint(connect(target), use_case, endpoint, follow=follow)
+    else:
+        command.steps(connect(target), use_case, step, execution, follow=follow)
+
+
+@app.command()
+def models(use_case: UseCase, target: TargetOption = LAPTOP) -> None:
+    """The registered versions, their metrics and approval, and which endpoint serves them."""
+    known(use_case)
+    from mlops import models as command
+
+    command.show(connect(target), use_case)
+
+
+@app.command()
+def approve(use_case: UseCase, version: Version = None, reason: Reason = "", target: TargetOption = LAPTOP) -> None:
+    """Approve a registered version, so that it may be deployed."""
+    known(use_case)
+    from mlops import models as command
+
+    command.decide(connect(target), use_case, version, reason, approve=True)
+
+
+@app.command()
+def reject(use_case: UseCase, version: Version = None, reason: Reason = "", target: TargetOption = LAPTOP) -> None:
+    """Reject a registered version."""
+    known(use_case)
+    from mlops import models as command
+
+    command.decide(connect(target), use_case, version, reason, approve=False)
+
+
+@app.command()
+def deploy(
+    use_case: UseCase,
+    stage: Stage = "production",
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="The newest approved if none is named.")
+    ] = None,
+    instance_type: Annotated[str, typer.Option("--instance-type")] = "ml.m5.large",
+    instance_count: Annotated[int, typer.Option("--instance-count", min=1)] = 1,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as it has begun.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Take the endpoint down instead.")] = False,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Put an approved version in service, in place if the endpoint exists; or take it down."""
+    known(use_case)
+    from mlops import serving
+
+    if delete:
+        serving.delete(connect(target), use_case, stage)
+    else:
+        serving.deploy(connect(target), use_case, stage, version, instance_type, instance_count, wait=not no_wait)
+
+
+@app.command()
+def invoke(
+    use_case: UseCase,
+    payload: Annotated[str | None, typer.Argument(help="A CSV line or JSON; a held-out record if left out.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A .csv or .json file.")
+    ] = None,
+    accept: Annotated[str | None, typer.Option("--accept", help="Content type of the answer.")] = None,
+    stage: Stage = "production",
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Ask an endpoint."""
+    known(use_case)
+    from mlops import serving
+
+    serving.invoke(connect(target), use_case, stage, payload, file, accept)
+
+
+@app.command()
+def traffic(
+    use_case: UseCase,
+    shift: Annotated[bool, typer.Option("--shift", help="From a population that changed.")] = False,
+    count: Annotated[int, typer.Option("--count", min=1, help="Requests, one record each.")] = 500,
+    seed: Annotated[int, typer.Option("--seed", help="Of the choice of records.")] = 0,
+    stage: Stage = "production",
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Replay held-out records of the last execution to an endpoint."""
+    known(use_case)
+    from mlops import traffic as command
+
+    command.send(connect(target), use_case, stage, count, shift=shift, seed=seed)
+
+
+@app.command()
+def monitor(
+    use_case: UseCase,
+    since: Annotated[
+        str | None, typer.Option("--since", help="ISO 8601 or 15m, 2h, 7d; else where the last one ended.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Likewise; else now.")] = None,
+    fail: Annotated[bool, typer.Option("--fail", help="Exit 1 on violations.")] = False,
+    reports: Reports = REPORTS,
+    stage: Stage = "production",
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Compare the captured traffic with the training data: verdict and HTML report."""
+    known(use_case)
+    from mlops import monitoring
+    from mlops.errors import Failure
+
+    verdict, _ = monitoring.run(connect(target), use_case, stage, since, until, reports)
+    if fail and verdict.violations:
+        raise Failure("")
+
+
+@app.command()
+def up() -> None:
+    """Start sagelocal; every command for the laptop does so too."""
+    from mlops import laptop
+
+    laptop.up()
+
+
+@app.command()
+def down() -> None:
+    """Stop sagelocal and what it runs. Its state stays."""
+    from mlops import laptop
+
+    laptop.down()
+
+
+@app.command()
+def env(
+    unset: Annotated[bool, typer.Option("--unset", help="Take them out of the shell again.")] = False,
+) -> None:
+    """The variables with which aws, boto3 and the SageMaker SDK work on sagelocal: eval "$(mlops env)"."""
+    from mlops import laptop
+
+    laptop.env(unset=unset)
+
+
+@app.command()
+def doctor(target: TargetOption = LAPTOP) -> None:
+    """What is missing on this machine, or in the account; changes nothing."""
+    from mlops import doctor as command
+
+    command.report(command.machine() if target is Where.laptop else command.account(connect(target)))
+
+
+@app.command()
+def prune(
+    days: Annotated[int, typer.Option("--days", help="Keep what is younger.")] = 30,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Remove finished jobs' staging, old logs, and objects that nothing refers to any more, from this laptop."""
+    from mlops import prune as command
+
+    command.prune(connect(target), days, dry_run=dry_run)
+
+
+@app.command()
+def demo(
+    use_case: UseCase = "churn",
+    count: Annotated[int, typer.Option("--count", min=1, help="Requests each time.")] = 500,
+    reports: Reports = REPORTS,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """The whole loop: pipeline, approval, production endpoint, traffic, monitor, changed traffic, monitor."""
+    known(use_case)
+    from mlops import demo as command
+
+    command.demo(connect(target), use_case, count, reports)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs a command and exits: 0 done, 1 failed, 2 wrong usage, 130 interrupted. An error is one line on stderr."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    verbose = [each for each in options if each in ("-v", "--verbose")]
+    arguments = [each for each in options if each not in verbose] + arguments[len(options) :]
+    try:
+        app(arguments)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if verbose:
+            raise
+        from mlops import errors
+
+        if text := errors.message(error) if str(error) or not isinstance(error, errors.Failure) else "":
+            print(f"error: {text}", file=sys.stderr)
+        sys.exit(errors.FAILED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Pipeline executions as people want to see them: steps, how long each took, what came out, where its log is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from mlops import storage
+from mlops.targets import Target
+
+RUNNING = ("Executing", "Stopping")
+_JOBS = {"ProcessingJob": "ProcessingJobs", "TrainingJob": "TrainingJobs"}  # member of a step's Metadata: log group
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    status: str  # StepStatus
+    cached: bool
+    start: datetime | None
+    end: datetime | None
+    metadata: dict[str, Any]  # as ListPipelineExecutionSteps has it
+    failure: str
+
+    @property
+    def shown_status(self) -> str:
+        return f"{self.status} (cached)" if self.cached else self.status
+
+    @property
+    def running(self) -> bool:
+        return self.status in ("Starting", "Executing", "Stopping")
+
+    @property
+    def job(self) -> tuple[str, str] | None:
+        """("ProcessingJob" or "TrainingJob", the job's name); a cached step's job is the one it was taken from."""
+        for kind in _JOBS:
+            if arn := self.metadata.get(kind, {}).get("Arn"):
+                return kind, arn.rsplit("/", 1)[1]
+        return None
+
+
+def steps(sagemaker: Any, execution: str) -> list[Step]:
+    """In the order in which they started."""
+    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
+        PipelineExecutionArn=execution, SortOrder="Ascending"
+    )
+    return [_step(each) for page in pages for each in page["PipelineExecutionSteps"]]
+
+
+def _step(document: dict[str, Any]) -> Step:
+    return Step(
+        name=document["StepName"],
+        status=document["StepStatus"],
+        cached="CacheHitResult" in document,
+        start=document.get("StartTime"),
+        end=document.get("EndTime"),
+        metadata=document.get("Metadata", {}),
+        failure=document.get("FailureReason", ""),
+    )
+
+
+def recent(sagemaker: Any, pipeline: str, count: int = 5, status: str | None = None) -> list[dict[str, Any]]:
+    """ListPipelineExecutions' summaries, newest first. Raises LookupError when the pipeline was never upserted."""
+    query = {"PipelineName": pipeline, "SortBy": "CreationTime", "SortOrder": "Descending"}
+    found: list[dict[str, Any]] = []
+    try:
+        for page in sagemaker.get_paginator("list_pipeline_executions").paginate(**query):
+            summaries = page["PipelineExecutionSummaries"]
+            found += [each for each in summaries if status in (None, each["PipelineExecutionStatus"])]
+            if len(found) >= count:
+                break
+    except sagemaker.exceptions.ResourceNotFound as error:
+        raise LookupError(f"The pipeline {pipeline} never ran here: mlops run {pipeline}") from error
+    return found[:count]
+
+
+def latest(sagemaker: Any, pipeline: str, status: str | None = None) -> str:
+    """ARN of the newest execution, or of the newest one in that status. Raises LookupError when there is none."""
+    found = recent(sagemaker, pipeline, 1, status)
+    if not found:
+        which = f"{status} execution" if status else "execution"
+        raise LookupError(f"The pipeline {pipeline} has no {which}: mlops run {pipeline}")
+    return str(found[0]["PipelineExecutionArn"])
+
+
+def find(sagemaker: Any, pipeline: str, execution: str | None) -> str:
+    """An execution by its ARN, by its id (the ARN's last part), or the newest. Raises LookupError."""
+    if execution is None:
+        return latest(sagemaker, pipeline)
+    if execution.startswith("arn:"):
+        return execution
+    for each in recent(sagemaker, pipeline, 1000):
+        if each["PipelineExecutionArn"].endswith(f"/{execution}"):
+            return str(each["PipelineExecutionArn"])
+    raise LookupError(f"The pipeline {pipeline} has no execution {execution}: mlops status lists the recent ones.")
+
+
+def outcome(target: Target, step: Step) -> str:
+    """One line on what a finished step made: metrics, version, branch taken, or why it failed."""
+    if step.status == "Failed":
+        return step.failure or step.metadata.get("Fail", {}).get("ErrorMessage", "")
+    if "Condition" in step.metadata:
+        return f"condition is {str(step.metadata['Condition'].get('Outcome', '')).lower()}"
+    if "RegisterModel" in step.metadata:
+        return "version " + step.metadata["RegisterModel"]["Arn"].rsplit("/", 1)[1]
+    for kind in ("Model", "EndpointConfig", "Endpoint"):
+        if kind in step.metadata:
+            return str(step.metadata[kind]["Arn"].rsplit("/", 1)[1])
+    return ", ".join(f"{name} {value:.4g}" for name, value in metrics(target, step).items())
+
+
+def metrics(target: Target, step: Step) -> dict[str, float]:
+    """A training job's final metrics, or the headline numbers of an evaluation.json."""
+    if step.job is None or step.status != "Succeeded":
+        return {}
+    kind, name = step.job
+    sagemaker = target.client("sagemaker")
+    if kind == "TrainingJob":
+        final = sagemaker.describe_training_job(TrainingJobName=name).get("FinalMetricDataList", [])
+        return {each["MetricName"]: each["Value"] for each in final}
+    uri = outputs(sagemaker.describe_processing_job(ProcessingJobName=name)).get("evaluation")
+    return headline(evaluation(target, uri)) if uri else {}
+
+
+def evaluation(target: Target, uri: str) -> dict[str, Any]:
+    """The evaluation.json in a step's output folder."""
+    return dict(storage.read_json(target.client("s3"), f"{uri.rstrip('/')}/evaluation.json"))
+
+
+def headline(report: dict[str, Any]) -> dict[str, float]:
+    """The first metrics of each group of an evaluation.json (`binary_classification_metrics` and the like)."""
+    groups = [group for name, group in report.items() if name.endswith("_metrics")]
+    values = {name: each["value"] for group in groups for name, each in group.items() if "value" in each}
+    first = [name for name in ("average_precision", "auc", "accuracy", "rmse", "r2") if name in values]
+    return {name: values[name] for name in first or list(values)[:3]}
+
+
+def outputs(job: dict[str, Any]) -> dict[str, str]:
+    """A Processing job's S3 URIs by output name, from DescribeProcessingJob."""
+    described = job.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    return {each["OutputName"]: each["S3Output"]["S3Uri"] for each in described if "S3Output" in each}
+
+
+def output(sagemaker: Any, execution: str, step_name: str, name: str) -> str:
+    """S3 URI of one output of an execution's Processing step. Raises LookupError when it isn't there."""
+    for step in steps(sagemaker, execution):
+        if step.name == step_name and step.job:
+            found = outputs(sagemaker.describe_processing_job(ProcessingJobName=step.job[1]))
+            if name in found:
+                return found[name].rstrip("/")
+    raise LookupError(f"Execution {execution} has no step {step_name} with an output {name}.")
+
+
+def log_streams(target: Target, step: Step) -> Iterator[tuple[str, str]]:
+    """(log group, stream prefix) of a step's job."""
+    if step.job:
+        kind, name = step.job
+        yield f"/aws/sagemaker/{_JOBS[kind]}", f"{name}/"
+
+
+def log_link(target: Target, group: str, prefix: str) -> str:
+    """Where a job's log is to be read: a folder on the laptop, CloudWatch's console page on AWS."""
+    if target.settings:
+        return str(target.settings.state / "logs" / group.strip("/") / prefix.rstrip("/"))
+    # The console's own encoding: percent signs of an encoded name are written as $25.
+    encoded = quote(quote(group, safe=""), safe="").replace("%", "$")
+    stream = quote(quote(prefix, safe=""), safe="").replace("%", "$")
+    page = f"https://{target.region}.console.aws.amazon.com/cloudwatch/home?region={target.region}"
+    return f"{page}#logsV2:log-groups/log-group/{encoded}$3FlogStreamNameFilter$3D{stream}"

@@ -1,0 +1,116 @@
+"""`mlops up`, `down`, `env` and `status`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import Any
+
+from mlops import console, executions, targets
+from mlops.targets import Target
+from mlops.use_cases import find_all
+
+
+def up() -> None:
+    from sagelocal import config, server
+
+    settings = config.load()
+    server.up(settings)
+    console.say(f"sagelocal answers at {settings.url}, its state is in {settings.state}")
+    console.note('eval "$(mlops env)" lets aws, boto3 and the SageMaker SDK work on it; mlops down stops it')
+
+
+def down() -> None:
+    from sagelocal import config, server
+
+    settings = config.load()
+    server.down(settings)
+    console.say(f"sagelocal is down; its state stays in {settings.state}, and mlops up goes on with it")
+
+
+def env(*, unset: bool) -> None:
+    """Shell code on stdout, for `eval`. It neither starts sagelocal nor asks it anything."""
+    if unset:
+        names, restored = targets.unset_variables(os.environ)
+        if names:
+            print("unset " + " ".join(sorted(names)))
+    else:
+        from sagelocal import config
+
+        restored = targets.shell_variables(config.load(), os.environ)
+        # What would win over the above, if the user's shell has it.
+        print("unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN")
+    for name, value in sorted(restored.items()):
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def status(use_case: str | None, target_name: str) -> None:
+    if target_name == targets.LAPTOP:
+        from sagelocal import config, server
+
+        settings = config.load()
+        found = server.status(settings)
+        _show_server(found)
+        if not found["running"]:
+            return
+    target = targets.connect(target_name)
+    _show_endpoints(target)
+    for name in [use_case] if use_case else [case.name for case in find_all()]:
+        _show_executions(target, name, steps=use_case is not None)
+
+
+def _show_server(found: dict[str, Any]) -> None:
+    state = f"up, process {found['pid']}" if found["running"] else "down (mlops up starts it)"
+    rows = [
+        ("sagelocal", f"{found['version']}, {state}"),
+        ("address", f"{found['address']} (SageMaker), {found['ministack']} (everything else, by MiniStack)"),
+        ("state", found["state"]),
+        ("account", f"{found['account']}, {found['region']}"),
+        ("log", found["log"]),
+    ]
+    for kind, statuses in found["resources"].items():
+        rows.append((kind, ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))))
+    console.stdout().print(_grid(rows))
+
+
+def _grid(rows: list[tuple[str, str]]) -> Any:
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    for label, value in rows:
+        grid.add_row(console.cell(label), console.cell(value))
+    return grid
+
+
+def _show_endpoints(target: Target) -> None:
+    pages = target.client("sagemaker").get_paginator("list_endpoints").paginate()
+    rows = [
+        (e["EndpointName"], e["EndpointStatus"], console.ago(e["LastModifiedTime"]))
+        for p in pages
+        for e in p["Endpoints"]
+    ]
+    if rows:
+        console.show(("endpoint", "status", "changed"), rows)
+
+
+def _show_executions(target: Target, use_case: str, *, steps: bool) -> None:
+    """The newest executions; under each that failed, the steps that did and why."""
+    sagemaker = target.client("sagemaker")
+    try:
+        found = executions.recent(sagemaker, use_case)
+    except LookupError:
+        console.note(f"{use_case} never ran here: mlops run {use_case}")
+        return
+    rows = []
+    for each in found:
+        arn = each["PipelineExecutionArn"]
+        failed = [step for step in executions.steps(sagemaker, arn) if step.status == "Failed"]
+        why = [f"{step.name}: {executions.outcome(target, step)}" for step in failed]
+        started = console.ago(each["StartTime"])
+        rows.append((arn.rsplit("/", 1)[1], each["PipelineExecutionStatus"], started, "\n".join(why)))
+    console.show(("execution", "status", "started", "failed steps"), rows, title=use_case)
+    if steps and found:
+        from mlops.run import HEADINGS, Watcher
+
+        watcher = Watcher(target, found[0]["PipelineExecutionArn"])
+        console.show(HEADINGS, watcher.rows(watcher.look()), title="steps of the newest")

@@ -1,0 +1,100 @@
+"""`mlops models`, `approve`, `reject`: what is registered and what may be deployed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deploy import registry
+from mlops import console
+from mlops.targets import Target
+
+
+def show(target: Target, use_case: str) -> None:
+    sagemaker = target.client("sagemaker")
+    found = registry.packages(sagemaker, use_case)
+    if not found:
+        raise LookupError(f"No model of {use_case} is registered: mlops run {use_case}")
+    console.show(
+        ("version", "approval", "made", "metrics", "used by"),
+        [_row(sagemaker, package, _in_service(sagemaker, use_case)) for package in found],
+    )
+
+
+def _row(sagemaker: Any, package: dict[str, Any], in_service: dict[str, list[str]]) -> tuple[str, ...]:
+    arn = package["ModelPackageArn"]
+    properties = sagemaker.describe_model_package(ModelPackageName=arn).get("CustomerMetadataProperties", {})
+    numbers = [f"{name} {number(value)}" for name, value in properties.items() if is_number(value)]
+    return (
+        str(package["ModelPackageVersion"]),
+        package["ModelApprovalStatus"],
+        console.ago(package["CreationTime"]),
+        ", ".join(numbers),
+        ", ".join(in_service.get(arn, [])),
+    )
+
+
+def _in_service(sagemaker: Any, use_case: str) -> dict[str, list[str]]:
+    """Package ARN to the endpoints that serve it."""
+    found: dict[str, list[str]] = {}
+    for page in sagemaker.get_paginator("list_endpoints").paginate(NameContains=f"{use_case.replace('_', '-')}-"):
+        for endpoint in page["Endpoints"]:
+            name = endpoint["EndpointName"]
+            try:
+                found.setdefault(served_package(sagemaker, use_case, name)["ModelPackageArn"], []).append(name)
+            except LookupError:
+                continue  # someone else's endpoint of a similar name
+    return found
+
+
+def served_package(sagemaker: Any, use_case: str, endpoint: str) -> dict[str, Any]:
+    """DescribeModelPackage of the version that an endpoint serves.
+
+    A pipeline's own deploy step makes its model from the artifact, so it is also looked for by that. Raises LookupError
+    when the endpoint doesn't exist or serves no registered version.
+    """
+    artifact = ""
+    for container in _containers(sagemaker, endpoint):
+        if package := container.get("ModelPackageName"):
+            return dict(sagemaker.describe_model_package(ModelPackageName=package))
+        artifact = container.get("ModelDataUrl", artifact)
+    for each in registry.packages(sagemaker, use_case):
+        package = sagemaker.describe_model_package(ModelPackageName=each["ModelPackageArn"])
+        if artifact and artifact in {c.get("ModelDataUrl") for c in package["InferenceSpecification"]["Containers"]}:
+            return dict(package)
+    raise LookupError(f"Endpoint {endpoint} serves no version that is registered in the group {use_case}.")
+
+
+def _containers(sagemaker: Any, endpoint: str) -> list[dict[str, Any]]:
+    try:
+        described = sagemaker.describe_endpoint(EndpointName=endpoint)
+    except sagemaker.exceptions.ClientError as error:
+        if "Could not find" not in error.response["Error"]["Message"]:
+            raise
+        raise LookupError(f"There is no endpoint {endpoint}: mlops deploy makes it.") from error
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
+    found: list[dict[str, Any]] = []
+    for variant in config["ProductionVariants"]:
+        model = sagemaker.describe_model(ModelName=variant["ModelName"])
+        found += model.get("Containers") or [model["PrimaryContainer"]]
+    return found
+
+
+def decide(target: Target, use_case: str, version: int | None, reason: str, *, approve: bool) -> str:
+    sagemaker = target.client("sagemaker")
+    arn = (registry.approve if approve else registry.reject)(sagemaker, use_case, version, reason)
+    console.say(f"{'Approved' if approve else 'Rejected'} {arn}")
+    if approve:
+        console.note(f"Put it in service with: mlops deploy {use_case}")
+    return arn
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def number(text: str) -> str:
+    return f"{float(text):.4g}"

@@ -1,0 +1,37 @@
+"""Small objects of the bucket: the reports and tables that jobs leave there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key of an s3:// URI."""
+    where = urlsplit(uri)
+    return where.netloc, where.path.lstrip("/")
+
+
+def read(s3: Any, uri: str) -> bytes:
+    bucket, key = split(uri)
+    return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+def read_json(s3: Any, uri: str) -> Any:
+    return json.loads(read(s3, uri))
+
+
+def objects(s3: Any, uri: str) -> Iterator[dict[str, Any]]:
+    """ListObjectsV2's entries under a prefix."""
+    bucket, key = split(uri)
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
+        yield from page.get("Contents", [])
+
+
+def download(s3: Any, uri: str, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(read(s3, uri))
+    return target

@@ -1,0 +1,125 @@
+"""`mlops traffic`: held-out records go to an endpoint, one a request, as they are or from a population that changed."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import secrets
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from deploy import names
+from mlops import console, executions, storage
+from mlops.targets import Target
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COUNT = 500  # the monitor's tests have room for smaller samples, but see only large changes in them
+_WORKERS = 8
+_CAPTURE_SECONDS = 15.0  # a laptop captures within two seconds, AWS within minutes: there nobody waits
+
+
+@dataclass(frozen=True)
+class Sent:
+    endpoint: str
+    count: int
+    start: datetime  # whole seconds around the requests
+    end: datetime
+    shifted: list[str]  # columns that were altered
+    answer: str  # to the first request
+
+
+def send(target: Target, use_case: str, stage: str, count: int, *, shift: bool, seed: int = 0) -> Sent:
+    """Raises LookupError when there is no execution to take records from, or no shifted population of the use case."""
+    endpoint = names.endpoint_name(use_case, stage)
+    records, changed = held_out(target, use_case), list[str]()
+    records = records.sample(n=count, replace=count > len(records), random_state=seed)
+    if shift:
+        records, changed = shifted(use_case, records, seed)
+    batch = f"traffic-{secrets.token_hex(4)}"
+    start = datetime.now(UTC).replace(microsecond=0)
+    answers = _replay(target, endpoint, lines(records), batch)
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    console.say(f"Sent {count} {'shifted' if shift else 'held-out'} records to {endpoint}")
+    if shift:
+        console.say(f"What changed in them: {', '.join(changed)}")
+    if target.settings and not _captured(target, endpoint, batch, count, start):
+        console.note("Not all of it is captured yet; the monitor may see less.")
+    return Sent(endpoint, count, start, end, changed, answers[0])
+
+
+def held_out(target: Target, use_case: str) -> pd.DataFrame:
+    """The test split of the last execution that succeeded, as text, with the columns of a request."""
+    import pandas as pd
+
+    sagemaker, s3 = target.client("sagemaker"), target.client("s3")
+    execution = executions.latest(sagemaker, use_case, "Succeeded")
+
+    def read(name: str, **options: Any) -> pd.DataFrame:
+        folder = executions.output(sagemaker, execution, "ProcessData", name)
+        keys = sorted(each["Key"] for each in storage.objects(s3, f"{folder}/") if each["Key"].endswith(".csv"))
+        if not keys:
+            raise LookupError(f"{folder} holds no .csv file any more: mlops run {use_case}")
+        bucket, _ = storage.split(folder)
+        parts = [storage.read(s3, f"s3://{bucket}/{key}") for key in keys]
+        return pd.concat([pd.read_csv(io.BytesIO(part), dtype=str, keep_default_na=False, **options) for part in parts])
+
+    # The baseline has what a request has, and no label.
+    return read("test")[list(read("baseline", nrows=0).columns)]
+
+
+def shifted(use_case: str, records: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
+    name = f"data.{use_case}_shift"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise LookupError(f"{use_case} has no shifted population: data/{use_case}_shift.py would make one.") from None
+    table, changed = module.shift(records, seed)
+    return table, list(changed)
+
+
+def lines(records: pd.DataFrame) -> list[str]:
+    """A CSV line for each record, without a header: the endpoint goes by position."""
+    return records.to_csv(index=False, header=False).splitlines()
+
+
+def _replay(target: Target, endpoint: str, payloads: Sequence[str], batch: str) -> list[str]:
+    runtime = target.client("sagemaker-runtime")
+
+    def ask(number: int) -> str:
+        response = runtime.invoke_endpoint(
+            EndpointName=endpoint,
+            Body=payloads[number],
+            ContentType="text/csv",
+            Accept="text/csv",
+            InferenceId=f"{batch}-{number}",
+        )
+        return str(response["Body"].read().decode())
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return list(pool.map(ask, range(len(payloads))))
+
+
+def _captured(target: Target, endpoint: str, batch: str, count: int, start: datetime) -> bool:
+    """Whether all of a batch was captured within a few seconds."""
+    s3, place = target.client("s3"), target.place
+    folder = f"{names.capture_uri(place.bucket, place.prefix)}/{endpoint}/"
+    needle = f'"inferenceId":"{batch}-'.encode()
+    counted: dict[str, int] = {}
+    deadline = time.monotonic() + _CAPTURE_SECONDS
+    while time.monotonic() < deadline:
+        for each in storage.objects(s3, folder):
+            key = each["Key"]
+            if key not in counted and each["LastModified"] >= start:
+                counted[key] = storage.read(s3, f"s3://{place.bucket}/{key}").count(needle)
+        if sum(counted.values()) >= count:
+            return True
+        time.sleep(0.2)
+    return False

@@ -1,0 +1,36 @@
+"""Which use cases there are: each module in pipelines/ with a `build` function. They are discovered, not registered."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class UseCase:
+    name: str
+    summary: str  # first line of its module's docstring
+
+
+def find_all(root: Path = ROOT) -> list[UseCase]:
+    """Sorted by name. Modules are read and not imported: the SageMaker SDK would take two seconds."""
+    found = []
+    for path in sorted((root / "pipelines").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body):
+            found.append(UseCase(path.stem, (ast.get_docstring(tree) or "").partition("\n")[0]))
+    return found
+
+
+def check(name: str, root: Path = ROOT) -> str:
+    """The name itself. Raises LookupError naming the known use cases when it is none."""
+    known = [case.name for case in find_all(root)]
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known) or 'none'}."
+    raise LookupError(f"There is no use case {name!r}. {hint}")
