@@ -73,8 +73,11 @@ class SageLocal:
             document = found[2] if found and found[0] == kind else None
             name, arn = name_or_arn.split(f":{row.path}/", 1)[-1], name_or_arn
         else:
-            document = self.store.find(kind, name_or_arn)
             name, arn = name_or_arn, self.arn(f"{row.path}/{name_or_arn.lower()}")
+            document = self.store.find(kind, name)
+            # AWS finds a job by the name that ends its ARN too, which is the lower-case one.
+            if document is None and (found := self.store.by_arn(arn)) and found[0] == kind:
+                document = found[2]
         if document is None:
             code, message = row.missing
             raise AwsError(code, message.format(name=name, arn=arn))
