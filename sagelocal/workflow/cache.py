@@ -1,6 +1,7 @@
 """Step caching: what makes two runs of a step the same, and how long a result may be reused.
 
-AWS compares a few attributes of the request and S3 inputs by URI, never by content (developer guide, pipelines-caching).
+AWS compares a few attributes of the request, and S3 inputs by URI, never by content (developer guide,
+pipelines-caching).
 """
 
 from __future__ import annotations
@@ -25,14 +26,17 @@ _DURATION = re.compile(r"P?((?:[\d.]+[YMWD])*)(?:T((?:[\d.]+[HMS])+))?")
 
 
 def key(kind: str, request: Mapping[str, Any]) -> str:
-    """SHA-256 over the attributes that count for a step type; for one without a list of them, over the whole request."""
+    """SHA-256 over the attributes that count for a step type; where AWS lists none, over the whole request."""
     attributes = KEYS.get(kind) or tuple(name for name in request if name != "Tags")
     counted = {name: request[name] for name in attributes if request.get(name)}
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
 def seconds(duration: str) -> float:
-    """An ISO 8601 duration; the SDK also documents `p30d` and `T12H`. A year is 365 days, a month 30. Raises ValueError."""
+    """An ISO 8601 duration, or as the SDK documents it `p30d` and `T12H`. A year is 365 days, a month 30.
+
+    Raises ValueError.
+    """
     match = _DURATION.fullmatch(duration.upper())
     if not match or not (match[1] or match[2]):
         raise ValueError(f"'{duration}' is not an ISO 8601 duration such as P30D or PT12H")

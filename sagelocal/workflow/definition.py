@@ -1,7 +1,7 @@
 """What CreatePipeline and UpdatePipeline check in a definition before they take it.
 
-AWS's published JSON schema of definitions (2025-04) refuses what its own SDK writes, so these checks follow the SDK 3.27
-and the API's shapes; "Unable to parse pipeline definition." and "Model Validation failed" are AWS's words.
+AWS's published JSON schema of definitions (2025-04) refuses what its own SDK writes, so these checks follow the SDK
+3.27 and the API's shapes; "Unable to parse pipeline definition." and "Model Validation failed" are AWS's words.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _step(step: Any, branch_of: str | None) -> Iterator[str]:
     if kind == "Condition":
         if branch_of:
             # The developer guide, on condition steps: nesting them is not supported.
-            yield f"Condition step '{name}' is nested in condition step '{branch_of}', which SageMaker Pipelines does not support"
+            yield f"Condition step '{name}' is nested in condition step '{branch_of}', which SageMaker does not support"
         yield from _condition_step(step)
     if kind == "Fail":
         yield from _unknown(step["Arguments"], ("ErrorMessage",), f"Fail step '{name}'")
@@ -129,7 +129,7 @@ def _settings(step: Mapping[str, Any]) -> Iterator[str]:
         ):
             continue
         if not isinstance(one, str):
-            yield f"DependsOn of step '{name}' takes step names or {{Step, Trigger}} with Trigger one of {', '.join(graph.TRIGGERS)}"
+            yield f"DependsOn of step '{name}' takes names or {{Step, Trigger}}, Trigger {', '.join(graph.TRIGGERS)}"
     if step.get("CacheConfig"):
         yield from cache.problems(name, step["CacheConfig"])
     for policy in step.get("RetryPolicies") or []:
@@ -154,7 +154,8 @@ def _condition_step(step: Mapping[str, Any]) -> Iterator[str]:
 def _condition(step: str, condition: Any) -> Iterator[str]:
     kind = condition.get("Type") if isinstance(condition, dict) else None
     if kind not in conditions.MEMBERS:
-        yield f"Step '{step}' has a condition of the unknown type '{kind}', must be one of: {', '.join(conditions.MEMBERS)}"
+        known = ", ".join(conditions.MEMBERS)
+        yield f"Step '{step}' has a condition of the unknown type '{kind}', must be one of: {known}"
         return
     members = conditions.MEMBERS[kind]
     yield from _unknown(condition, ("Type", *members), f"{kind} condition of step '{step}'")

@@ -101,7 +101,7 @@ class Execution:
             self._spawn(self._step, name, self._graph[name])
         while not self._closing.is_set():
             states = graph.states(self._graph, self._progress())
-            for name in self._startable(states, len(running)):
+            for name in self._startable(states, running):
                 running.add(name)
                 self._spawn(self._step, name, self._graph[name])
             if not running:
@@ -109,14 +109,15 @@ class Execution:
                 return
             running.discard(self._events.get() or "")
 
-    def _startable(self, states: dict[str, str], running: int) -> Iterable[str]:
+    def _startable(self, states: dict[str, str], running: set[str]) -> Iterable[str]:
+        """A step just begun may not have its record yet, so `running` counts, too."""
         if self._stopping.is_set():
             return []
         limit = (self._store.get(KIND, self._arn).get("ParallelismConfiguration") or {}).get(
             "MaxParallelExecutionSteps"
         )
-        ready = [name for name in self._graph if states[name] == graph.READY]
-        return ready if limit is None else ready[: max(0, limit - running)]
+        ready = [name for name in self._graph if states[name] == graph.READY and name not in running]
+        return ready if limit is None else ready[: max(0, limit - len(running))]
 
     def _records(self) -> list[Document]:
         return self._store.list(STEP, parent=self._arn)
@@ -245,7 +246,7 @@ class Execution:
         if found:
             return found
         step = node.step
-        record = {
+        record: Document = {
             "StepName": node.name,
             "StepDisplayName": step.get("DisplayName"),
             "StepDescription": step.get("Description"),

@@ -53,8 +53,8 @@ def is_expression(value: Any) -> bool:
 def resolve(value: Any, scope: Scope, shape: Shape | None = None) -> Any:
     """`value` with every expression in it replaced by its value, and nulls dropped from objects.
 
-    With the request's `shape`, a number or boolean that an expression gives where the API takes a string becomes one (an
-    Integer parameter as hyperparameter); what the definition says literally is left for the validator to judge.
+    With the request's `shape`, a number or boolean that an expression gives where the API takes a string becomes one
+    (an Integer parameter as hyperparameter); what the definition says literally is left for the validator to judge.
     Raises ExpressionError.
     """
     if is_expression(value):

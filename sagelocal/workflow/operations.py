@@ -132,7 +132,7 @@ def delete_pipeline(app: SageLocal, request: Document) -> Document:
         if running := [one["PipelineExecutionArn"] for one in executions if one["PipelineExecutionStatus"] in RUNNING]:
             raise AwsError(
                 "ConflictException",
-                f"Pipeline {name} has running executions: {', '.join(running)}. Stop them with StopPipelineExecution first.",
+                f"Pipeline {name} has running executions: {', '.join(running)}. Stop them first.",
             )
         for execution in executions:
             for step in app.store.list(STEP, parent=execution["PipelineExecutionArn"]):

@@ -6,6 +6,7 @@ the call) instead of creating it twice.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -138,10 +139,8 @@ def _ended(kind: str, job: Document) -> bool:
 
 
 def _stop(app: SageLocal, kind: str, name: str) -> None:
-    try:
+    with contextlib.suppress(AwsError):  # it ended, or is being stopped, in this very moment
         app.call(f"Stop{kind}", {f"{kind}Name": name})
-    except AwsError:
-        pass  # it ended, or is being stopped, in this very moment
 
 
 def run_processing(attempt: Attempt) -> Result:
