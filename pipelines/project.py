@@ -12,14 +12,32 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from jsonschema.validators import validator_for
 from sagemaker.core.common_utils import resolve_value_from_config
-from sagemaker.core.config.config_schema import PIPELINE_ROLE_ARN_PATH
+from sagemaker.core.config.config_schema import PIPELINE_ROLE_ARN_PATH, SAGEMAKER_PYTHON_SDK_CONFIG_SCHEMA
 from sagemaker.core.helper.session_helper import get_execution_role
 from sagemaker.core.workflow.pipeline_context import PipelineSession
 
 from pipelines.source import bundle, folder
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def trust_the_sdks_schema() -> None:
+    """The SDK proves its own schema of the defaults file valid at each look into that file, some eighty times for one
+    pipeline: most of the time that a compilation took (3.27). The file itself is still checked.
+    """
+    checker = validator_for(SAGEMAKER_PYTHON_SDK_CONFIG_SCHEMA)
+    check = checker.check_schema
+
+    def check_schema(schema: Any, *args: Any, **options: Any) -> None:
+        if schema is not SAGEMAKER_PYTHON_SDK_CONFIG_SCHEMA:
+            check(schema, *args, **options)
+
+    checker.check_schema = check_schema
+
+
+trust_the_sdks_schema()
 
 
 class Session(PipelineSession):

@@ -1,0 +1,222 @@
+"""The definitions that AWS would receive."""
+
+import copy
+import dataclasses
+import importlib
+import json
+import pkgutil
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pipelines
+from pipelines.run_pipeline import load
+from sagelocal.api.errors import AwsError
+from sagelocal.api.validation import validate
+
+# The API behind a step type, and the name that the service gives what the step makes.
+OPERATIONS = {
+    "Processing": ("CreateProcessingJob", {"ProcessingJobName": "pipelines-abcdef123456-Step-0123456789"}),
+    "Training": ("CreateTrainingJob", {"TrainingJobName": "pipelines-abcdef123456-Step-0123456789"}),
+    "RegisterModel": ("CreateModelPackage", {}),
+    "Model": ("CreateModel", {"ModelName": "pipelines-abcdef123456-Step-0123456789"}),
+    "EndpointConfig": ("CreateEndpointConfig", {}),
+    "Endpoint": ("CreateEndpoint", {}),
+}
+ENDINGS = {"S3Uri": "s3://bucket/key", "S3ModelArtifacts": "s3://bucket/model.tar.gz"}
+NOT_BLOCKS = {"project", "source", "jobs", "steps", "run_pipeline", "get_pipeline_definition"}
+USE_CASES = [each.name for each in pkgutil.iter_modules(pipelines.__path__) if each.name not in NOT_BLOCKS]
+
+
+def definition(use_case: str, project: Any) -> dict[str, Any]:
+    return json.loads(load(use_case, project).definition())
+
+
+def all_steps(steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for step in steps:
+        yield step
+        if step["Type"] == "Condition":
+            yield from all_steps(step["Arguments"]["IfSteps"] + step["Arguments"]["ElseSteps"])
+
+
+def substituted(value: Any, parameters: dict[str, Any]) -> Any:
+    """The value that an execution would see: of the right type, from defaults or made up."""
+    if isinstance(value, list):
+        return [substituted(each, parameters) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if "Std:Join" in value:
+        joined = value["Std:Join"]
+        return joined["On"].join(str(substituted(each, parameters)) for each in joined["Values"])
+    if "Std:JsonGet" in value:
+        return 0.7
+    if set(value) == {"Get"}:
+        root, name = value["Get"].split(".", 1)
+        if root == "Parameters":
+            return parameters[name]
+        return ENDINGS.get(name.rsplit(".", 1)[-1], "abcdef123456")
+    return {key: substituted(each, parameters) for key, each in value.items()}
+
+
+def requests(definition: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Step name, operation and request of each step that calls an API."""
+    parameters = {each["Name"]: each["DefaultValue"] for each in definition["Parameters"]}
+    for step in all_steps(definition["Steps"]):
+        if step["Type"] in OPERATIONS:
+            operation, names = OPERATIONS[step["Type"]]
+            yield step["Name"], operation, {**names, **substituted(step["Arguments"], parameters)}
+
+
+def test_the_use_cases_are_found(project: Any) -> None:
+    assert "churn" in USE_CASES
+    assert all(hasattr(importlib.import_module(f"pipelines.{name}"), "build") for name in USE_CASES)
+
+
+@pytest.mark.parametrize("use_case", USE_CASES)
+def test_every_step_is_a_valid_request(use_case: str, project: Any) -> None:
+    checked = set()
+    for name, operation, request in requests(definition(use_case, project)):
+        try:
+            validate("sagemaker", operation, request)
+        except AwsError as error:
+            pytest.fail(f"{name}: {error.message}")
+        checked.add(operation)
+    assert checked == {operation for operation, _ in OPERATIONS.values()}
+
+
+BREAKS: dict[str, tuple[str, list[str], Any]] = {
+    "required": ("CreateProcessingJob", ["RoleArn"], None),
+    "unknown member": ("CreateProcessingJob", ["Colour"], "red"),
+    "type": ("CreateProcessingJob", ["ProcessingResources", "ClusterConfig", "InstanceCount"], "one"),
+    "minimum": ("CreateTrainingJob", ["ResourceConfig", "InstanceCount"], -1),
+    "maximum": ("CreateTrainingJob", ["StoppingCondition", "MaxRuntimeInSeconds"], -5),
+    "enum": ("CreateModelPackage", ["ModelApprovalStatus"], "Maybe"),
+    "pattern": ("CreateEndpointConfig", ["EndpointConfigName"], "not_a_name"),
+    "length": ("CreateEndpoint", ["EndpointName"], "e" * 64),
+    "items": ("CreateEndpointConfig", ["ProductionVariants"], []),
+    "strings only": ("CreateTrainingJob", ["HyperParameters", "eta"], 0.05),
+}
+
+
+@pytest.mark.parametrize("constraint", BREAKS)
+def test_a_broken_request_is_refused(constraint: str, churn: Any) -> None:
+    operation, path, value = BREAKS[constraint]
+    request = next(copy.deepcopy(each) for _, made, each in requests(churn) if made == operation)
+    inside = request
+    for key in path[:-1]:
+        inside = inside[key]
+    if value is None:
+        del inside[path[-1]]
+    else:
+        inside[path[-1]] = value
+    with pytest.raises(AwsError):
+        validate("sagemaker", operation, request)
+
+
+@pytest.mark.parametrize("use_case", USE_CASES)
+def test_two_compilations_are_the_same(use_case: str, project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = definition(use_case, project)
+    later = time.time() + 90000
+    monkeypatch.setattr(time, "time", lambda: later)  # the SDK's own prefixes carry the time
+    assert definition(use_case, type(project).from_environment()) == first
+
+
+def keys(definition: dict[str, Any]) -> dict[str, str]:
+    """What AWS's cache compares for each job step, by step name."""
+    attributes = {
+        "Processing": ["AppSpecification", "Environment", "ProcessingInputs"],
+        "Training": ["AlgorithmSpecification", "Environment", "HyperParameters", "InputDataConfig"],
+    }
+    return {
+        step["Name"]: json.dumps([step["Arguments"].get(each) for each in attributes[step["Type"]]])
+        for step in all_steps(definition["Steps"])
+        if step["Type"] in attributes
+    }
+
+
+def test_an_edit_misses_the_cache_of_its_own_steps_only(project: Any, churn: Any, tmp_path: Path) -> None:
+    for stage in ("processing", "training", "evaluation"):
+        shutil.copytree(project.root / stage, tmp_path / stage, ignore=shutil.ignore_patterns("__pycache__"))
+    copied = dataclasses.replace(project, root=tmp_path)
+    edits = {
+        ("processing/churn.py", "evaluation/data_report.html.j2", "training/fraud.py"): {"ProcessData", "Baseline"},
+        ("training/tabular_inference.py", "evaluation/classification_plots.py"): {"Train", "Evaluate"},
+    }
+    before = keys(churn)
+    for files, missed in edits.items():
+        for name in files:
+            with (tmp_path / name).open("a") as file:
+                file.write("\n")
+        after = keys(definition("churn", copied))
+        assert {name for name in before if before[name] != after[name]} == missed
+        before = after
+
+
+def test_jobs_are_cached_retried_and_tagged(churn: Any) -> None:
+    jobs = [step for step in all_steps(churn["Steps"]) if step["Type"] in ("Processing", "Training")]
+    assert {step["Name"] for step in jobs} == {"ProcessData", "Train", "Evaluate", "Baseline"}
+    for step in jobs:
+        assert step["CacheConfig"] == {"Enabled": True, "ExpireAfter": "P30D"}
+        assert {error for policy in step["RetryPolicies"] for error in policy["ExceptionType"]} >= {"Step.THROTTLING"}
+        assert step["Arguments"]["Tags"] == [{"Key": "mlops:use-case", "Value": "churn"}]
+
+
+def test_aws_refuses_metric_definitions_for_its_xgboost_image(project: Any, churn: Any) -> None:
+    from pipelines import steps
+
+    train = next(step for step in churn["Steps"] if step["Name"] == "Train")
+    assert "MetricDefinitions" not in train["Arguments"]["AlgorithmSpecification"]
+    with pytest.raises(ValueError, match="validation:auc"):
+        steps.train(
+            project, "churn", channels={}, hyperparameters={}, instance_type="ml.m5.large", metrics=["validation:auc"]
+        )
+
+
+def test_no_condition_lies_in_a_branch_or_waits_for_another(churn: Any) -> None:
+    top = churn["Steps"]
+    conditions = [step for step in top if step["Type"] == "Condition"]
+    assert [step["Name"] for step in conditions] == ["CheckGate", "CheckDeployTo"]
+    for step in conditions:
+        inside = list(all_steps(step["Arguments"]["IfSteps"] + step["Arguments"]["ElseSteps"]))
+        assert "Condition" not in {each["Type"] for each in inside}
+        assert "DependsOn" not in step
+        others = {each["Name"] for each in all_steps(top)} - {each["Name"] for each in inside}
+        text = json.dumps([each for each in top if each is not step])
+        assert not [each["Name"] for each in inside if f"Steps.{each['Name']}." in text], others
+
+
+def test_the_gate_decides_over_registration_and_deployment(churn: Any) -> None:
+    gate, deploy = (step["Arguments"] for step in churn["Steps"] if step["Type"] == "Condition")
+    (condition,) = gate["Conditions"]
+    assert condition["LeftValue"]["Std:JsonGet"]["Path"] == "binary_classification_metrics.average_precision.value"
+    assert condition["RightValue"] == {"Get": "Parameters.MinAveragePrecision"}
+    assert [step["Name"] for step in gate["IfSteps"]] == ["Register"]
+    message = json.dumps(gate["ElseSteps"][0]["Arguments"]["ErrorMessage"])
+    assert "average_precision.value" in message
+    assert "Parameters.MinAveragePrecision" in message
+    assert deploy["Conditions"][0] == condition
+    assert deploy["Conditions"][1] == {
+        "Type": "In",
+        "QueryValue": {"Get": "Parameters.DeployTo"},
+        "Values": ["staging"],
+    }
+    assert [step["Type"] for step in deploy["IfSteps"]] == ["Model", "EndpointConfig", "Endpoint"]
+
+
+def test_the_version_carries_metrics_and_the_monitors_baseline(churn: Any) -> None:
+    register = next(each for each in all_steps(churn["Steps"]) if each["Name"] == "Register")
+    arguments = substituted(
+        register["Arguments"], dict.fromkeys(("ModelApprovalStatus", "InputDataUrl", "MinAveragePrecision"), "x")
+    )
+    quality = arguments["ModelMetrics"]["ModelDataQuality"]
+    assert quality["Statistics"]["S3Uri"] == "s3://bucket/key/statistics.json"
+    assert quality["Constraints"]["S3Uri"] == "s3://bucket/key/constraints.json"
+    assert arguments["DriftCheckBaselines"]["ModelDataQuality"] == quality
+    assert arguments["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"] == "s3://bucket/key/evaluation.json"
+    assert arguments["CustomerMetadataProperties"]["AveragePrecision"] == "0.7"
+    assert arguments["InferenceSpecification"]["Containers"][0]["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
+    assert "Tags" not in arguments  # AWS refuses them on a version of a group
