@@ -3,11 +3,11 @@
     python training/churn.py --train DIR --validation DIR --model-dir DIR
     python training/churn.py --train DIR --validation DIR --cross-validate 5     (measures, saves nothing)
 
-Prints one line a round, and last of all the same metrics for the model as it will be served:
+Prints one line a round as XGBoost itself does, and last of all one for the model as it will be served:
 
-    [12] train:auc=0.8623 train:aucpr=0.6912 train:logloss=0.4871 validation:auc=0.8471 validation:aucpr=0.6633 ...
+    [12]<tab>train-auc:0.8623<tab>train-aucpr:0.6912<tab>train-logloss:0.4871<tab>validation-auc:0.8471 ...
 
-so a metric definition is its name, an equals sign and a number: `validation:aucpr=([-+0-9.eE]+)`.
+AWS's XGBoost image takes no metric definitions but has its own, which make `validation:auc` of such a line.
 """
 
 from __future__ import annotations
@@ -84,7 +84,11 @@ def main(args: Args) -> None:
     metrics = measure(validation[LABEL], probability)
     save(Path(args.model_dir), pipeline, metadata(pipeline, train, factor, threshold, metrics, args))
     print(f"best round {pipeline[-1].best_iteration}, threshold {threshold:.4f}")
-    print(*(f"validation:{name}={value:.6f}" for name, value in metrics.items()), flush=True)
+    print(
+        f"[{pipeline[-1].best_iteration}]",
+        *(f"validation-{name}:{value:.6f}" for name, value in metrics.items()),
+        sep="\t",
+    )
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -165,8 +169,8 @@ class Progress(xgboost.callback.TrainingCallback):
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         sets = zip(("train", "validation"), evals_log.values(), strict=False)  # the third set only decides when to stop
-        scores = (f"{name}:{metric}={values[-1]:.6f}" for name, log in sets for metric, values in log.items())
-        print(f"[{epoch}]", *scores, flush=True)
+        scores = (f"{name}-{metric}:{values[-1]:.6f}" for name, log in sets for metric, values in log.items())
+        print(f"[{epoch}]", *scores, sep="\t", flush=True)
         return False
 
 

@@ -25,6 +25,17 @@ _TRAINING_MODULES = {
 }
 
 
+# The metrics that AWS's XGBoost image knows (its xgb_constants) and finds in the lines that XGBoost itself prints.
+# A value ends at the next TAB, which AWS's logs write as #011.
+_NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
+_XGBOOST_METRICS = (
+    *("accuracy", "aft-nloglik", "auc", "aucpr", "balanced_accuracy", "cox-nloglik", "error", "f1", "f1_binary"),
+    *("f1_macro", "gamma-deviance", "gamma-nloglik", "interval-regression-accuracy", "logloss", "mae", "map", "mape"),
+    *("merror", "mlogloss", "mphe", "mse", "ndcg", "poisson-nloglik", "precision", "precision_macro"),
+    *("precision_micro", "r2", "recall", "recall_macro", "recall_micro", "rmse", "rmsle", "tweedie-nloglik"),
+)
+
+
 @dataclass(frozen=True)
 class Family:
     """`name` is scikit-learn, xgboost or pytorch; `version` as the tag says, such as 1.9-0 or 2.6.0."""
@@ -36,6 +47,17 @@ class Family:
     @property
     def training_module(self) -> str:
         return _TRAINING_MODULES[self.name]
+
+    @property
+    def metric_definitions(self) -> list[dict[str, str]]:
+        """A built-in algorithm's own MetricDefinitions; AWS counts XGBoost's image as one, also in script mode."""
+        if self.name != "xgboost":
+            return []
+        return [
+            {"Name": f"{split}:{metric}", "Regex": rf".*\[[0-9]+\].*#011{split}-{metric}:{_NUMBER}.*"}
+            for split in ("train", "validation")
+            for metric in _XGBOOST_METRICS
+        ]
 
 
 def family(image_uri: str) -> Family:

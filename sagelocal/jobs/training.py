@@ -27,6 +27,9 @@ def create_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, An
     _check(request)
     now = app.now()
     document = {key: value for key, value in request.items() if key != "Tags"}
+    algorithm = document["AlgorithmSpecification"]
+    if own := family(algorithm["TrainingImage"]).metric_definitions:
+        document["AlgorithmSpecification"] = {**algorithm, "MetricDefinitions": own}
     document["TrainingJobStatus"] = "InProgress"
     document.setdefault("StoppingCondition", {})
     document["StoppingCondition"].setdefault("MaxRuntimeInSeconds", 86400)  # API reference: one day
@@ -79,6 +82,11 @@ def _check_algorithm(request: dict[str, Any]) -> None:
         raise validation("AlgorithmSpecification.TrainingImage must be given.")
     known = family(algorithm["TrainingImage"])
     metrics.compiled(algorithm.get("MetricDefinitions") or [])
+    if known.metric_definitions and algorithm.get("MetricDefinitions"):
+        raise validation(
+            "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request "
+            "without specifying metric definitions."
+        )
     has_program = (request.get("HyperParameters") or {}).get("sagemaker_program") or (
         request.get("Environment") or {}
     ).get("SAGEMAKER_PROGRAM")

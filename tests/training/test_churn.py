@@ -72,19 +72,13 @@ def load(path: Path, name: str) -> ModuleType:
 
 
 def test_each_round_and_the_served_model_match_the_documented_pattern(trained: tuple[Path, str]) -> None:
-    lines = trained[1].splitlines()
-    rounds = [line for line in lines if line.startswith("[")]
+    # AWS's XGBoost image finds its metrics by `.*\[[0-9]+\].*#011validation-auc:(\S+)`, a TAB being #011 in its logs.
+    *rounds, served = [line.replace("\t", "#011") for line in trained[1].splitlines() if line.startswith("[")]
     assert len(rounds) >= 2
-    for name in (
-        "train:auc",
-        "train:aucpr",
-        "train:logloss",
-        "validation:auc",
-        "validation:aucpr",
-        "validation:logloss",
-    ):
-        assert all(re.search(rf"{name}=([-+0-9.eE]+)", line) for line in rounds)
-    last = float(re.findall(r"validation:aucpr=([-+0-9.eE]+)", trained[1])[-1])
+    for split in ("train", "validation"):
+        for metric in ("auc", "aucpr", "logloss"):
+            assert all(re.match(rf"\[[0-9]+\].*#011{split}-{metric}:[-+0-9.eE]+(#011|$)", line) for line in rounds)
+    last = float(re.findall(r"#011validation-aucpr:(\S+?)(?:#011|$)", served)[-1])
     assert last == pytest.approx(
         json.loads((trained[0] / "metadata.json").read_text())["validation"]["aucpr"], abs=1e-6
     )
