@@ -10,12 +10,13 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
+Documents = list[Document]
 OnChange = Callable[[str, Document | None, Document | None], list[Document]]
 
 # Entry n takes a file from schema version n to n + 1; never edit one that was released, add the next.
@@ -124,7 +125,7 @@ class Store:
         rows = self._rows("SELECT kind, name, document FROM resource WHERE arn = ?", arn)
         return (rows[0][0], rows[0][1], json.loads(rows[0][2])) if rows else None
 
-    def list(self, kind: str, *, parent: str | None = None) -> list[Document]:
+    def list(self, kind: str, *, parent: str | None = None) -> Documents:
         """All documents of a kind (of one parent, if given), oldest first."""
         if parent is None:
             rows = self._rows("SELECT document FROM resource WHERE kind = ? ORDER BY id", kind)
@@ -204,16 +205,16 @@ class Store:
                 [(arn, key, value) for key, value in tags.items()],
             )
 
-    def drop_tags(self, arn: str, keys: list[str]) -> None:
+    def drop_tags(self, arn: str, keys: Iterable[str]) -> None:
         with self.transaction():
             self._database.executemany("DELETE FROM tag WHERE arn = ? AND key = ?", [(arn, key) for key in keys])
 
-    def pending_events(self, limit: int = 100) -> list[tuple[int, Document]]:
+    def pending_events(self, limit: int = 100) -> Sequence[tuple[int, Document]]:
         """Undelivered EventBridge envelopes, oldest first."""
         rows = self._rows("SELECT id, envelope FROM event ORDER BY id LIMIT ?", limit)
         return [(number, json.loads(envelope)) for number, envelope in rows]
 
-    def delivered(self, ids: list[int]) -> None:
+    def delivered(self, ids: Iterable[int]) -> None:
         with self.transaction():
             self._database.executemany("DELETE FROM event WHERE id = ?", [(number,) for number in ids])
 
@@ -224,7 +225,7 @@ class Store:
         with self._lock:
             self._database.close()
 
-    def _rows(self, query: str, *arguments: Any) -> list[Any]:
+    def _rows(self, query: str, *arguments: Any) -> Sequence[Any]:
         with self._lock:
             if self._closed:
                 raise Closed("the store was closed")

@@ -106,9 +106,7 @@ def _map(shape: MapShape, value: Any, path: str) -> Iterator[str]:
 
 
 def _scalar(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    wanted = _SCALARS[shape.type_name]
-    # bool is an int to Python and not to AWS
-    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+    if not _is_of_type(shape, value):
         yield _wrong_type(shape, value, path)
         return
     if shape.type_name == "string":
@@ -118,6 +116,12 @@ def _scalar(shape: Shape, value: Any, path: str) -> Iterator[str]:
         yield from _limits(shape, len(value), f"<{len(value)} bytes>", path, "Member must have length")
     elif shape.type_name in ("integer", "long", "float", "double"):
         yield from _limits(shape, value, value, path, "Member must have value")
+
+
+def _is_of_type(shape: Shape, value: Any) -> bool:
+    wanted = _SCALARS[shape.type_name]
+    # bool is an int to Python and not to AWS
+    return isinstance(value, wanted) and (bool in wanted or not isinstance(value, bool))
 
 
 def _string(shape: Shape, value: str, path: str) -> Iterator[str]:
