@@ -61,6 +61,8 @@ class Args:
     """L2 penalty on the leaves"""
     num_round: int = 1000
     """most trees"""
+    nthread: int = 1
+    """threads; at this table's size two are no faster, and slower where jobs share the cores"""
     early_stopping_rounds: int = 50
     """stop after so many rounds without a better log loss on validation"""
     offer_cost: float = 50.0
@@ -132,6 +134,7 @@ def fit(train: pd.DataFrame, validation: pd.DataFrame, args: Args, progress: boo
         eval_metric=["auc", "aucpr", "logloss"],
         callbacks=[Progress()] if progress else None,
         random_state=args.seed,
+        n_jobs=args.nthread,
     )
     classifier.fit(encoded, answers, eval_set=sets, sample_weight_eval_set=weights, verbose=False)
     classifier.callbacks = None  # the artifact must load where this file is not
