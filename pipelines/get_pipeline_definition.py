@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--file-name", type=Path, help="where to write it; otherwise standard output")
     parser.add_argument("--role-arn", help="execution role; otherwise $SAGEMAKER_ROLE_ARN or the SDK's defaults file")
     args = parser.parse_args(argv)
+    logging.disable(logging.INFO)  # the SDK turns on every library's
     try:
         text = definition(args.module_name, args.role_arn)
     except LookupError as error:

@@ -82,6 +82,7 @@ def wait(sagemaker: Any, execution: str, poll: float = 10.0) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = arguments(__doc__ or "").parse_args(argv)
+    logging.disable(logging.INFO)  # the SDK turns on every library's
     try:
         return run(args)
     except (LookupError, ValueError) as error:
@@ -103,7 +104,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     status = wait(sagemaker, execution, args.poll)
     print(f"Execution {status}")
-    for step in sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=execution)["PipelineExecutionSteps"]:
+    listed = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=execution, SortOrder="Ascending")
+    for step in listed["PipelineExecutionSteps"]:
         print(f"  {step['StepName']}: {step['StepStatus']} {step.get('FailureReason', '')}".rstrip())
     return 0 if status == "Succeeded" else 1
 
