@@ -4,6 +4,7 @@ be there at once, and the SageMaker SDK alone takes two seconds.
 
 from __future__ import annotations
 
+import logging
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -36,7 +37,9 @@ Version = Annotated[int | None, typer.Option("--version", min=1, help="The newes
 Execution = Annotated[str | None, typer.Option("--execution", help="Id or ARN; the newest if none is named.")]
 Reports = Annotated[Path, typer.Option("--reports", help="Folder for downloaded HTML reports.")]
 Reason = Annotated[str, typer.Option("--reason", help="Kept with the version as its ApprovalDescription.")]
+Count = Annotated[int, typer.Option("--count", min=1, help="Requests, one record each.")]
 LAPTOP = Where.laptop
+COUNT = 300  # with fewer the monitor sees only larger changes (docs/monitoring.md)
 REPORTS = Path("reports")
 
 
@@ -200,7 +203,7 @@ def invoke(
 def traffic(
     use_case: UseCase,
     shift: Annotated[bool, typer.Option("--shift", help="From a population that changed.")] = False,
-    count: Annotated[int, typer.Option("--count", min=1, help="Requests, one record each.")] = 500,
+    count: Count = COUNT,
     seed: Annotated[int, typer.Option("--seed", help="Of the choice of records.")] = 0,
     stage: Stage = "production",
     target: TargetOption = LAPTOP,
@@ -283,7 +286,7 @@ def prune(
 @app.command()
 def demo(
     use_case: UseCase = "churn",
-    count: Annotated[int, typer.Option("--count", min=1, help="Requests each time.")] = 500,
+    count: Count = COUNT,
     reports: Reports = REPORTS,
     target: TargetOption = LAPTOP,
 ) -> None:
@@ -300,6 +303,7 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     verbose = [each for each in options if each in ("-v", "--verbose")]
     arguments = [each for each in options if each not in verbose] + arguments[len(options) :]
+    logging.disable(logging.INFO)  # botocore and the SageMaker SDK say where each of their settings came from
     try:
         app(arguments)
     except KeyboardInterrupt:

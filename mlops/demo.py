@@ -117,7 +117,7 @@ def _metric_lines(target: Target, loop: Loop) -> list[tuple[bool, str]]:
     lines = []
     for name, value in executions.headline(report).items():
         interval = details[name].get("confidence_interval")
-        within = f" (95 % of resamples {interval['lower']:.3f} to {interval['upper']:.3f})" if interval else ""
+        within = f" (95 % interval {interval['lower']:.3f} to {interval['upper']:.3f})" if interval else ""
         lines.append(f"{name} {value:.3f}{within}")
     properties = loop.package.get("CustomerMetadataProperties", {})
     gate = [f"{name} {models.number(value)}" for name, value in properties.items() if models.is_number(value)]

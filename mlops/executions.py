@@ -117,11 +117,10 @@ def metrics(target: Target, step: Step) -> dict[str, float]:
     if step.job is None or step.status != "Succeeded":
         return {}
     kind, name = step.job
-    sagemaker = target.client("sagemaker")
+    job = describe_job(target.client("sagemaker"), kind, name)
     if kind == "TrainingJob":
-        final = sagemaker.describe_training_job(TrainingJobName=name).get("FinalMetricDataList", [])
-        return {each["MetricName"]: each["Value"] for each in final}
-    uri = outputs(sagemaker.describe_processing_job(ProcessingJobName=name)).get("evaluation")
+        return {each["MetricName"]: each["Value"] for each in job.get("FinalMetricDataList", [])}
+    uri = outputs(job).get("evaluation")
     return headline(evaluation(target, uri)) if uri else {}
 
 
@@ -148,17 +147,23 @@ def output(sagemaker: Any, execution: str, step_name: str, name: str) -> str:
     """S3 URI of one output of an execution's Processing step. Raises LookupError when it isn't there."""
     for step in steps(sagemaker, execution):
         if step.name == step_name and step.job:
-            found = outputs(sagemaker.describe_processing_job(ProcessingJobName=step.job[1]))
+            found = outputs(describe_job(sagemaker, *step.job))
             if name in found:
                 return found[name].rstrip("/")
     raise LookupError(f"Execution {execution} has no step {step_name} with an output {name}.")
 
 
 def log_streams(target: Target, step: Step) -> Iterator[tuple[str, str]]:
-    """(log group, stream prefix) of a step's job."""
+    """(log group, stream prefix) of a step's job. The ARN has its name in lower case, the streams as it is."""
     if step.job:
         kind, name = step.job
-        yield f"/aws/sagemaker/{_JOBS[kind]}", f"{name}/"
+        yield f"/aws/sagemaker/{_JOBS[kind]}", f"{describe_job(target.client('sagemaker'), kind, name)[f'{kind}Name']}/"
+
+
+def describe_job(sagemaker: Any, kind: str, name: str) -> dict[str, Any]:
+    """DescribeProcessingJob or DescribeTrainingJob."""
+    describe = sagemaker.describe_training_job if kind == "TrainingJob" else sagemaker.describe_processing_job
+    return dict(describe(**{f"{kind}Name": name}))
 
 
 def log_link(target: Target, group: str, prefix: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops import console, storage
-from mlops.executions import steps
+from mlops.executions import describe_job, steps
 from mlops.targets import Target
 
 CACHE_DAYS = 30  # pipelines.jobs.CACHE; tests compare the two
@@ -82,13 +82,9 @@ def _active(target: Target, kind: str, name: str) -> bool:
     """Whether a staging folder's job still runs; a job that nobody knows doesn't."""
     sagemaker = target.client("sagemaker")
     try:
-        if kind == "TrainingJob":
-            status = sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
-        else:
-            status = sagemaker.describe_processing_job(ProcessingJobName=name)["ProcessingJobStatus"]
+        return describe_job(sagemaker, kind, name)[f"{kind}Status"] in ("InProgress", "Stopping")
     except sagemaker.exceptions.ClientError:
         return False
-    return status in ("InProgress", "Stopping")
 
 
 def _size(folder: Path) -> int:
@@ -136,9 +132,7 @@ def _execution(sagemaker: Any, arn: str) -> Iterator[str]:
     yield sagemaker.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)["PipelineDefinition"]
     for step in steps(sagemaker, arn):
         if step.job:
-            kind, name = step.job
-            describe = sagemaker.describe_training_job if kind == "TrainingJob" else sagemaker.describe_processing_job
-            yield _text(describe(**{f"{kind}Name": name}))
+            yield _text(describe_job(sagemaker, *step.job))
 
 
 def _pages(client: Any, operation: str, member: str, **query: Any) -> Iterable[dict[str, Any]]:

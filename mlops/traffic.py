@@ -19,7 +19,6 @@ from mlops.targets import Target
 if TYPE_CHECKING:
     import pandas as pd
 
-COUNT = 500  # the monitor's tests have room for smaller samples, but see only large changes in them
 _WORKERS = 8
 _CAPTURE_SECONDS = 15.0  # a laptop captures within two seconds, AWS within minutes: there nobody waits
 
