@@ -1,8 +1,10 @@
 """The entry points of AWS's templates, against an account in memory."""
 
 import json
+import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,13 @@ import pytest
 from pipelines import get_pipeline_definition, run_pipeline
 
 ROOT = Path(run_pipeline.__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _logging_again() -> Iterator[None]:
+    """The entry points silence the SDK for their whole process, which here is everybody's."""
+    yield
+    logging.disable(logging.NOTSET)
 
 
 def test_upsert_makes_the_group_first_and_updates_afterwards(project: Any) -> None:
