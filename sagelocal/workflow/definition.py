@@ -187,7 +187,8 @@ def _references(definition: Definition) -> Iterator[str]:
     for path in expressions.references(definition.get("PipelineExperimentConfig")):
         if not path.startswith(("Parameters.", "Execution.")):
             yield f"PipelineExperimentConfig may refer to parameters and execution variables only, not to '{path}'"
-        yield from _reference(path, known, nodes)
+        else:
+            yield from _reference(path, known, nodes)
 
 
 def _own_arguments(node: graph.Node) -> Any:

@@ -1,4 +1,4 @@
-"""A sagelocal without servers: the real store and operations, with jobs, endpoints and S3 that answer as a test says."""
+"""A sagelocal without servers: the real store and operations; jobs, endpoints and S3 answer as a test says."""
 
 from __future__ import annotations
 
@@ -108,6 +108,8 @@ class Endpoints:
 
 class Laptop(SageLocal):
     """`restart` is what a kill and a new start are."""
+
+    store: DyingStore
 
     def __init__(self, state: Path) -> None:
         self.settings = config.load(state)
@@ -252,9 +254,11 @@ def deploying() -> list[Document]:
         "ModelPackageGroupName": "group",
         "CustomerMetadataProperties": {"auc": SCORE},
         "InferenceSpecification": {
-            "Containers": [CONTAINER], "SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"],
+            "Containers": [CONTAINER],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
         },
-    }  # fmt: skip
+    }
     model = {"ExecutionRoleArn": ROLE, "PrimaryContainer": CONTAINER}
     endpoint = {"EndpointName": "live", "EndpointConfigName": {"Get": "Steps.Config.EndpointConfigName"}}
     config = {"EndpointConfigName": config_name, "ProductionVariants": [variant]}
