@@ -11,7 +11,7 @@ from pipelines.project import Project
 
 # The floor is a cross-validated average precision of 0.655. The test split's 1,409 customers measure it with a standard
 # error of 0.027, so the gate sits two of them lower (docs/churn.md).
-GATE = 0.60
+GATE = 0.601
 STATUSES = ["PendingManualApproval", "Approved", "Rejected"]
 STAGES = ["staging"]  # where the pipeline may deploy by itself; production goes through approval
 
