@@ -25,7 +25,7 @@ def build(project: Project) -> Pipeline:
     large = ParameterString("TrainingInstanceType", "ml.m5.large")
     serving = ParameterString("EndpointInstanceType", "ml.m5.large")
     hyperparameters = {
-        "imbalance": ParameterString("Imbalance", "weights", enum_values=["weights", "smote", "none"]),
+        "imbalance": ParameterString("Imbalance", "none", enum_values=["weights", "smote", "none"]),
         "eta": ParameterFloat("Eta", 0.05),
         "max_depth": ParameterInteger("MaxDepth", 3),
         "num_round": ParameterInteger("NumRound", 1000),
