@@ -49,7 +49,8 @@ class Metrics:
         """AWS's log pipeline writes a TAB as `#011`, and published expressions (XGBoost's) look for that."""
         text = line.rstrip("\r").replace("\t", "#011")
         for name, pattern in self._patterns:
-            match = pattern.search(text)
+            # A leading `.*` finds the same from the start alone; searching from every character would be quadratic.
+            match = pattern.match(text) if pattern.pattern.startswith(".*") else pattern.search(text)
             value = _number(match[1]) if match and pattern.groups else None
             if value is not None:
                 self._add(name, value)

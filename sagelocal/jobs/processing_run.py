@@ -38,6 +38,8 @@ def run(app: SageLocal, name: str, control: Control) -> None:
         try:
             with syncing(_mirrors(app, job, hosts)):
                 ended = container.run(app, _plan(app, job, hosts), control)
+            for host in hosts:
+                staging.readable(host.opt_ml)
             _publish(app, job, hosts, ended)
         except transfer.TransferError as error:
             _end(app, name, "Failed", f"ClientError: Failed to upload data. {error}")

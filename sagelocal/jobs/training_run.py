@@ -52,6 +52,8 @@ def run(app: SageLocal, name: str, control: Control) -> None:
         try:
             with syncing(mirrors):
                 ended = container.run(app, _plan(app, job, hosts, metrics), control)
+            for host in hosts:
+                staging.readable(host.opt_ml)
             metrics.flush()
             _publish(app, job, hosts, ended, metrics)
         except transfer.TransferError as error:

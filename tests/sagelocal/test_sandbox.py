@@ -216,9 +216,7 @@ def test_exit_status(tmp_path: Path, command: list[str], code: int) -> None:
 
 
 def started(tmp_path: Path, script: str) -> Process:
-    process = sandbox.start(
-        ["python3", "-c", textwrap.dedent(script)], Sandbox(opt_ml=tmp_path), subprocess.DEVNULL
-    )
+    process = sandbox.start(["python3", "-c", textwrap.dedent(script)], Sandbox(opt_ml=tmp_path), subprocess.DEVNULL)
     wait_for(tmp_path / "ready")
     return process
 

@@ -45,31 +45,11 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(found["SM_FRAMEWORK_PARAMS"]) == reserved
     assert (found["SM_CURRENT_HOST"], found["SM_MODULE_NAME"]) == ("algo-2", "train")
     documented = [
-        "MODEL_DIR",
-        "CHANNELS",
-        "HPS",
-        "HOSTS",
-        "CURRENT_HOST",
-        "CURRENT_INSTANCE_TYPE",
-        "NUM_CPUS",
-        "NUM_GPUS",
-        "NUM_NEURONS",
-        "LOG_LEVEL",
-        "NETWORK_INTERFACE_NAME",
-        "USER_ARGS",
-        "INPUT_DIR",
-        "INPUT_CONFIG_DIR",
-        "OUTPUT_DIR",
-        "OUTPUT_DATA_DIR",
-        "RESOURCE_CONFIG",
-        "OUTPUT_INTERMEDIATE_DIR",
-        "INPUT_DATA_CONFIG",
-        "TRAINING_ENV",
-        "MODULE_DIR",
-        "MODULE_NAME",
-        "USER_ENTRY_POINT",
-        "FRAMEWORK_MODULE",
-        "FRAMEWORK_PARAMS",
+        *("MODEL_DIR", "CHANNELS", "HPS", "HOSTS", "CURRENT_HOST"),
+        *("CURRENT_INSTANCE_TYPE", "NUM_CPUS", "NUM_GPUS", "NUM_NEURONS", "LOG_LEVEL"),
+        *("NETWORK_INTERFACE_NAME", "USER_ARGS", "INPUT_DIR", "INPUT_CONFIG_DIR", "OUTPUT_DIR"),
+        *("OUTPUT_DATA_DIR", "RESOURCE_CONFIG", "OUTPUT_INTERMEDIATE_DIR", "INPUT_DATA_CONFIG", "TRAINING_ENV"),
+        *("MODULE_DIR", "MODULE_NAME", "USER_ENTRY_POINT", "FRAMEWORK_MODULE", "FRAMEWORK_PARAMS"),
     ]
     assert not {f"SM_{name}" for name in documented} - found.keys()
 

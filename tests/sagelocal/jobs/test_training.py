@@ -122,7 +122,7 @@ def test_the_toolkit_way(app: SageLocal, train: Train, put: Put, got: Got, image
         SCRIPT,
         {"epochs": "3", "learning-rate": "0.1"},
         image,
-        algorithm={"MetricDefinitions": METRICS},
+        algorithm={} if image == "xgboost" else {"MetricDefinitions": METRICS},  # XGBoost's image has its own
         InputDataConfig=[channel("train", uri, InputMode="FastFile")],
     )
     assert job["TrainingJobStatus"] == "Completed", job
@@ -212,7 +212,7 @@ def test_no_model_files_make_an_empty_archive_as_on_aws(train: Train, got: Got) 
     assert members(found["model.tar.gz"]) == {}
 
 
-def test_the_time_limit_keeps_what_the_script_saved(train: Train, got: Got) -> None:
+def test_the_time_limit_keeps_what_the_script_saved(train: Train, put: Put, got: Got) -> None:
     script = """
 import signal, sys, time
 def save(*_):
@@ -222,7 +222,14 @@ signal.signal(signal.SIGTERM, save)
 open("/opt/ml/model/first", "w").write("y")
 time.sleep(60)
 """
-    job = train("limited", script, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    uri = put("limited-code/script.py", script)
+    job = train(
+        "limited",
+        "",
+        algorithm={"ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/script.py"]},
+        InputDataConfig=[channel("code", uri)],
+        StoppingCondition={"MaxRuntimeInSeconds": 3},
+    )
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert "MaxRuntimeInSeconds" in job["FailureReason"]
     assert members(got("models/limited/output/")["model.tar.gz"]) == {"first": "y", "partial": "x"}
