@@ -91,7 +91,9 @@ def _execution(before: Document | None, after: Document) -> _Built:
         "currentPipelineExecutionStatus": status,
         "previousPipelineExecutionStatus": (before or {}).get("PipelineExecutionStatus"),
         "executionStartTime": _iso(after["CreationTime"]),
-        "executionEndTime": _iso(after["LastModifiedTime"]) if status in ("Succeeded", "Failed", "Stopped") else None,
+        "executionEndTime": _iso(after["LastModifiedTime"])
+        if status in ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
+        else None,
         "failureReason": after.get("FailureReason"),
         **_pipeline(arn),
     }
