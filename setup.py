@@ -31,19 +31,17 @@ REQUIREMENTS = [
     'xgboost-cpu>=3.2,<3.3; sys_platform != "darwin"',
     'xgboost>=3.2,<3.3; sys_platform == "darwin"',
     "imbalanced-learn>=0.14",
-    "shap>=0.50",
     "matplotlib>=3.10",
     "jinja2>=3.1",
     "typer>=0.20",
     "rich>=14",
     "starlette>=0.50",
     "uvicorn>=0.38",
-    "httpx>=0.28",
+    "aiohttp>=3.9",
     "regex>=2025.9.1",
     "psutil>=7",
     "platformdirs>=4",
     "datasketches>=5",
-    "pyyaml>=6",
 ]
 
 EXTRAS = {
@@ -63,7 +61,6 @@ EXTRAS = {
         "moto>=5.1",
         "ruff>=0.14",
         "mypy>=1.18",
-        "types-PyYAML",
         "pre-commit>=4.3",
         "detect-secrets>=1.5",
     ],
