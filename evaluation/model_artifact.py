@@ -39,7 +39,8 @@ def load(folder: Path, workspace: Path) -> Artifact:
     archive = folder / "model.tar.gz"
     if archive.exists():
         with tarfile.open(archive) as bundle:
-            bundle.extractall(workspace, filter="data")
+            bundle.extraction_filter = getattr(tarfile, "data_filter", None)  # Python before 3.11.4 has none
+            bundle.extractall(workspace)
         folder = workspace
     code = folder / "code" / "inference.py"
     for needed in (code, folder / "metadata.json"):

@@ -36,11 +36,23 @@ def _fetch(s3: Any, source: dict[str, Any], model: Path) -> None:
             s3.download_fileobj(bucket, key, archive)
             archive.seek(0)
             with tarfile.open(fileobj=archive) as packed:
-                packed.extractall(model, filter="data")
+                _unpack(packed, model)
     elif source["S3DataType"] == "S3Object":
         s3.download_file(bucket, key, str(model / key.rpartition("/")[2]))
     else:
         _copy_prefix(s3, bucket, key, model)
+
+
+def _unpack(packed: tarfile.TarFile, folder: Path) -> None:
+    if hasattr(tarfile, "data_filter"):
+        packed.extractall(folder, filter="data")
+        return
+    # Python before 3.11.4 (Debian 12 has 3.11.2) knows no filters; a model needs nothing but files and folders.
+    root = folder.resolve()
+    for member in packed:
+        if not (member.isfile() or member.isdir()) or not (root / member.name).resolve().is_relative_to(root):
+            raise tarfile.ReadError(f"its member {member.name} is no plain file or folder inside the archive")
+    packed.extractall(folder)
 
 
 def _copy_prefix(s3: Any, bucket: str, prefix: str, model: Path) -> None:

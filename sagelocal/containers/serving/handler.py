@@ -180,7 +180,8 @@ def _local(directory: str) -> str:
     archive = code / "sourcedir.tar.gz"
     boto3.client("s3").download_file(bucket, key, str(archive))
     with tarfile.open(archive) as packed:
-        packed.extractall(code, filter="data")
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)  # Python before 3.11.4 has none
+        packed.extractall(code)
     return str(code)
 
 
