@@ -42,6 +42,11 @@ REQUIREMENTS = [
     "psutil>=7",
     "platformdirs>=4",
     "datasketches>=5",
+    # With the above anyway; named because they are imported too.
+    "hypercorn>=0.17",
+    "joblib>=1.4",
+    "jsonschema>=4.23",
+    "packaging>=24",
 ]
 
 EXTRAS = {

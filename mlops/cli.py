@@ -311,11 +311,17 @@ def main(argv: list[str] | None = None) -> None:
     except Exception as error:
         if verbose:
             raise
-        from mlops import errors
+        sys.exit(_explain(error))
+    finally:
+        logging.disable(logging.NOTSET)
 
-        if text := errors.message(error) if str(error) or not isinstance(error, errors.Failure) else "":
-            print(f"error: {text}", file=sys.stderr)
-        sys.exit(errors.FAILED)
+
+def _explain(error: Exception) -> int:
+    from mlops import errors
+
+    if str(error) or not isinstance(error, errors.Failure):
+        print(f"error: {errors.message(error)}", file=sys.stderr)
+    return errors.FAILED
 
 
 if __name__ == "__main__":

@@ -1,0 +1,94 @@
+"""The whole loop as a user has it: `mlops` in processes of its own, on a sagelocal with an empty state folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sagelocal.config import Settings
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.namespaces
+
+
+def mlops(laptop: Settings, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "MLOPS_STATE": str(laptop.state), "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "mlops.cli", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=540)
+
+
+@pytest.fixture(scope="module")
+def loop(laptop: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("work")
+    return mlops(laptop, "demo", cwd=folder), folder
+
+
+Loop = tuple[subprocess.CompletedProcess[str], Path]
+
+
+def test_the_loop_ends_with_its_summary(loop: Loop) -> None:
+    run, _ = loop
+    assert run.returncode == 0, run.stdout + run.stderr
+    summary = run.stdout[run.stdout.index("The loop took") :]
+    for said in ("every step ran", "average_precision", "MinAveragePrecision", "model-package/churn/1, Approved"):
+        assert said in summary
+    assert "held-out traffic: no violation" in summary
+    assert "shifted traffic: 4 violations: tenure, Contract, MonthlyCharges, TotalCharges" in summary
+    assert "mlops down stops it" in summary
+
+
+def test_the_reports_are_on_this_machine(loop: Loop) -> None:
+    run, folder = loop
+    pages = {line.split()[-1] for line in run.stdout.splitlines() if line.strip().endswith(".html")}
+    assert len(pages) == 3
+    for page in pages:
+        assert "<html" in (folder / page).read_text()
+
+
+@pytest.mark.usefixtures("loop")
+def test_a_second_run_takes_its_steps_from_the_cache(laptop: Settings) -> None:
+    run = mlops(laptop, "run", "churn")
+    assert run.returncode == 0, run.stderr
+    assert "Taken from the cache, as neither code, data nor parameters changed: " in run.stdout
+    for step in ("ProcessData", "Train", "Evaluate", "Baseline"):
+        assert f"{step:<22}Succeeded (cached)" in run.stdout
+
+
+@pytest.mark.usefixtures("loop")
+def test_a_gate_that_is_not_reached_fails_the_command_and_status_says_why(laptop: Settings) -> None:
+    run = mlops(laptop, "run", "churn", "--param", "MinAveragePrecision=0.99")
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("error: The execution ")
+    status = mlops(laptop, "status", "churn")
+    assert "GateFailed" in status.stdout
+    assert "is below MinAveragePrecision 0.99" in status.stdout
+
+
+@pytest.mark.usefixtures("loop")
+def test_an_unknown_parameter_is_refused_with_the_known_ones(laptop: Settings) -> None:
+    run = mlops(laptop, "run", "churn", "--param", "Etta=1")
+    assert run.returncode == 1
+    assert "churn has no parameter Etta. It has: DeployTo, EndpointInstanceType, Eta," in run.stderr
+
+
+@pytest.mark.usefixtures("loop")
+def test_models_logs_and_a_question(laptop: Settings) -> None:
+    assert "churn-production" in mlops(laptop, "models", "churn").stdout
+    assert "best round" in mlops(laptop, "logs", "churn", "--step", "Train").stdout
+    answer = mlops(laptop, "invoke", "churn", "--accept", "application/json")
+    assert '"probability"' in answer.stdout
+    refused = mlops(laptop, "invoke", "churn", "1,2,3")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: InvokeEndpoint: ModelError")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("loop")
+def test_a_definition_is_json_and_nothing_else(laptop: Settings) -> None:
+    import json
+
+    assert json.loads(mlops(laptop, "definition", "churn").stdout)["Version"] == "2020-12-01"
