@@ -9,12 +9,13 @@ from setuptools import find_namespace_packages, setup
 FOLDERS = ["pipelines", "processing", "training", "evaluation", "deploy", "sagelocal", "mlops", "data", "dashboard"]
 
 # Pins follow what AWS's images and MiniStack hold, so that a laptop's run is a run of the same libraries:
-# - scikit-learn 1.9 and XGBoost 3.2 are the newest AWS framework images that SageMaker SDK 3.27 knows; pandas 2 is in both.
-# - ministack 1.5.33 requires exactly botocore 1.43.106. Left unpinned, pip silently takes MiniStack 1.4 and an s3fs of 2020.
+# - scikit-learn 1.9 and XGBoost 3.2 are in the newest AWS images that SageMaker SDK 3.27 knows, both with pandas 2.
+# - ministack 1.5.33 requires exactly botocore 1.43.106. Left unpinned, pip silently takes MiniStack 1.4 and an s3fs of
+#   2020.
 # - duckdb is what MiniStack's Athena computes with; without it Athena answers SUCCEEDED with wrong rows.
-# - xgboost-cpu is the same library built without CUDA, and imports as `xgboost`. Measured on Linux x86-64, version 3.2.0,
-#   installed size: 19 MB, where xgboost with the nvidia-nccl-cu12 it requires takes 697 MB. macOS has no xgboost-cpu
-#   wheel, and its xgboost wheel has no CUDA anyway. On a GPU machine replace the one by the other
+# - xgboost-cpu is the same library built without CUDA, and imports as `xgboost`. Measured on Linux x86-64, version
+#   3.2.0, installed size: 19 MB, where xgboost with the nvidia-nccl-cu12 it requires takes 697 MB. macOS has no
+#   xgboost-cpu wheel, and its xgboost wheel has no CUDA anyway. On a GPU machine replace the one by the other
 #   (docs/getting-started.md).
 REQUIREMENTS = [
     "sagemaker>=3.27,<4",
@@ -50,8 +51,8 @@ REQUIREMENTS = [
 ]
 
 EXTRAS = {
-    # The only one that pulls PyTorch. The pin is here and not in constraints.txt: its CUDA packages differ from one build
-    # of the same version to the next, and locking them would force several GB onto machines that have no GPU.
+    # The only one that pulls PyTorch. The pin is here and not in constraints.txt: its CUDA packages differ from one
+    # build of the same version to the next, and a lock of them would hold on no machine without a GPU.
     "torch": ["torch==2.13.0"],
     "text": ["tokenizers>=0.21"],
     "vision": ["pillow>=11"],
