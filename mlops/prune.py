@@ -107,8 +107,17 @@ def _covers(reference: str, uri: str) -> bool:
 
 def references(target: Target, since: datetime) -> set[str]:
     """All S3 URIs that something still in use names; with an evaluation.json the report beside it too."""
-    named = {uri.rstrip(".,;)") for document in _documents(target, since) for uri in _URI.findall(document)}
+    named = {uri for document in _documents(target, since) for uri in _uris(json.loads(document))}
     return named | {uri.rsplit("/", 1)[0] for uri in named if uri.endswith(".json")}
+
+
+def _uris(value: Any) -> Iterator[str]:
+    """A text that is a URI counts as a whole, since a key may hold blanks; in other texts a URI ends at one."""
+    if isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _uris(member)
+    elif isinstance(value, str):
+        yield from [value] if value.startswith("s3://") else (uri.rstrip(".,;)") for uri in _URI.findall(value))
 
 
 def _documents(target: Target, since: datetime) -> Iterator[str]:

@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Bucket and key of an s3:// URI."""
-    where = urlsplit(uri)
-    return where.netloc, where.path.lstrip("/")
+    """Bucket and key of an s3:// URI; a key may hold `#` and `?`, which mean nothing on S3."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
 
 
 def read(s3: Any, uri: str) -> bytes:

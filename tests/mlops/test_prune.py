@@ -22,7 +22,8 @@ def target(laptop: Settings, monkeypatch: pytest.MonkeyPatch) -> Target:
 
 def test_objects_go_only_when_nothing_refers_to_them(laptop: Settings, target: Target) -> None:
     s3, bucket = laptop.client("s3"), laptop.bucket
-    for key in ("models/used/model.tar.gz", "code/used-not/a.py", "churn/old/evaluation.json", "churn/old/report.html"):
+    used, unused = "data/in use/a b.csv", "code/used-not/a.py"
+    for key in (used, "models/used/model.tar.gz", unused, "churn/old/evaluation.json", "churn/old/report.html"):
         s3.put_object(Bucket=bucket, Key=key, Body=b"x")
     sagemaker = laptop.client("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName="kept")
@@ -33,6 +34,7 @@ def test_objects_go_only_when_nothing_refers_to_them(laptop: Settings, target: T
                 "Statistics": {"ContentType": "application/json", "S3Uri": f"s3://{bucket}/churn/old/evaluation.json"}
             }
         },
+        CustomerMetadataProperties={"InputDataUrl": f"s3://{bucket}/{used}"},
     )
     sagemaker.create_model(
         ModelName="kept",
@@ -40,8 +42,17 @@ def test_objects_go_only_when_nothing_refers_to_them(laptop: Settings, target: T
         PrimaryContainer={"Image": _image(), "ModelDataUrl": f"s3://{bucket}/models/used/model.tar.gz"},
     )
     stale = {each.name for each in prune.stale_objects(target, FUTURE)}
-    assert stale == {f"s3://{bucket}/code/used-not/a.py"}
+    assert stale == {f"s3://{bucket}/{unused}"}
     assert list(prune.stale_objects(target, datetime.now(UTC) - timedelta(days=1))) == []
+
+
+def test_an_object_whose_key_has_signs_of_an_address_is_the_one_that_goes(laptop: Settings, target: Target) -> None:
+    s3, bucket = laptop.client("s3"), laptop.bucket
+    for key in ("notes/a", "notes/a#2"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    prune._remove(target, prune.Rubbish("object", f"s3://{bucket}/notes/a#2", 1))
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="notes/")["Contents"]] == ["notes/a"]
+    s3.delete_object(Bucket=bucket, Key="notes/a")
 
 
 def _image() -> str:
