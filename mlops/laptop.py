@@ -70,16 +70,9 @@ def _show_server(found: dict[str, Any]) -> None:
     ]
     for kind, statuses in found["resources"].items():
         rows.append((kind, ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))))
-    console.stdout().print(_grid(rows))
-
-
-def _grid(rows: list[tuple[str, str]]) -> Any:
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2))
-    for label, value in rows:
-        grid.add_row(console.cell(label), console.cell(value))
-    return grid
+    width = max(len(label) for label, _ in rows)
+    for label, value in rows:  # not a table, which would cut paths off where the terminal is narrow
+        console.say(f"{label:<{width}}  {value}")
 
 
 def _show_endpoints(target: Target) -> None:
