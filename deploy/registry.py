@@ -9,8 +9,8 @@ from deploy.names import tags
 
 def ensure_group(sagemaker: Any, group: str) -> None:
     """Makes the model package group if there is none."""
-    listed = sagemaker.list_model_package_groups(NameContains=group, MaxResults=100)["ModelPackageGroupSummaryList"]
-    if group not in {each["ModelPackageGroupName"] for each in listed}:
+    pages = sagemaker.get_paginator("list_model_package_groups").paginate(NameContains=group)
+    if group not in {each["ModelPackageGroupName"] for page in pages for each in page["ModelPackageGroupSummaryList"]}:
         sagemaker.create_model_package_group(ModelPackageGroupName=group, Tags=tags(group))
 
 
@@ -76,15 +76,15 @@ def decide(sagemaker: Any, group: str, version: int | None, status: str, reason:
 
 
 def data_quality_baseline(package: dict[str, Any]) -> tuple[str, str]:
-    """URIs of the statistics and constraints of the data that a package (DescribeModelPackage) was trained on.
+    """URIs of the statistics and constraints that a package's (DescribeModelPackage) traffic is compared with.
 
-    Raises LookupError when it was registered without them.
+    Those of its DriftCheckBaselines, else of the data it was trained on. Raises LookupError when it has neither.
     """
-    quality = package.get("ModelMetrics", {}).get("ModelDataQuality", {})
-    try:
-        return quality["Statistics"]["S3Uri"], quality["Constraints"]["S3Uri"]
-    except KeyError:
-        raise LookupError(
-            f"{package['ModelPackageArn']} has no ModelDataQuality statistics and constraints to compare traffic with: "
-            "register it by a pipeline that has a baseline step."
-        ) from None
+    for holder in ("DriftCheckBaselines", "ModelMetrics"):
+        quality = package.get(holder, {}).get("ModelDataQuality", {})
+        if "Statistics" in quality and "Constraints" in quality:
+            return quality["Statistics"]["S3Uri"], quality["Constraints"]["S3Uri"]
+    raise LookupError(
+        f"{package['ModelPackageArn']} has no ModelDataQuality statistics and constraints to compare traffic with: "
+        "register it by a pipeline that has a baseline step."
+    )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from deploy import monitor, names
+from deploy import monitor, names, registry
 from mlops import console, models, storage
 from mlops.targets import Target
 from mlops.use_cases import ROOT
@@ -29,7 +29,7 @@ def run(
     package = models.served_package(sagemaker, use_case, endpoint)
     end = _ceil(moment(until)) if until else _ceil(datetime.now(UTC))
     start = moment(since) if since else last_window_end(sagemaker, endpoint) or end - timedelta(days=1)
-    statistics, constraints = baseline(package)
+    statistics, constraints = registry.data_quality_baseline(package)
     source = bundle(ROOT, SCRIPT)
     with console.stderr().status(f"Comparing the traffic of {endpoint} since {start:%Y-%m-%d %H:%M:%S} UTC …"):
         verdict = monitor.run(
@@ -67,15 +67,6 @@ def sentence(verdict: monitor.Verdict) -> str:
     if not verdict.violations:
         return "no violation, the traffic is like the training data"
     return f"{len(verdict.violations)} violations: {', '.join(verdict.features)}"
-
-
-def baseline(package: dict[str, Any]) -> tuple[str, str]:
-    """URIs of the statistics and constraints that were registered with a version. Raises LookupError without them."""
-    for holder in ("DriftCheckBaselines", "ModelMetrics"):
-        quality = package.get(holder, {}).get("ModelDataQuality", {})
-        if "Statistics" in quality and "Constraints" in quality:
-            return quality["Statistics"]["S3Uri"], quality["Constraints"]["S3Uri"]
-    raise LookupError(f"{package['ModelPackageArn']} was registered without a data quality baseline.")
 
 
 def last_window_end(sagemaker: Any, endpoint: str) -> datetime | None:

@@ -186,5 +186,8 @@ def test_a_version_knows_its_baseline() -> None:
     quality = {"Statistics": {**source, "S3Uri": "s3://b/s.json"}, "Constraints": {**source, "S3Uri": "s3://b/c.json"}}
     described = {"ModelPackageArn": "arn:churn/1", "ModelMetrics": {"ModelDataQuality": quality}}
     assert registry.data_quality_baseline(described) == ("s3://b/s.json", "s3://b/c.json")
+    drift = {"Statistics": {**source, "S3Uri": "s3://b/d.json"}, "Constraints": {**source, "S3Uri": "s3://b/e.json"}}
+    described["DriftCheckBaselines"] = {"ModelDataQuality": drift}
+    assert registry.data_quality_baseline(described) == ("s3://b/d.json", "s3://b/e.json")
     with pytest.raises(LookupError, match="arn:churn/1 has no ModelDataQuality"):
         registry.data_quality_baseline({"ModelPackageArn": "arn:churn/1"})

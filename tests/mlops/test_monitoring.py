@@ -39,14 +39,6 @@ def test_the_next_window_starts_where_the_last_one_of_this_endpoint_ended() -> N
     assert found == datetime(2026, 3, 2, 10, tzinfo=UTC)
 
 
-def test_the_baseline_is_the_one_registered_with_the_version() -> None:
-    quality = {"Statistics": {"S3Uri": "s3://b/s.json"}, "Constraints": {"S3Uri": "s3://b/c.json"}}
-    package = {"ModelPackageArn": "arn", "ModelMetrics": {"ModelDataQuality": quality}}
-    assert monitoring.baseline(package) == ("s3://b/s.json", "s3://b/c.json")
-    with pytest.raises(LookupError, match="without a data quality baseline"):
-        monitoring.baseline({"ModelPackageArn": "arn", "ModelMetrics": {}})
-
-
 def test_a_verdict_names_each_feature_once() -> None:
     violations = [{"feature_name": name, "constraint_check_type": "x", "description": ""} for name in "aba"]
     bad = Verdict("CompletedWithViolations", violations, "s3://b/o", "job")
