@@ -77,6 +77,8 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Several calls, all or none of them on disk. Nests; the outermost commits."""
         with self._lock:
+            if self._closed:
+                raise Closed("the store was closed")
             outermost = self._depth == 0
             if outermost:
                 self._database.execute("BEGIN IMMEDIATE")

@@ -35,6 +35,14 @@ def test_names_are_unique_by_kind_and_missing_ones_say_so(tmp_path: Path) -> Non
         store.get("Model", "a")
 
 
+def test_a_closed_store_says_so_to_whoever_still_writes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db")
+    store.create("Model", "a", {})
+    store.close()
+    with pytest.raises(Closed):
+        store.update("Model", "a", {"x": 1})
+
+
 def test_a_failed_transaction_leaves_nothing_behind_not_even_its_events(tmp_path: Path) -> None:
     store = Store(tmp_path / "db", on_change=lambda kind, before, after: [{"kind": kind}])
 
