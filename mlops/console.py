@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import functools
+import os
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # Rich is only imported by commands that draw
     from rich.console import Console
     from rich.table import Table
 
+_WIDE = 240
 _COLOURS = {
     **dict.fromkeys(("Succeeded", "Completed", "InService", "Approved", "ok"), "green"),
     **dict.fromkeys(("Failed", "Rejected", "Stopped", "missing"), "red"),
@@ -23,7 +28,9 @@ _COLOURS = {
 def stdout() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    # In a pipe or a file nothing is folded: whoever reads it there searches for whole paths and names.
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE
+    return Console(highlight=False, soft_wrap=True, width=width)
 
 
 @functools.cache
@@ -61,6 +68,14 @@ def cell(value: Any) -> Any:
     if value is None or isinstance(value, str):
         return Text(value or "", style=_COLOURS.get((value or "").split(" ")[0], ""))
     return value if hasattr(value, "__rich_console__") else Text(str(value))
+
+
+def command() -> str:
+    """How the user calls this program from where they are: `mlops`, or `.venv/bin/mlops` while that isn't in PATH."""
+    own = Path(sys.argv[0])
+    if shutil.which("mlops") or own.name != "mlops":
+        return "mlops"
+    return os.path.relpath(own) if own.is_relative_to(Path.cwd()) else str(own)
 
 
 def show(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:

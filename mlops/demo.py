@@ -82,13 +82,12 @@ def summarise(target: Target, use_case: str, loop: Loop, seconds: float) -> None
         console.stdout().print(f"[bold]{label:<12}[/bold]", end=" ")
         console.say(value)
     console.stdout().print()
+    mlops = console.command()
     if target.settings:
-        console.say(
-            f"sagelocal stays up at {target.settings.url}. mlops down stops it, mlops up goes on with its state;"
-        )
-        console.say('eval "$(mlops env)" lets aws, boto3 and the SageMaker SDK work on it.')
+        console.say(f"sagelocal stays up at {target.settings.url}. Take it down with: {mlops} down")
+        console.say(f'{mlops} up goes on with its state. eval "$({mlops} env)" lets aws, boto3 and the SDK work on it.')
     else:
-        console.say(f"The endpoint costs money until you delete it: mlops deploy {use_case} --delete --target aws")
+        console.say(f"The endpoint costs money until you delete it: {mlops} deploy {use_case} --delete --target aws")
 
 
 def rows(target: Target, loop: Loop) -> list[tuple[str, str]]:

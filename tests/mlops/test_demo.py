@@ -38,7 +38,7 @@ def test_the_loop_ends_with_its_summary(loop: Loop) -> None:
         assert said in summary
     assert "held-out traffic: no violation" in summary
     assert "shifted traffic: 4 violations: tenure, Contract, MonthlyCharges, TotalCharges" in summary
-    assert "mlops down stops it" in summary
+    assert "Take it down with: mlops down" in summary
 
 
 def test_the_reports_are_on_this_machine(loop: Loop) -> None:
