@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tarfile
 import time
-import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -152,9 +151,9 @@ def _fetch(source: str) -> None:
     if source.startswith("s3://"):
         import boto3
 
-        parts = urllib.parse.urlsplit(source)
+        bucket, _, key = source.removeprefix("s3://").partition("/")
         archive = Path("/tmp/sourcedir.tar.gz")
-        boto3.client("s3").download_file(parts.netloc, parts.path.lstrip("/"), str(archive))
+        boto3.client("s3").download_file(bucket, key, str(archive))
         with tarfile.open(archive) as tar:
             # Debian 12's Python 3.11.2 has no filters yet; what the archive could harm is this job's own sandbox.
             tar.extraction_filter = getattr(tarfile, "data_filter", None)

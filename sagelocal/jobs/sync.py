@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Iterator, Sequence
@@ -26,15 +27,24 @@ def syncing(mirrors: Sequence[Mirror]) -> Iterator[None]:
             for mirror in mirrors:
                 try:
                     mirror.sync()
-                except TransferError as error:  # the last sync reports what still fails then
+                except (TransferError, OSError) as error:  # the last sync reports what still fails then
                     _log.warning("%s", error)
 
     thread = threading.Thread(target=keep, name="sync", daemon=True)
     thread.start()
-    try:
-        yield
-    finally:
+
+    def stop() -> None:
         done.set()
         thread.join()
+
+    try:
+        yield
+    except BaseException:  # sagelocal closes, mostly: that is what the caller has to hear of, not of a failed transfer
+        stop()
         for mirror in mirrors:
-            mirror.sync()
+            with contextlib.suppress(TransferError, OSError):
+                mirror.sync()
+        raise
+    stop()
+    for mirror in mirrors:
+        mirror.sync()

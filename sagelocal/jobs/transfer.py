@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, BinaryIO
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 _LARGE = 16 * 2**20  # from here on boto3's transfer manager fetches parts in parallel
 _pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="s3")
@@ -32,10 +32,10 @@ class Object:
 
 def split_uri(uri: str) -> tuple[str, str]:
     """Bucket and key (or key prefix). Raises TransferError."""
-    parts = urlsplit(uri.replace("#", "%23").replace("?", "%3F"))
-    if parts.scheme != "s3" or not parts.netloc:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket:
         raise TransferError(f'"{uri}" is no S3 URI: write s3://<bucket>/<key>.')
-    return parts.netloc, uri[len("s3://") + len(parts.netloc) :].lstrip("/")
+    return bucket, key.lstrip("/")
 
 
 def objects(s3: Any, uri: str, data_type: str = "S3Prefix") -> list[Object]:
@@ -65,18 +65,29 @@ def download(s3: Any, items: Sequence[Object], folder: Path) -> None:
     _all(lambda item: _get(s3, item, folder / item.path), items)
 
 
-def upload(s3: Any, folder: Path, uri: str, changed: Callable[[Path], bool] = lambda path: True) -> list[str]:
-    """Uploads the regular files under `folder`, no links, to keys under `uri`; returns their relative paths."""
+def upload(
+    s3: Any,
+    folder: Path,
+    uri: str,
+    changed: Callable[[Path], bool] = lambda path: True,
+    *,
+    root: Path | None = None,
+) -> list[str]:
+    """Uploads the regular files under `folder`, no links, to keys under `uri`; returns their relative paths.
+
+    What a job that still runs puts in a file's place is sent only if it lies under `root`, by default the folder.
+    """
     bucket, prefix = split_uri(uri)
+    root = (root or folder).resolve()
     files = [path for path in walk(folder) if changed(path)]
     names = [path.relative_to(folder).as_posix() for path in files]
-    _all(lambda pair: _put(s3, pair[0], bucket, _join(prefix, pair[1])), list(zip(files, names, strict=True)))
+    _all(lambda pair: _put(s3, pair[0], bucket, _join(prefix, pair[1]), root), list(zip(files, names, strict=True)))
     return names
 
 
 def put_file(s3: Any, file: Path, uri: str) -> None:
     bucket, key = split_uri(uri)
-    _put(s3, file, bucket, key)
+    _put(s3, file, bucket, key, file.parent.resolve())
 
 
 def walk(folder: Path) -> Iterator[Path]:
@@ -118,12 +129,23 @@ class Mirror:
         if not self._folder.resolve().is_relative_to(self._root):
             return
         now = {path: mark for path in walk(self._folder) if (mark := _mark(path))}
-        upload(self._s3, self._folder, self._uri, lambda path: path in now and now[path] != self._seen.get(path))
+
+        def changed(path: Path) -> bool:
+            return path in now and now[path] != self._seen.get(path)
+
+        upload(self._s3, self._folder, self._uri, changed, root=self._root)
         if self._deletions:
-            bucket, prefix = split_uri(self._uri)
-            for path in self._seen.keys() - now.keys():
-                self._s3.delete_object(Bucket=bucket, Key=_join(prefix, path.relative_to(self._folder).as_posix()))
+            self._delete(self._seen.keys() - now.keys())
         self._seen = now
+
+    def _delete(self, paths: Iterable[Path]) -> None:
+        bucket, prefix = split_uri(self._uri)
+        for path in paths:
+            key = _join(prefix, path.relative_to(self._folder).as_posix())
+            try:
+                self._s3.delete_object(Bucket=bucket, Key=key)
+            except (BotoCoreError, ClientError) as error:
+                raise TransferError(f'Failed to delete "s3://{bucket}/{key}": {error}') from error
 
 
 def _mark(path: Path) -> tuple[int, int] | None:
@@ -153,11 +175,11 @@ def _manifest(s3: Any, uri: str) -> list[Object]:
     try:
         first, *names = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         bucket, prefix = split_uri(first["prefix"])
-    except (ValueError, KeyError, TypeError) as error:
+        return [Object(bucket, prefix + name, name.lstrip("/")) for name in names]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TransferError(
             f'The manifest "{uri}" is not of the form [{{"prefix": "s3://bucket/path/"}}, "relative/key", …]: {error}'
         ) from error
-    return [Object(bucket, prefix + name, name.lstrip("/")) for name in names]
 
 
 def _nothing(uri: str, detail: str) -> str:
@@ -185,18 +207,38 @@ def _get(s3: Any, item: Object, path: Path) -> None:
         ) from error
 
 
-def _put(s3: Any, path: Path, bucket: str, key: str) -> None:
+def _put(s3: Any, path: Path, bucket: str, key: str, root: Path) -> None:
     try:
-        if path.stat().st_size >= _LARGE:
-            s3.upload_file(str(path), bucket, key)
+        body = _open(path, root)
+        if body is None:
             return
-        with path.open("rb") as body:
-            s3.put_object(Bucket=bucket, Key=key, Body=body)
-    except FileNotFoundError:  # a running job removed it meanwhile
-        return
+        with body:
+            if os.fstat(body.fileno()).st_size >= _LARGE:
+                s3.upload_fileobj(body, bucket, key)
+            else:
+                s3.put_object(Bucket=bucket, Key=key, Body=body)
     except Exception as error:
         # boto3's transfer manager wraps a refused part in an exception class of its own.
         raise TransferError(f'Failed to upload "{path.name}" to "s3://{bucket}/{key}": {error}') from error
+
+
+def _open(path: Path, root: Path) -> BinaryIO | None:
+    """None for what a running job removed, or swapped for a link or a fifo, after it was listed.
+
+    The descriptor is what counts: a folder on the way may have become a link, too.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    opened = os.fdopen(descriptor, "rb")
+    inside = Path(f"/proc/self/fd/{descriptor}").readlink().is_relative_to(root)
+    if inside and stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return opened
+    opened.close()
+    return None
 
 
 def _join(prefix: str, name: str) -> str:
@@ -207,6 +249,11 @@ def _all(do: Callable[[Any], None], items: Sequence[Any]) -> None:
     if len(items) == 1:
         return do(items[0])
     tasks: list[Future[None]] = [_pool.submit(do, item) for item in items]
+    wait(tasks, return_when=FIRST_EXCEPTION)
     for task in tasks:
-        task.result()
+        task.cancel()
+    wait(tasks)  # the caller may now remove the folder: nothing must still write into it
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
     return None

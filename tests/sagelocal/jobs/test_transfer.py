@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from sagelocal.jobs import transfer
@@ -56,9 +59,10 @@ def test_manifest(s3: Any, tmp_path: Path) -> None:
     transfer.download(s3, transfer.objects(s3, "s3://bkt/m", "ManifestFile"), tmp_path)
     assert (tmp_path / "deep" / "b.csv").read_text() == "data/deep/b.csv"
     assert not (tmp_path / "c.csv").exists()
-    s3.put_object(Bucket="bkt", Key="m", Body=b'{"no": "list"}')
-    with pytest.raises(TransferError, match="is not of the form"):
-        transfer.objects(s3, "s3://bkt/m", "ManifestFile")
+    for wrong in (b'{"no": "list"}', b'[{"prefix": "s3://bkt/data/"}, 1]'):
+        s3.put_object(Bucket="bkt", Key="m", Body=wrong)
+        with pytest.raises(TransferError, match="is not of the form"):
+            transfer.objects(s3, "s3://bkt/m", "ManifestFile")
 
 
 def test_nothing_under_a_prefix_and_no_bucket_name_the_uri(s3: Any) -> None:
@@ -109,3 +113,62 @@ def test_mirror_uploads_changes_and_deletes(s3: Any, tmp_path: Path) -> None:
     (tmp_path / "b").unlink()
     mirror.sync()
     assert keys(s3) == []
+
+
+def test_what_a_running_job_puts_in_a_files_place_is_not_sent(s3: Any, tmp_path: Path) -> None:
+    """The change comes between the look at the folder and the upload: `changed` is asked in between."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "d").write_text("not the job's")
+    out = tmp_path / "out"
+    for name in ("link", "fifo", "folder/d", "gone"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("x")
+
+    def swap(path: Path) -> bool:
+        path.unlink()
+        if path.name == "link":
+            path.symlink_to(tmp_path / "secret" / "d")
+        elif path.name == "fifo":
+            os.mkfifo(path)
+        elif path.name == "d":
+            path.parent.rmdir()
+            path.parent.symlink_to(tmp_path / "secret")
+        return True
+
+    transfer.upload(s3, out, "s3://bkt/out", swap)
+    assert keys(s3) == []
+
+
+def test_a_failed_download_leaves_nobody_writing(tmp_path: Path) -> None:
+    class Slow:
+        def get_object(self, *, Bucket: str, Key: str) -> Any:
+            if Key == "bad":
+                raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "gone"}}, "GetObject")
+            time.sleep(0.2)
+            return {"Body": self}
+
+        def iter_chunks(self, size: int) -> list[bytes]:
+            written.append(size)
+            return [b"x"]
+
+    written: list[int] = []
+    items = [Object("b", name, name) for name in ("bad", "slow-1", "slow-2")]
+    with pytest.raises(TransferError, match="s3://b/bad"):
+        transfer.download(Slow(), items, tmp_path)
+    before = len(written)
+    time.sleep(0.4)
+    assert len(written) == before
+
+
+def test_a_refused_deletion_is_a_transfer_error(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = Mirror(s3, tmp_path, "s3://bkt/check", root=tmp_path, deletions=True)
+    (tmp_path / "a").write_text("1")
+    mirror.sync()
+    (tmp_path / "a").unlink()
+
+    def refuse(**request: str) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DeleteObject")
+
+    monkeypatch.setattr(s3, "delete_object", refuse)
+    with pytest.raises(TransferError, match=r'delete "s3://bkt/check/a"'):
+        mirror.sync()
