@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sagelocal.api.errors import not_implemented, validation
+from sagelocal.api.errors import AwsError, not_implemented, validation
 from sagelocal.jobs.transfer import TransferError, split_uri
 
 
@@ -17,9 +17,10 @@ def refuse(request: Mapping[str, Any], names: Iterable[str], where: str = "") ->
             raise not_implemented(f"The field {where}{name}")
 
 
-def s3_uri(uri: str) -> None:
+def s3_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key. Raises AwsError."""
     try:
-        split_uri(uri)
+        return split_uri(uri)
     except TransferError as error:
         raise validation(str(error)) from error
 
@@ -34,6 +35,12 @@ def below(path: str | None, folder: str, what: str) -> None:
     """LocalPath rules; also keeps `..` from leaving the job's folder."""
     if not path or not os.path.normpath(path).startswith(folder + "/"):
         raise validation(f"{what} must be a path under {folder}/, and is {path or 'missing'}.")
+
+
+def deletable(status: str, arn: str) -> None:
+    """Raises AwsError for a job that has not ended: DeleteProcessingJob and DeleteTrainingJob take no other."""
+    if status in ("InProgress", "Stopping"):
+        raise AwsError("ResourceInUse", f"The job {arn} is in status {status}: stop it, and delete it when it ended.")
 
 
 def terminal(status: str, name: str, what: str) -> None:

@@ -93,10 +93,10 @@ class _Running:
 
     def __init__(self, app: SageLocal, plan: Plan, host: Host, stream: str, wake: threading.Event) -> None:
         self.status: int | None = None
+        self.error: Exception | None = None  # why its output could not be kept: a full disk, say
         self.log = log_file(app.settings.state, plan.group, stream)
         self.tail: deque[bytes] = deque()
         self._on_line = plan.on_line
-        self._writer = LogWriter(app, plan.group, stream)
         self._wake = wake
         names = {each.name: f"127.0.0.{number}" for number, each in enumerate(plan.hosts, 1)}
         self.process = sandbox.start(
@@ -112,10 +112,24 @@ class _Running:
             ),
             subprocess.PIPE,
         )
+        self._writer = LogWriter(app, plan.group, stream)
         self._reader = threading.Thread(target=self._read, name=f"output {stream}", daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
+        assert self.process.output
+        try:
+            self._pump()
+        except Exception as error:  # whatever it is, the job has to end
+            self.error = error
+            self.process.kill()
+        finally:
+            self._writer.close()
+            self.process.output.close()
+            self.status = self.process.wait()
+            self._wake.set()
+
+    def _pump(self) -> None:
         assert self.process.output
         size = 0
         rest = b""
@@ -130,10 +144,6 @@ class _Running:
                 self._on_line(line.decode("utf-8", errors="replace"))
         if rest:
             self._on_line(rest.decode("utf-8", errors="replace"))
-        self._writer.close()
-        self.process.output.close()
-        self.status = self.process.wait()
-        self._wake.set()
 
     def kill(self) -> None:
         self.process.kill()
@@ -143,8 +153,10 @@ class _Running:
 def run(app: SageLocal, plan: Plan, control: Control) -> Ended:
     """Starts every host's process and returns when all have ended. Raises ClosingError when sagelocal closes."""
     started = int(time.time())
-    running = [_Running(app, plan, host, f"{plan.job}/{host.name}-{started}", control.wake) for host in plan.hosts]
+    running: list[_Running] = []
     try:
+        for host in plan.hosts:
+            running.append(_Running(app, plan, host, f"{plan.job}/{host.name}-{started}", control.wake))
         return _supervise(plan, running, control)
     finally:
         for each in running:
@@ -173,6 +185,8 @@ def _supervise(plan: Plan, running: Sequence[_Running], control: Control) -> End
     for each in running:
         if each.status is None:
             each.kill()
+    if error := next((each.error for each in running if each.error), None):
+        raise error
     first = next((each for each in running if each.status), running[0])
     tail = b"".join(first.tail).decode("utf-8", errors="replace")
     return Ended(outcome, first.status or 0, peak, tail, first.log)

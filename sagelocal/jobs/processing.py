@@ -38,7 +38,19 @@ def stop_processing_job(app: SageLocal, request: dict[str, Any]) -> dict[str, An
     return {}
 
 
-OPERATIONS = {"CreateProcessingJob": create_processing_job, "StopProcessingJob": stop_processing_job}
+def delete_processing_job(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    with app.store.transaction():
+        job = app.find("ProcessingJob", request["ProcessingJobName"])
+        checks.deletable(job["ProcessingJobStatus"], job["ProcessingJobArn"])
+        app.store.delete("ProcessingJob", job["_name"])
+    return {}
+
+
+OPERATIONS = {
+    "CreateProcessingJob": create_processing_job,
+    "StopProcessingJob": stop_processing_job,
+    "DeleteProcessingJob": delete_processing_job,
+}
 
 
 def _check(request: dict[str, Any]) -> None:

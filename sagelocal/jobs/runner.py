@@ -56,8 +56,6 @@ class Runner:
             for document in self._app.store.list(kind):
                 if document[status] in ("InProgress", "Stopping"):
                     self.start(kind, document[f"{kind}Name"])
-                if document[status] == "Stopping":
-                    self.stop(kind, document[f"{kind}Name"])
 
     def running(self) -> list[tuple[str, str]]:
         """(kind, name) of the jobs that run or wait for a core."""
@@ -75,6 +73,8 @@ class Runner:
     def _run(self, kind: str, name: str, control: Control) -> None:
         try:
             control.check()
+            if self._app.store.get(kind, name)[_STATUS[kind]] == "Stopping":
+                control.stop()  # a Stop between the job's creation and its start found no control to tell
             _RUNS[kind](self._app, name, control)
         except (ClosingError, Closed):
             pass

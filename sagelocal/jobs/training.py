@@ -54,7 +54,19 @@ def stop_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]
     return {}
 
 
-OPERATIONS = {"CreateTrainingJob": create_training_job, "StopTrainingJob": stop_training_job}
+def delete_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    with app.store.transaction():
+        job = app.find("TrainingJob", request["TrainingJobName"])
+        checks.deletable(job["TrainingJobStatus"], job["TrainingJobArn"])
+        app.store.delete("TrainingJob", job["_name"])
+    return {}
+
+
+OPERATIONS = {
+    "CreateTrainingJob": create_training_job,
+    "StopTrainingJob": stop_training_job,
+    "DeleteTrainingJob": delete_training_job,
+}
 
 
 def _check(request: dict[str, Any]) -> None:

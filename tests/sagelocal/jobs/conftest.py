@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,13 +20,15 @@ SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SageLocal]:
     """With 1 GiB of memory as far as jobs are concerned: their limit is half of it."""
     settings = dataclasses.replace(config.load(tmp_path_factory.mktemp("state")), memory=2**30, cpus=2)
-    ministack = MiniStack(settings)
-    baseline.put_back(settings)
-    sagelocal = SageLocal(settings)
-    sagelocal.jobs.stop_grace = 2.0
-    yield sagelocal
-    sagelocal.close()
-    ministack.stop()
+    with contextlib.ExitStack() as stack:
+        ministack = MiniStack(settings)
+        stack.callback(ministack.stop)
+        ministack.wait()
+        baseline.put_back(settings)
+        sagelocal = SageLocal(settings)
+        stack.callback(sagelocal.close)
+        sagelocal.jobs.stop_grace = 2.0
+        yield sagelocal
 
 
 @pytest.fixture

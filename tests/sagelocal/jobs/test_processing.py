@@ -12,6 +12,8 @@ import pytest
 
 from sagelocal.api.errors import AwsError
 from sagelocal.app import SageLocal
+from sagelocal.jobs import runner
+from sagelocal.jobs.logs import LogWriter
 from sagelocal.jobs.runner import Runner
 
 pytestmark = pytest.mark.namespaces
@@ -197,6 +199,38 @@ def test_stop(app: SageLocal, process: Process) -> None:
     assert job["ProcessingJobStatus"] == "Stopped"
     with pytest.raises(AwsError, match="is in status Stopped"):
         app.call("StopProcessingJob", {"ProcessingJobName": "stopped"})
+
+
+def test_only_a_job_that_has_ended_is_deleted(app: SageLocal, process: Process) -> None:
+    process("kept", "import time; time.sleep(60)", wait=False)
+    with pytest.raises(AwsError, match=r"ResourceInUse: The job arn:.*/kept is in status InProgress"):
+        app.call("DeleteProcessingJob", {"ProcessingJobName": "kept"})
+    app.call("StopProcessingJob", {"ProcessingJobName": "kept"})
+    app.store.wait("ProcessingJob", "kept", lambda job: job["ProcessingJobStatus"] == "Stopped", 30)
+    app.call("DeleteProcessingJob", {"ProcessingJobName": "kept"})
+    assert app.store.find("ProcessingJob", "kept") is None
+
+
+def test_a_stop_before_the_runner_knows_the_job_counts(app: SageLocal, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[bool] = []
+    monkeypatch.setitem(runner._RUNS, "ProcessingJob", lambda app, name, control: started.append(control.stopping))
+    app.create("ProcessingJob", {"ProcessingJobName": "early", "ProcessingJobStatus": "Stopping"})
+    app.jobs.start("ProcessingJob", "early")
+    wait_until(lambda: started)
+    app.store.delete("ProcessingJob", "early")
+    assert started == [True]
+
+
+def test_a_job_whose_output_cannot_be_kept_fails(
+    app: SageLocal, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(writer: LogWriter, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LogWriter, "write", full)
+    job = process("unheard", "import time; print('x', flush=True); time.sleep(60)")
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert "No space left on device" in job["FailureReason"]
 
 
 def test_a_job_that_waits_for_a_core_is_stopped_without_running(app: SageLocal, process: Process) -> None:

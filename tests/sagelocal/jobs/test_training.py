@@ -245,6 +245,9 @@ def test_stop(app: SageLocal, train: Train) -> None:
     assert [each["Status"] for each in job["SecondaryStatusTransitions"]][-2:] == ["Stopping", "Stopped"]
     with pytest.raises(AwsError, match="is in status Stopped"):
         app.call("StopTrainingJob", {"TrainingJobName": "stopped"})
+    app.call("DeleteTrainingJob", {"TrainingJobName": "stopped"})
+    with pytest.raises(AwsError, match="There is no training job stopped"):
+        app.call("DescribeTrainingJob", {"TrainingJobName": "stopped"})
 
 
 def test_checkpoints_are_restored_and_kept_in_step(app: SageLocal, train: Train, put: Put, got: Got) -> None:
