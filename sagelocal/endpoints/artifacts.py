@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from sagelocal.endpoints.models import split
+from sagelocal.jobs.checks import s3_uri
 
 _COMPLETE = ".complete"  # beside the folder: what is there can be served again after a kill, whatever S3 holds by then
 
@@ -30,7 +30,7 @@ def stage(s3: Any, source: dict[str, Any] | None, folder: Path) -> Path:
 
 
 def _fetch(s3: Any, source: dict[str, Any], model: Path) -> None:
-    bucket, key = split(source["S3Uri"])
+    bucket, key = s3_uri(source["S3Uri"])
     if source["CompressionType"] == "Gzip":
         with tempfile.TemporaryFile(dir=model.parent) as archive:
             s3.download_fileobj(bucket, key, archive)

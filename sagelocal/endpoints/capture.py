@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sagelocal.endpoints.models import split
+from sagelocal.jobs.checks import s3_uri
 
 log = logging.getLogger(__name__)
 
@@ -119,15 +119,30 @@ class Uploader:
         self.flush_quietly()
 
     def flush(self) -> None:
-        """All that was recorded is on S3 when this returns. Raises what S3 raises; nothing is lost by that."""
+        """All that was recorded is on S3 when this returns. Raises what S3 raises; nothing is lost by that.
+
+        A destination that S3 refuses does not hold back the others.
+        """
+        errors = []
         with self._lock:
-            while self._leftovers:
-                for file in sorted(self._leftovers[0].glob("*.jsonl")):
-                    _upload(self._s3, file)
-                shutil.rmtree(self._leftovers.pop(0))
-            for recorder in self._recorders:
-                for file in recorder.ready():
-                    _upload(self._s3, file)
+            for folder in list(self._leftovers):
+                if error := self._send(sorted(folder.glob("*.jsonl"))):
+                    errors.append(error)
+                else:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    self._leftovers.remove(folder)
+            errors += [error for recorder in self._recorders if (error := self._send(recorder.ready()))]
+        if errors:
+            raise errors[0]
+
+    def _send(self, files: list[Path]) -> Exception | None:
+        """Uploads the files of one folder up to the first that S3 does not take."""
+        try:
+            for file in files:
+                _upload(self._s3, file)
+        except Exception as error:
+            return error
+        return None
 
     def flush_quietly(self) -> None:
         try:
@@ -146,7 +161,7 @@ class Uploader:
 
 
 def _upload(s3: Any, file: Path) -> None:
-    bucket, prefix = split((file.parent / _DESTINATION).read_text())
+    bucket, prefix = s3_uri((file.parent / _DESTINATION).read_text())
     year, month, day, hour, rest = file.name.split("-", 4)
     data = file.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]  # a record cut off by a kill was never acknowledged

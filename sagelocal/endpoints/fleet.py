@@ -62,11 +62,11 @@ class Variant:
             ModelServer(self._app, self._plan, self._endpoint, model=model, folder=self._folder, sockets=self._sockets)
             for _ in range(wanted - len(self.servers))
         ]
+        for server in started:
+            server.start()  # before it is listed: who stops the fleet waits for each listed server's thread
         self.servers, surplus = self.servers[:wanted] + started, self.servers[wanted:]
         for server in surplus:
             threading.Thread(target=server.retire, args=(_DRAIN_SECONDS,), name=f"stop {server.stream}").start()
-        for server in started:
-            server.start()
         for server in started:
             server.settled.wait()
         if failed := [server for server in started if not server.healthy.is_set()]:

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from sagelocal.api.errors import not_implemented, validation
 from sagelocal.containers import family
+from sagelocal.jobs.checks import s3_uri
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -111,7 +112,7 @@ def _source(app: SageLocal, container: Document) -> Document | None:
 
 
 def _require(app: SageLocal, source: Document) -> None:
-    bucket, key = split(source["S3Uri"])
+    bucket, key = s3_uri(source["S3Uri"])
     try:
         if source["S3DataType"] == "S3Object":
             app.s3.head_object(Bucket=bucket, Key=key)
@@ -119,14 +120,6 @@ def _require(app: SageLocal, source: Document) -> None:
             raise validation(f"Could not find model data at {source['S3Uri']}.")
     except ClientError as error:
         raise validation(f"Could not find model data at {source['S3Uri']}.") from error
-
-
-def split(uri: str) -> tuple[str, str]:
-    """Bucket and key of an s3:// address. Raises AwsError for any other address."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not uri.startswith("s3://") or not bucket:
-        raise validation(f"{uri} is not an address on S3: s3://<bucket>/<key>")
-    return bucket, key
 
 
 def refuse(request: Document, known: set[str], what: str) -> None:

@@ -68,8 +68,8 @@ def update_endpoint_weights_and_capacities(app: SageLocal, request: Document) ->
 
 def delete_endpoint(app: SageLocal, request: Document) -> Document:
     """Refused while a deployment is in progress, as on AWS."""
-    endpoint = app.find("Endpoint", request["EndpointName"])
     with app.store.transaction():
+        endpoint = app.find("Endpoint", request["EndpointName"])
         if endpoint["EndpointStatus"] not in ("InService", "Failed", "Deleting"):
             raise _in_progress(endpoint)
         app.store.update("Endpoint", endpoint["_name"], {"EndpointStatus": "Deleting"})

@@ -6,7 +6,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import not_implemented, validation
-from sagelocal.endpoints.models import refuse, split
+from sagelocal.endpoints.models import refuse
+from sagelocal.jobs.checks import s3_uri
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -36,7 +37,7 @@ def create_endpoint_config(app: SageLocal, request: Document) -> Document:
     if not any(variant["InitialVariantWeight"] for variant in variants):
         raise validation("At least one production variant needs an InitialVariantWeight above 0.")
     if capture := request.get("DataCaptureConfig"):
-        split(capture["DestinationS3Uri"])
+        s3_uri(capture["DestinationS3Uri"])
     document = {name: value for name, value in request.items() if name != "Tags"}
     return app.create("EndpointConfig", document | {"ProductionVariants": variants}, tags=request.get("Tags"))
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from sagelocal.jobs.transfer import TransferError, split_uri
 from sagelocal.store import Store
 from sagelocal.workflow.expressions import ExpressionError, Scope, evaluate, is_expression, look_up
 from sagelocal.workflow.graph import Graph
@@ -88,12 +88,11 @@ def property_file_uri(properties: Any, step: Mapping[str, Any], name: str) -> st
 
 def read_json(app: SageLocal, uri: str) -> Any:
     """An S3 object's JSON. Raises ExpressionError naming the URI."""
-    parts = urlsplit(uri)
-    if parts.scheme != "s3":
-        raise ExpressionError(f"'{uri}' is not an S3 URI")
     try:
-        body = app.s3.get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))["Body"].read()
-        return json.loads(body)
+        bucket, key = split_uri(uri)
+        return json.loads(app.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    except TransferError as error:
+        raise ExpressionError(str(error)) from error
     except ClientError as error:
         raise ExpressionError(f"Cannot read {uri}: {error.response['Error'].get('Message') or error}") from error
     except ValueError as error:

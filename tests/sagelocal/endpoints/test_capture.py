@@ -20,7 +20,7 @@ class Bucket:
         self.away = False
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:
-        if self.away:
+        if self.away or Bucket == "gone":
             raise ConnectionError("S3 is away")
         assert f"{Bucket}/{Key}" not in self.objects, "an object is never written twice"
         self.objects[f"{Bucket}/{Key}"] = Body
@@ -131,3 +131,23 @@ def test_nothing_is_lost_while_s3_is_away(tmp_path: Path) -> None:
     uploader.flush()
     uploader.close()
     assert len(bucket.records()) == 1
+
+
+def test_a_destination_that_s3_refuses_holds_back_no_other(tmp_path: Path) -> None:
+    """Neither one that a deleted endpoint left nor one that still records."""
+    bucket = Bucket()
+    uploader = Uploader(bucket, tmp_path)
+    refused = config() | {"DestinationS3Uri": "s3://gone/capture"}
+    leftover, open_one, fine = (
+        Recorder(settings, tmp_path / name / "capture", name, "AllTraffic")
+        for name, settings in (("a", refused), ("b", refused), ("c", config()))
+    )
+    for recorder in (leftover, open_one, fine):
+        uploader.add(recorder)
+        recorder.record({}, b"1", "text/csv", b"2")
+    uploader.retire(leftover)
+    with pytest.raises(ConnectionError):
+        uploader.flush()
+    uploader.close()
+    assert len(bucket.records()) == 1
+    assert len(list(leftover.folder.glob("*.jsonl"))) == len(list(open_one.folder.glob("*.jsonl"))) == 1
