@@ -57,7 +57,7 @@ def _value(parameter: Mapping[str, Any], passed: Mapping[str, str]) -> Any:
     allowed = parameter.get("EnumValues")
     if allowed is not None and value not in allowed:
         raise validation(
-            f"Value '{value}' of pipeline parameter '{name}' is not one of its values: {', '.join(allowed)}."
+            f"Value '{value}' of pipeline parameter '{name}' is not one of its values: {', '.join(map(str, allowed))}."
         )
     return value
 

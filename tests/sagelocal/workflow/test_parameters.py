@@ -10,6 +10,7 @@ from sagelocal.workflow import parameters
 DECLARED: list[dict[str, Any]] = [
     {"Name": "S", "Type": "String", "DefaultValue": "a", "EnumValues": ["a", "b"]},
     {"Name": "I", "Type": "Integer", "DefaultValue": 1},
+    {"Name": "N", "Type": "Integer", "DefaultValue": 1, "EnumValues": [1, 2]},
     {"Name": "F", "Type": "Float", "DefaultValue": 2},
     {"Name": "B", "Type": "Boolean", "DefaultValue": False},
 ]
@@ -20,17 +21,18 @@ def given(**values: str) -> list[dict[str, str]]:
 
 
 def test_defaults_and_typed_values() -> None:
-    assert parameters.values(DECLARED, []) == {"S": "a", "I": 1, "F": 2.0, "B": False}
+    assert parameters.values(DECLARED, []) == {"S": "a", "I": 1, "N": 1, "F": 2.0, "B": False}
     chosen = parameters.values(DECLARED, given(S="b", I="-3", F="1e-3", B="True"))
-    assert chosen == {"S": "b", "I": -3, "F": 0.001, "B": True}
-    assert parameters.listed(chosen)[3] == {"Name": "B", "Value": "true"}
+    assert chosen == {"S": "b", "I": -3, "N": 1, "F": 0.001, "B": True}
+    assert parameters.listed(chosen)[4] == {"Name": "B", "Value": "true"}
 
 
 @pytest.mark.parametrize(
     ("passed", "said"),
     [
-        (given(X="1"), "Unknown pipeline parameter 'X'. The pipeline's parameters: B, F, I, S"),
+        (given(X="1"), "Unknown pipeline parameter 'X'. The pipeline's parameters: B, F, I, N, S"),
         (given(S="c"), "Value 'c' of pipeline parameter 'S' is not one of its values: a, b"),
+        (given(N="3"), "Value '3' of pipeline parameter 'N' is not one of its values: 1, 2"),
         (given(I="1.5"), "Value '1.5' of pipeline parameter 'I' is not of type Integer"),
         (given(F="x"), "is not of type Float"),
         (given(B="yes"), "is not of type Boolean"),
