@@ -69,8 +69,9 @@ def _sort_key(resource: Resource, request: Document, document: Document) -> Any:
 
 def _offset(token: str) -> int:
     try:
-        return int(base64.urlsafe_b64decode(token).decode().removeprefix("offset="))
-    except (ValueError, binascii.Error) as error:
-        raise validation(
-            f"Invalid pagination token '{token}': pass the NextToken of the answer before, unchanged."
-        ) from error
+        word, _, number = base64.urlsafe_b64decode(token).decode().partition("=")
+        if word == "offset" and number.isdecimal():
+            return int(number)
+    except (ValueError, binascii.Error):
+        pass
+    raise validation(f"Invalid pagination token '{token}': pass the NextToken of the answer before, unchanged.")

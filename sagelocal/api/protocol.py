@@ -60,7 +60,7 @@ async def _control(app: SageLocal, request: Request) -> Response:
         raise AwsError("UnknownOperationException", f"X-Amz-Target '{target}' names no service of sagelocal.", 404)
     try:
         parameters = json.loads(await request.body() or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: brackets nested a thousand deep
         raise AwsError("SerializationException", f"The request body is not JSON: {error}") from error
     if not isinstance(parameters, dict):
         raise AwsError("SerializationException", "The request body is not a JSON object.")

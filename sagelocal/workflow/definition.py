@@ -42,7 +42,7 @@ def parse(text: str) -> Definition:
     """The definition that a text holds, checked. Raises AwsError naming all that is wrong."""
     try:
         definition = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unparsable([f"It is not valid JSON: {error}"]) from error
     if not isinstance(definition, dict):
         raise _unparsable(["It must be a JSON object"])

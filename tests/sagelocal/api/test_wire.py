@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import urllib.error
@@ -49,8 +50,10 @@ def test_sorting_and_filters(groups: Any) -> None:
     assert names(groups.list_model_package_groups(CreationTimeAfter=second)) == ["alpha-2", "alpha-3", "alpha-4"]
 
 
-def test_a_foreign_token_is_an_error(groups: Any) -> None:
-    code, message = failing(groups.list_model_package_groups, NextToken="bm9wZQ==")
+@pytest.mark.parametrize("token", ["nope", "5", "offset=-3", "offset=", "offset=\u0663x"])
+def test_a_foreign_token_is_an_error(groups: Any, token: str) -> None:
+    encoded = base64.urlsafe_b64encode(token.encode()).decode()
+    code, message = failing(groups.list_model_package_groups, NextToken=encoded)
     assert code == "ValidationException"
     assert "Invalid pagination token" in message
 
@@ -113,7 +116,7 @@ def raw(laptop: Settings, body: bytes, target: str) -> tuple[int, dict[str, Any]
         return error.code, json.load(error)
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff"])
+@pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff", b'{"NameContains":' + b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_a_serialization_error(laptop: Settings, body: bytes) -> None:
     status, answer = raw(laptop, body, "SageMaker.ListModels")
     assert (status, answer["__type"]) == (400, "SerializationException")

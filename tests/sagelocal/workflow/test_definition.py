@@ -18,6 +18,12 @@ def text(*steps: Any, **more: Any) -> str:
     return json.dumps({"Version": "2020-12-01", "Metadata": {}, "MlflowConfig": None, "Steps": list(steps), **more})
 
 
+def test_a_definition_nested_too_deep_is_refused_like_any_other_that_is_no_json() -> None:
+    with pytest.raises(AwsError, match="Unable to parse pipeline definition. It is not valid JSON") as error:
+        definition.parse('{"Steps":' + "[" * 100_000)
+    assert error.value.code == "ValidationException"
+
+
 def test_what_runs_is_taken() -> None:
     parameters = [{"Name": "Floor", "Type": "Float", "DefaultValue": 0.8}]
     assert len(definition.parse(text(*deploying(), Parameters=parameters))["Steps"]) == 3
