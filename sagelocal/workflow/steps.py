@@ -126,9 +126,10 @@ def run_job(kind: str, attempt: Attempt) -> Result:
         job = store.wait(kind, attempt.name, lambda document: _ended(kind, document) or attempt.closing())
     if not _ended(kind, job):
         raise Closing
-    if job[f"{kind}Status"] == "Stopped":
+    # A training job that ran out of time is Stopped with a FailureReason: nobody stopped it, so its step failed.
+    if job[f"{kind}Status"] == "Stopped" and "FailureReason" not in job:
         raise StepStopped
-    if job[f"{kind}Status"] == "Failed":
+    if job[f"{kind}Status"] != "Completed":
         reason = job.get("FailureReason", "The job failed without a reason.")
         raise StepFailed(f"ClientError: {reason}", _job_error(reason), metadata)
     return Result(metadata, app.call(f"Describe{kind}", {f"{kind}Name": attempt.name}))

@@ -169,6 +169,16 @@ def test_stop_stops_jobs_and_starts_nothing_more(app: Laptop) -> None:
     assert app.jobs.stopped == app.jobs.started
 
 
+def test_a_job_that_ran_out_of_time_fails_its_step_and_one_that_was_stopped_does_not(app: Laptop) -> None:
+    late = {"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceeded", "FailureReason": "too long"}
+    app.jobs.outcomes = {"Late": late, "Halted": {"TrainingJobStatus": "Stopped"}}
+    app.pipeline([training("Late", {}), training("Halted", {})])
+    arn = app.begin()
+    assert app.ended(arn)["PipelineExecutionStatus"] == "Failed"
+    assert statuses(app, arn) == {"Late": "Failed", "Halted": "Stopped"}
+    assert app.steps(arn)["Late"]["FailureReason"] == "ClientError: too long"
+
+
 def test_retry_goes_on_from_where_it_failed(app: Laptop) -> None:
     app.jobs.outcomes["Breaks"] = {"ProcessingJobStatus": "Failed", "FailureReason": "AlgorithmError: no"}
     app.pipeline([processing("First"), processing("Breaks", DependsOn=["First"])])
