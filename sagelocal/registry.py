@@ -61,7 +61,6 @@ def _create_version(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
         app.store.update("ModelPackageGroup", name, {"_last_version": version})
         document = _package(request) | {
             "ModelPackageGroupName": name,
-            "ModelPackageName": name,
             "ModelPackageVersion": version,
             "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
             "_client_token": token,
@@ -127,7 +126,15 @@ def list_model_packages(app: SageLocal, request: dict[str, Any]) -> dict[str, An
             for package in everything
             if wanted == "Both" or ("ModelPackageVersion" in package) == (wanted == "Versioned")
         ]
-    return listing.page(request, listing.select(resource, request, found), resource.summaries)
+    if wanted_name := request.get("NameContains", "").lower():
+        found = [package for package in found if wanted_name in _name(package).lower()]
+    others = {member: value for member, value in request.items() if member != "NameContains"}
+    return listing.page(request, listing.select(resource, others, found), resource.summaries)
+
+
+def _name(package: dict[str, Any]) -> str:
+    """A version has no ModelPackageName (so AWS's guide shows it; the SDK then goes by the ARN), but its group's."""
+    return str(package.get("ModelPackageName") or package["ModelPackageGroupName"])
 
 
 OPERATIONS = {

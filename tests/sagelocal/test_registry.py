@@ -33,6 +33,16 @@ def test_versions_count_up_and_are_never_reused(sagemaker: Any) -> None:
     assert package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"] == CONTAINER["ModelDataUrl"]
 
 
+def test_a_version_has_its_groups_name_only_and_is_found_by_that(sagemaker: Any) -> None:
+    """Where Describe or List gave a ModelPackageName, the SDK would describe the package by that, not by its ARN."""
+    sagemaker.create_model_package_group(ModelPackageGroupName="Named")
+    arn = _version(sagemaker, "Named")
+    assert "ModelPackageName" not in sagemaker.describe_model_package(ModelPackageName=arn)
+    listed = sagemaker.list_model_packages(ModelPackageType="Versioned", NameContains="name")["ModelPackageSummaryList"]
+    assert [(one["ModelPackageArn"], one.get("ModelPackageName")) for one in listed] == [(arn, None)]
+    assert not sagemaker.list_model_packages(ModelPackageGroupName="Named", NameContains="x")["ModelPackageSummaryList"]
+
+
 def test_a_client_token_makes_a_retried_request_one_version(sagemaker: Any) -> None:
     sagemaker.create_model_package_group(ModelPackageGroupName="token")
     assert _version(sagemaker, "token", ClientToken="once") == _version(sagemaker, "token", ClientToken="once")
