@@ -133,14 +133,15 @@ def _described(document: Document, write_time: Callable[[float], Any]) -> Docume
 
     def written(name: str, value: Any) -> Any:
         if isinstance(value, dict):
-            return {inner: written(inner, member) for inner, member in value.items()}
+            return {inner: written(inner, member) for inner, member in value.items() if member is not None}
         if isinstance(value, list):
             return [written("", member) for member in value]
         if name.endswith("Time") and isinstance(value, int | float):
             return write_time(value)
         return value
 
-    return {name: written(name, value) for name, value in document.items() if not name.startswith("_")}
+    shown = {name: value for name, value in document.items() if not name.startswith("_")}
+    return dict(written("", shown))
 
 
 def _pipeline(execution_arn: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sagelocal.ministack_gate import Gate, Orders, give_lambda_the_key
+from sagelocal.ministack_gate import Gate, Orders, give_lambda_the_key, let_lambda_targets_take_turns
 
 _STOP_SECONDS = 5.0  # for saving its state; then it is killed
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -53,6 +53,7 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     from ministack.app import app
 
     give_lambda_the_key(orders)
+    let_lambda_targets_take_turns()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)

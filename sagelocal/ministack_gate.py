@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
+import os
 import re
+import threading
+import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -19,6 +23,7 @@ from urllib.parse import parse_qs
 from sagelocal.api import guard
 from sagelocal.api.errors import AwsError
 
+log = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -30,6 +35,7 @@ EVENTS = "/_sagelocal/events"
 _OWN = "/_sagelocal/"
 _ADMIN = ("/_ministack", "/_localstack", "/health")
 _BUCKET = re.compile(r"/([a-z0-9][a-z0-9.-]{2,62})/?")
+_ATTEMPTS = (0.0, 1.0, 2.0)  # seconds before each attempt at an event's Lambda target; AWS waits minutes
 _MARKER = ".ministack-keys"  # MiniStack's own folder for keys that are no file names; it holds no object by itself
 
 
@@ -149,6 +155,36 @@ def give_lambda_the_key(orders: Orders) -> None:
 
     lambda_runtime.execution_credentials = execution_credentials
     lambda_svc.execution_credentials = execution_credentials
+
+
+def let_lambda_targets_take_turns() -> None:
+    """An event's Lambda target waits for a free core, and one that fails is tried twice more, as on AWS.
+
+    MiniStack starts them all at once and tries each once: of the dozen events of one small execution, most then found
+    their function timed out in a cold start.
+    """
+    from ministack.services import eventbridge, lambda_svc
+
+    cores = threading.BoundedSemaphore(os.cpu_count() or 1)
+
+    def attempt(function: dict[str, Any], event: Any) -> None:
+        for pause in _ATTEMPTS:
+            time.sleep(pause)
+            with cores:
+                result = lambda_svc._execute_function_with_config_scope(function, event)
+            if not result.get("error"):
+                return
+        log.warning("the event target %s failed: %s", function["config"].get("FunctionName"), result.get("body"))
+
+    def dispatch(arn: str, payload: str) -> None:
+        function, settings, name = lambda_svc._get_func_record_for_ref(arn)
+        if not function or not settings:
+            log.warning("an event's target, the function %s, does not exist", name)
+            return
+        record = lambda_svc._execution_record_for_config(function, settings)
+        threading.Thread(target=attempt, args=(record, json.loads(payload)), daemon=True).start()
+
+    eventbridge._dispatch_to_lambda = dispatch
 
 
 async def _refuse(scope: Scope, headers: dict[str, str], error: AwsError, send: Send) -> None:

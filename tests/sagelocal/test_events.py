@@ -104,7 +104,8 @@ def test_an_endpoints_status_is_upper_snake_case(settings: Settings, status: str
         "EndpointStatus": status,
         "CreationTime": NINE,
     }
-    envelope = only("Endpoint", None, document, settings)
+    absent = {"LastDeploymentConfig": None}  # as the store may keep it; no event of AWS has a null
+    envelope = only("Endpoint", None, document | absent, settings)
     assert envelope["detail-type"] == "SageMaker Endpoint State Change"
     assert envelope["detail"] == document | {"EndpointStatus": written, "CreationTime": 1772442000000}
 
