@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 FAILED = 1  # also an execution that failed, or traffic that violates the baseline with --fail
-USAGE = 2
 
 
 class Failure(Exception):

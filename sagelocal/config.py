@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -168,9 +168,3 @@ def _free_ports(preferred_ports: tuple[int, ...]) -> tuple[int, int]:
             break
     first, second = sorted(set(found))[:2]
     return first, second
-
-
-def describe(settings: Settings) -> dict[str, Any]:
-    """The settings without their secrets, for people."""
-    hidden = {"secret_key", "internal_token"}
-    return {name: str(value) for name, value in asdict(settings).items() if name not in hidden}

@@ -86,10 +86,6 @@ class Manager:
             elif status in ("InService", "Creating", "Updating"):
                 self._background(f"resume {name}", functools.partial(self._resume, name))
 
-    def flush_captures(self) -> None:
-        """All captured data of answered requests is on S3 when this returns."""
-        self._uploader.flush()
-
     def close(self) -> None:
         """Stops every model server; statuses stay, so that `resume` continues."""
         self._closing.set()

@@ -57,10 +57,6 @@ class Runner:
                 if document[status] in ("InProgress", "Stopping"):
                     self.start(kind, document[f"{kind}Name"])
 
-    def running(self) -> list[tuple[str, str]]:
-        """(kind, name) of the jobs that run or wait for a core."""
-        return list(self._controls)
-
     def close(self) -> None:
         """Kills what runs; statuses stay, so that `resume` continues."""
         with self._lock:

@@ -20,7 +20,6 @@ from . import codec
 from .families import Defaults
 
 MODEL = "/opt/ml/model"
-ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
 
 @dataclass
