@@ -59,7 +59,8 @@ EXTRAS = {
     "forecast": ["statsmodels>=0.14"],
     "spark": ["pyspark>=4,<5"],
     "dashboard": ["streamlit>=1.50"],
-    "experiments": ["sagemaker-experiments>=0.1.45"],
+    # Its last release, of 2023, imports pkg_resources, which setuptools 81 and later don't have.
+    "experiments": ["sagemaker-experiments>=0.1.45", "setuptools<81"],
     "dev": [
         "pytest>=9",
         "pytest-cov>=7",
