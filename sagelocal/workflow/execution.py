@@ -6,6 +6,7 @@ an engine that starts after a kill finds each step's job or creates it under the
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -93,7 +94,8 @@ class Execution:
             pass
         except Exception:
             log.exception("pipeline execution %s", self._arn)
-            self._finish("Failed", "InternalServerError: see sagelocal's log.")
+            with contextlib.suppress(Closed):
+                self._finish("Failed", "InternalServerError: see sagelocal's log.")
 
     def _run(self) -> None:
         running = {record["StepName"] for record in self._records() if record["StepStatus"] not in graph.ENDED}
@@ -155,7 +157,8 @@ class Execution:
             return
         except Exception:
             log.exception("step %s of pipeline execution %s", node.name, self._arn)
-            self._end(node, "Failed", {"FailureReason": "InternalServerError: see sagelocal's log."})
+            with contextlib.suppress(Closed, Closing):
+                self._end(node, "Failed", {"FailureReason": "InternalServerError: see sagelocal's log."})
         self._events.put(node.name)
 
     def _try(self, node: graph.Node) -> None:
