@@ -26,8 +26,7 @@ def create_processing_job(app: SageLocal, request: dict[str, Any]) -> dict[str, 
 
 
 def stop_processing_job(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
-    name = request["ProcessingJobName"]
-    app.find("ProcessingJob", name)
+    name = app.find("ProcessingJob", request["ProcessingJobName"])["ProcessingJobName"]
 
     def stopping(document: dict[str, Any]) -> None:
         checks.terminal(document["ProcessingJobStatus"], name, "processing")

@@ -40,8 +40,7 @@ def create_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, An
 
 
 def stop_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
-    name = request["TrainingJobName"]
-    app.find("TrainingJob", name)
+    name = app.find("TrainingJob", request["TrainingJobName"])["TrainingJobName"]
 
     def stopping(document: dict[str, Any]) -> None:
         checks.terminal(document["TrainingJobStatus"], name, "training")

@@ -190,11 +190,11 @@ def test_network_isolation_has_no_way_to_the_machine(app: SageLocal, process: Pr
 
 
 def test_stop(app: SageLocal, process: Process) -> None:
-    process("stopped", "import time; time.sleep(60)", wait=False)
-    wait_until(lambda: "ProcessingStartTime" in app.store.get("ProcessingJob", "stopped"))
-    app.call("StopProcessingJob", {"ProcessingJobName": "stopped"})
+    process("Stopped", "import time; time.sleep(60)", wait=False)
+    wait_until(lambda: "ProcessingStartTime" in app.store.get("ProcessingJob", "Stopped"))
+    app.call("StopProcessingJob", {"ProcessingJobName": "stopped"})  # as the job's ARN has it
     job = app.store.wait(
-        "ProcessingJob", "stopped", lambda job: job["ProcessingJobStatus"] not in ("InProgress", "Stopping"), 30
+        "ProcessingJob", "Stopped", lambda job: job["ProcessingJobStatus"] not in ("InProgress", "Stopping"), 30
     )
     assert job["ProcessingJobStatus"] == "Stopped"
     with pytest.raises(AwsError, match="is in status Stopped"):

@@ -236,10 +236,10 @@ time.sleep(60)
 
 
 def test_stop(app: SageLocal, train: Train) -> None:
-    train("stopped", "", algorithm={"ContainerEntrypoint": ["sleep", "60"]}, wait=False)
-    wait_until(lambda: app.store.get("TrainingJob", "stopped")["SecondaryStatus"] == "Training")
-    app.call("StopTrainingJob", {"TrainingJobName": "stopped"})
-    finish(app, "stopped")
+    train("Stopped", "", algorithm={"ContainerEntrypoint": ["sleep", "60"]}, wait=False)
+    wait_until(lambda: app.store.get("TrainingJob", "Stopped")["SecondaryStatus"] == "Training")
+    app.call("StopTrainingJob", {"TrainingJobName": "stopped"})  # as the job's ARN has it
+    finish(app, "Stopped")
     job = app.call("DescribeTrainingJob", {"TrainingJobName": "stopped"})
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
     assert [each["Status"] for each in job["SecondaryStatusTransitions"]][-2:] == ["Stopping", "Stopped"]
