@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from deploy import names
@@ -48,37 +47,40 @@ class Tail:
 
 
 def steps(target: Target, use_case: str, step: str | None, execution: str | None, *, follow: bool) -> None:
-    """Raises LookupError for a step that the execution doesn't have, or when no step has a job yet."""
+    """Following ends with the execution, or with the one step. Raises LookupError when there was nothing to show."""
     sagemaker = target.client("sagemaker")
     arn = executions.find(sagemaker, use_case, execution)
-    found = executions.steps(sagemaker, arn)
-    chosen = [each for each in found if each.job and step in (None, each.name)]
-    if not chosen:
+    tails: dict[str, Tail] = {}
+    heading, going = "", True
+    while going:
+        status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"]
+        found = executions.steps(sagemaker, arn)
+        chosen = [each for each in found if each.job and step in (None, each.name)]
+        # Asked before reading: what came meanwhile is printed, too.
+        going = follow and status in executions.RUNNING and not (step and any(not each.running for each in chosen))
+        for each in chosen:
+            for group, prefix in executions.log_streams(target, each):
+                tail = tails.setdefault(prefix, Tail(target.client("logs"), group, prefix))
+                lines = [line for _, line in tail.read()]
+                title = f"{each.name}: {executions.log_link(target, group, prefix)}"
+                if lines and title != heading:
+                    console.note(heading := title)
+                for line in lines:
+                    console.say(line)
+        if going:
+            time.sleep(target.poll)
+    if not tails:
         jobs = ", ".join(each.name for each in found if each.job) or "none yet"
         raise LookupError(f"No log of {step or 'any step'} in {arn}. Steps that ran a job: {jobs}.")
-    for each in chosen:
-        for group, prefix in executions.log_streams(target, each):
-            console.note(f"{each.name} ({each.shown_status}): {executions.log_link(target, group, prefix)}")
-            tail = Tail(target.client("logs"), group, prefix)
-            _show(tail, target.poll, partial(_runs, target, arn, each.name) if follow else lambda: False)
 
 
 def endpoint(target: Target, use_case: str, stage: str, *, follow: bool) -> None:
     group = f"/aws/sagemaker/Endpoints/{names.endpoint_name(use_case, stage)}"
     console.note(executions.log_link(target, group, ""))
-    _show(Tail(target.client("logs"), group, ""), target.poll, lambda: follow)
-
-
-def _runs(target: Target, execution: str, step: str) -> bool:
-    return any(each.running for each in executions.steps(target.client("sagemaker"), execution) if each.name == step)
-
-
-def _show(tail: Tail, poll: float, more: Callable[[], bool]) -> None:
-    """Prints until `more` says that nothing will come; what came while it was asked is printed too."""
-    going = True
-    while going:
-        going = more()
+    tail = Tail(target.client("logs"), group, "")
+    while True:
         for _, line in tail.read():
             console.say(line)
-        if going:
-            time.sleep(poll)
+        if not follow:
+            return
+        time.sleep(target.poll)
