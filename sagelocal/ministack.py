@@ -54,6 +54,7 @@ class MiniStack:
         pause = 0.1
         while True:
             code = self._process.wait()
+            _cut_life_line(self._process)
             _kill_group(self._process)
             if self._stopping.wait(pause):
                 return
@@ -150,10 +151,14 @@ def _wait_healthy(settings: Settings, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.01)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _cut_life_line(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    _cut_life_line(process)
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:

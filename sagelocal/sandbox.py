@@ -175,7 +175,9 @@ def probe() -> str | None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             process = start(["/bin/true"], Sandbox(opt_ml=Path(folder)), subprocess.PIPE)
-            said = process.output.read().decode(errors="replace").strip() if process.output else ""
+            assert process.output
+            with process.output as output:
+                said = output.read().decode(errors="replace").strip()
             return None if process.wait() == 0 else _diagnosis(said)
     except RuntimeError as error:
         return str(error)

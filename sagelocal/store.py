@@ -61,7 +61,11 @@ class Store:
         self._database = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
-        self._upgrade(file)
+        try:
+            self._upgrade(file)
+        except BaseException:
+            self._database.close()
+            raise
 
     def _upgrade(self, file: Path) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()

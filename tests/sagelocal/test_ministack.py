@@ -383,7 +383,7 @@ threading.Event().wait()
         assert len(children) == 2, "MiniStack and a warm Lambda worker"
     finally:
         supervisor.kill()
-        supervisor.wait()
+        supervisor.communicate()
     eventually(lambda: not [child for child in children if child.is_running() and child.status() != "zombie"])
     settings = config.load(tmp_path / "state")
     successor = ministack.MiniStack(settings)

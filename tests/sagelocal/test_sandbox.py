@@ -23,7 +23,8 @@ pytestmark = pytest.mark.namespaces
 def run(command: list[str], box: Sandbox) -> tuple[int | None, str]:
     process = sandbox.start(command, box, subprocess.PIPE)
     assert process.output
-    said = process.output.read().decode()
+    with process.output as output:
+        said = output.read().decode()
     return process.wait(), said
 
 

@@ -7,15 +7,23 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sagelocal.store import Closed, Exists, Missing, Store
 
 
-def test_a_document_is_kept_as_it_was_and_merged_at_the_top(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db")
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(tmp_path / "db")) as opened:
+        yield opened
+
+
+def test_a_document_is_kept_as_it_was_and_merged_at_the_top(store: Store) -> None:
     store.create("Model", "a", {"ModelName": "a", "Nested": {"x": 1}, "Gone": True}, arn="arn:a")
     after = store.update("Model", "a", {"Nested": {"y": 2}, "Gone": None})
     assert after["Nested"] == {"y": 2}
@@ -24,8 +32,7 @@ def test_a_document_is_kept_as_it_was_and_merged_at_the_top(tmp_path: Path) -> N
     assert store.by_arn("arn:a") == ("Model", "a", after)
 
 
-def test_names_are_unique_by_kind_and_missing_ones_say_so(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db")
+def test_names_are_unique_by_kind_and_missing_ones_say_so(store: Store) -> None:
     store.create("Model", "a", {})
     store.create("Endpoint", "a", {})
     with pytest.raises(Exists):
@@ -35,8 +42,7 @@ def test_names_are_unique_by_kind_and_missing_ones_say_so(tmp_path: Path) -> Non
         store.get("Model", "a")
 
 
-def test_a_closed_store_says_so_to_whoever_still_writes(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db")
+def test_a_closed_store_says_so_to_whoever_still_writes(store: Store) -> None:
     store.create("Model", "a", {})
     store.close()
     with pytest.raises(Closed):
@@ -44,32 +50,34 @@ def test_a_closed_store_says_so_to_whoever_still_writes(tmp_path: Path) -> None:
 
 
 def test_a_failed_transaction_leaves_nothing_behind_not_even_its_events(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db", on_change=lambda kind, before, after: [{"kind": kind}])
+    with closing(Store(tmp_path / "db", on_change=lambda kind, before, after: [{"kind": kind}])) as store:
 
-    def half() -> None:
-        with store.transaction():
-            store.create("Model", "a", {})
-            raise RuntimeError("half way")
+        def half() -> None:
+            with store.transaction():
+                store.create("Model", "a", {})
+                raise RuntimeError("half way")
 
-    with pytest.raises(RuntimeError, match="half way"):
-        half()
-    assert store.find("Model", "a") is None
-    assert store.pending_events() == []
+        with pytest.raises(RuntimeError, match="half way"):
+            half()
+        assert store.find("Model", "a") is None
+        assert store.pending_events() == []
 
 
 def test_events_stay_until_they_are_delivered(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db", on_change=lambda kind, before, after: [{"before": before, "after": after}])
-    store.create("Model", "a", {"n": 1})
-    store.update("Model", "a", {"n": 2})
-    (first, created), (second, updated) = store.pending_events()
-    assert created == {"before": None, "after": {"n": 1}}
-    assert updated["before"] == {"n": 1}
-    store.delivered([first])
-    assert [number for number, _ in store.pending_events()] == [second]
+    def changed(kind: str, before: Any, after: Any) -> list[dict[str, Any]]:
+        return [{"before": before, "after": after}]
+
+    with closing(Store(tmp_path / "db", on_change=changed)) as store:
+        store.create("Model", "a", {"n": 1})
+        store.update("Model", "a", {"n": 2})
+        (first, created), (second, updated) = store.pending_events()
+        assert created == {"before": None, "after": {"n": 1}}
+        assert updated["before"] == {"n": 1}
+        store.delivered([first])
+        assert [number for number, _ in store.pending_events()] == [second]
 
 
-def test_wait_returns_when_another_thread_commits_and_ends_when_the_store_closes(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db")
+def test_wait_returns_when_another_thread_commits_and_ends_when_the_store_closes(store: Store) -> None:
     store.create("Job", "a", {"Status": "InProgress"})
     threading.Timer(0.05, store.update, ("Job", "a", {"Status": "Completed"})).start()
     assert store.wait("Job", "a", lambda job: job["Status"] == "Completed", 10)["Status"] == "Completed"
@@ -80,8 +88,7 @@ def test_wait_returns_when_another_thread_commits_and_ends_when_the_store_closes
         store.wait("Job", "a", lambda job: False, 10)
 
 
-def test_tags_follow_their_resource(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db")
+def test_tags_follow_their_resource(store: Store) -> None:
     store.create("Model", "a", {}, arn="arn:a")
     store.set_tags("arn:a", {"team": "x", "cost": "1"})
     store.set_tags("arn:a", {"team": "y"})
@@ -93,7 +100,7 @@ def test_tags_follow_their_resource(tmp_path: Path) -> None:
 
 def test_a_file_of_a_newer_program_is_refused_with_the_remedy(tmp_path: Path) -> None:
     Store(tmp_path / "db").close()
-    with sqlite3.connect(tmp_path / "db") as database:
+    with closing(sqlite3.connect(tmp_path / "db")) as database:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(RuntimeError, match=r"schema version 99.*MLOPS_STATE"):
         Store(tmp_path / "db")
@@ -110,6 +117,7 @@ def test_what_was_acknowledged_survives_kill_minus_nine(tmp_path: Path) -> None:
     assert child.stdout
     acknowledged = [int(child.stdout.readline()) for _ in range(200)]
     child.send_signal(signal.SIGKILL)
-    child.wait()
-    kept = {document["n"] for document in Store(tmp_path / "db").list("Job")}
+    child.communicate()
+    with closing(Store(tmp_path / "db")) as store:
+        kept = {document["n"] for document in store.list("Job")}
     assert set(acknowledged) <= kept
