@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -59,6 +60,20 @@ def test_a_second_run_takes_its_steps_from_the_cache(laptop: Settings) -> None:
 
 
 @pytest.mark.usefixtures("loop")
+def test_a_changed_parameter_misses_the_cache_where_it_matters_and_a_stage_is_deployed(laptop: Settings) -> None:
+    run = mlops(laptop, "run", "churn", "--param", "NumRound=40", "--param", "DeployTo=staging")
+    assert run.returncode == 0, run.stdout + run.stderr
+    ended = {line.split()[0]: line for line in run.stdout.splitlines() if "Succeeded" in line}
+    for step in ("ProcessData", "Baseline"):
+        assert "(cached)" in ended[step]
+    for step in ("Train", "Evaluate", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
+        assert "(cached)" not in ended[step]
+    probability, label = mlops(laptop, "invoke", "churn", "--stage", "staging").stdout.strip().split(",")
+    assert 0 < float(probability) < 1
+    assert label in ("0", "1")
+
+
+@pytest.mark.usefixtures("loop")
 def test_a_gate_that_is_not_reached_fails_the_command_and_status_says_why(laptop: Settings) -> None:
     run = mlops(laptop, "run", "churn", "--param", "MinAveragePrecision=0.99")
     assert run.returncode == 1
@@ -89,6 +104,4 @@ def test_models_logs_and_a_question(laptop: Settings) -> None:
 
 @pytest.mark.usefixtures("loop")
 def test_a_definition_is_json_and_nothing_else(laptop: Settings) -> None:
-    import json
-
     assert json.loads(mlops(laptop, "definition", "churn").stdout)["Version"] == "2020-12-01"
