@@ -82,10 +82,11 @@ class Plan:
 @dataclass(frozen=True)
 class Ended:
     outcome: Outcome
-    code: int  # the first status that is not 0, else 0
+    code: int  # the status of the host that failed first, else 0
     peak: int  # bytes, of the host that had most
-    tail: str  # the end of the failed (or first) host's output
-    log: Path  # that host's log file
+    tail: str  # the end of that (or the first) host's output
+    log: Path  # its log file
+    opt_ml: Path  # its /opt/ml
 
 
 class _Running:
@@ -93,6 +94,8 @@ class _Running:
 
     def __init__(self, app: SageLocal, plan: Plan, host: Host, stream: str, wake: threading.Event) -> None:
         self.status: int | None = None
+        self.ended = 0.0  # monotonic seconds
+        self.opt_ml = host.opt_ml
         self.error: Exception | None = None  # why its output could not be kept: a full disk, say
         self.log = log_file(app.settings.state, plan.group, stream)
         self.tail: deque[bytes] = deque()
@@ -126,7 +129,9 @@ class _Running:
         finally:
             self._writer.close()
             self.process.output.close()
-            self.status = self.process.wait()
+            status = self.process.wait()
+            self.ended = time.monotonic()
+            self.status = status
             self._wake.set()
 
     def _pump(self) -> None:
@@ -187,9 +192,10 @@ def _supervise(plan: Plan, running: Sequence[_Running], control: Control) -> End
             each.kill()
     if error := next((each.error for each in running if each.error), None):
         raise error
-    first = next((each for each in running if each.status), running[0])
+    # The others fail, too, once the first one takes them down; what they say is not why.
+    first = min((each for each in running if each.status), key=lambda each: each.ended, default=running[0])
     tail = b"".join(first.tail).decode("utf-8", errors="replace")
-    return Ended(outcome, first.status or 0, peak, tail, first.log)
+    return Ended(outcome, first.status or 0, peak, tail, first.log, first.opt_ml)
 
 
 def _used(each: _Running, limit: int) -> int:

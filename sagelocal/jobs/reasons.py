@@ -47,7 +47,8 @@ def failure(ended: Ended, opt_ml: list[Path], *, instance_type: str, limit: int,
     elif ended.code == SETUP_FAILED and "sandbox: " in ended.tail:
         cause = f"InternalServerError: The sandbox could not be made: {ended.tail.strip()[-400:]}"
     else:
-        cause = f"AlgorithmError: {_cause(ended.tail, opt_ml)}"
+        failed_first = sorted(opt_ml, key=lambda folder: folder != ended.opt_ml)
+        cause = f"AlgorithmError: {_cause(ended.tail, failed_first)}"
         where = f", exit code: {ended.code}.{where}"
     return cause[: LIMIT - len(where)] + where
 

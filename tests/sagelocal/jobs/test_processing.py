@@ -119,6 +119,18 @@ json.dump(seen, open(f"/opt/ml/processing/out/{host}.json", "w"))
     assert {each["address"] for each in seen.values()} == {"127.0.0.2"}
 
 
+def test_when_one_host_fails_all_end_and_its_exception_is_the_reason(process: Process) -> None:
+    script = """
+import json, time
+if json.load(open("/opt/ml/config/resourceconfig.json"))["current_host"] == "algo-2":
+    raise ValueError("the second part is empty")
+time.sleep(60)
+"""
+    reason = process("uneven", script, instances=2)["FailureReason"]
+    assert reason.startswith("AlgorithmError: ValueError: the second part is empty, exit code: 1. See the log")
+    assert "/uneven/algo-2-" in reason
+
+
 def test_a_continuous_output_arrives_while_the_job_runs(app: SageLocal, process: Process, put: Put, got: Got) -> None:
     script = """
 import time, boto3, os

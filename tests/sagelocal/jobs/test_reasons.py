@@ -53,9 +53,18 @@ def test_last_exception(output: str, line: str) -> None:
     assert reasons.last_exception(output) == line
 
 
-def failure(tmp_path: Path, tail: str, code: int = 1, outcome: Outcome = Outcome.EXITED) -> str:
-    ended = Ended(outcome, code, 3 * 2**30, tail, Path("/state/logs/x.log"))
-    return reasons.failure(ended, [tmp_path], instance_type="ml.m5.large", limit=2**31, max_runtime=60)
+def failure(
+    tmp_path: Path, tail: str, code: int = 1, outcome: Outcome = Outcome.EXITED, others: tuple[Path, ...] = ()
+) -> str:
+    ended = Ended(outcome, code, 3 * 2**30, tail, Path("/state/logs/x.log"), tmp_path)
+    return reasons.failure(ended, [*others, tmp_path], instance_type="ml.m5.large", limit=2**31, max_runtime=60)
+
+
+def test_the_host_that_failed_first_says_why(tmp_path: Path) -> None:
+    for host, text in (("algo-1", "ExitCode 143"), ("algo-2", "data is late")):
+        (tmp_path / host / "output").mkdir(parents=True)
+        (tmp_path / host / "output" / "failure").write_text(text)
+    assert "data is late" in failure(tmp_path / "algo-2", PLAIN, others=(tmp_path / "algo-1",))
 
 
 def test_a_failure_file_wins_over_the_log(tmp_path: Path) -> None:
