@@ -173,9 +173,9 @@ def _install(program: str) -> None:
 
 
 def _run(arguments: list[str]) -> tuple[int, str]:
-    """Exit status and the last line that looks like an exception; the output goes through as it comes."""
+    """Exit status and the last line that looks like an exception, or the last line; all output goes through at once."""
     print("Invoking script with the following command:\n\n" + shlex.join(arguments) + "\n", flush=True)
-    said = ""
+    said = last = ""
     with subprocess.Popen(arguments, cwd=_CODE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         signal.signal(
             signal.SIGTERM, lambda number, frame: process.terminate()
@@ -186,7 +186,8 @@ def _run(arguments: list[str]) -> tuple[int, str]:
             sys.stdout.buffer.flush()
             text = line.decode("utf-8", errors="replace").rstrip()
             said = text if _EXCEPTION.match(text) else said
-    return process.returncode if process.returncode >= 0 else 128 - process.returncode, said
+            last = text or last
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode, said or last
 
 
 def _wait_for(hosts: list[str]) -> None:

@@ -205,6 +205,11 @@ def test_a_script_that_raises(train: Train, got: Got) -> None:
     assert got("models/raises/") == {}
 
 
+def test_a_script_that_ends_itself_has_its_last_words_in_the_reason(train: Train) -> None:
+    job = train("exits", "print('started')\nraise SystemExit('the table has no rows')")
+    assert 'ExitCode 1 ErrorMessage "the table has no rows"' in job["FailureReason"]
+
+
 def test_no_model_files_make_an_empty_archive_as_on_aws(train: Train, got: Got) -> None:
     assert train("empty", "pass")["TrainingJobStatus"] == "Completed"
     found = got("models/empty/output/")
