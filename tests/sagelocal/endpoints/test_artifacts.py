@@ -37,6 +37,8 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
 def python(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "without filters":
         monkeypatch.delattr(tarfile, "data_filter", raising=False)
+        if trusting := getattr(tarfile, "fully_trusted_filter", None):  # what a Python without filters does
+            monkeypatch.setattr(tarfile.TarFile, "extraction_filter", staticmethod(trusting))
     return str(request.param)
 
 
