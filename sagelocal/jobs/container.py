@@ -102,20 +102,21 @@ class _Running:
         self._on_line = plan.on_line
         self._wake = wake
         names = {each.name: f"127.0.0.{number}" for number, each in enumerate(plan.hosts, 1)}
-        self.process = sandbox.start(
-            plan.command,
-            sandbox.Sandbox(
-                opt_ml=host.opt_ml,
-                environment=plan.environment,
-                hidden=sandbox.hidden_paths(app.settings.state),
-                binds=plan.binds,
-                writable=host.writable,
-                network=plan.network,
-                hosts={host.name: names.pop(host.name), **names},
-            ),
-            subprocess.PIPE,
+        box = sandbox.Sandbox(
+            opt_ml=host.opt_ml,
+            environment=plan.environment,
+            hidden=sandbox.hidden_paths(app.settings.state),
+            binds=plan.binds,
+            writable=host.writable,
+            network=plan.network,
+            hosts={host.name: names.pop(host.name), **names},
         )
         self._writer = LogWriter(app, plan.group, stream)
+        try:
+            self.process = sandbox.start(plan.command, box, subprocess.PIPE)
+        except BaseException:
+            self._writer.close()
+            raise
         self._reader = threading.Thread(target=self._read, name=f"output {stream}", daemon=True)
         self._reader.start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sagelocal import sandbox
 from sagelocal.api.errors import AwsError
 from sagelocal.app import SageLocal
 from sagelocal.jobs import runner
@@ -231,6 +233,17 @@ def test_a_stop_before_the_runner_knows_the_job_counts(app: SageLocal, monkeypat
     wait_until(lambda: started)
     app.store.delete("ProcessingJob", "early")
     assert started == [True]
+
+
+def test_a_job_that_cannot_be_started_fails_and_leaves_no_log_open(
+    app: SageLocal, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*arguments: Any) -> None:
+        raise RuntimeError("Jobs need the command unshare")
+
+    monkeypatch.setattr(sandbox, "start", missing)
+    assert "Jobs need the command unshare" in process("unstarted", "")["FailureReason"]
+    wait_until(lambda: not any("unstarted" in thread.name for thread in threading.enumerate()))
 
 
 def test_a_job_whose_output_cannot_be_kept_fails(
