@@ -12,7 +12,7 @@ from mlops import storage
 from mlops.targets import Target
 
 RUNNING = ("Executing", "Stopping")
-_JOBS = {"ProcessingJob": "ProcessingJobs", "TrainingJob": "TrainingJobs"}  # member of a step's Metadata: log group
+JOBS = {"ProcessingJob": "ProcessingJobs", "TrainingJob": "TrainingJobs"}  # member of a step's Metadata: log group
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Step:
     @property
     def job(self) -> tuple[str, str] | None:
         """("ProcessingJob" or "TrainingJob", the job's name); a cached step's job is the one it was taken from."""
-        for kind in _JOBS:
+        for kind in JOBS:
             if arn := self.metadata.get(kind, {}).get("Arn"):
                 return kind, arn.rsplit("/", 1)[1]
         return None
@@ -157,7 +157,7 @@ def log_streams(target: Target, step: Step) -> Iterator[tuple[str, str]]:
     """(log group, stream prefix) of a step's job. The ARN has its name in lower case, the streams as it is."""
     if step.job:
         kind, name = step.job
-        yield f"/aws/sagemaker/{_JOBS[kind]}", f"{describe_job(target.client('sagemaker'), kind, name)[f'{kind}Name']}/"
+        yield f"/aws/sagemaker/{JOBS[kind]}", f"{describe_job(target.client('sagemaker'), kind, name)[f'{kind}Name']}/"
 
 
 def describe_job(sagemaker: Any, kind: str, name: str) -> dict[str, Any]:

@@ -55,8 +55,12 @@ def status(use_case: str | None, target_name: str) -> None:
             return
     target = targets.connect(target_name)
     _show_endpoints(target)
-    for name in [use_case] if use_case else [case.name for case in find_all()]:
+    cases = [case.name for case in find_all()]
+    for name in [use_case] if use_case else cases:
         _show_executions(target, name, steps=use_case is not None)
+    if target.settings and not use_case:  # an account may hold other people's by the hundred
+        _show_other_pipelines(target, cases)
+        _show_failed_jobs(target)
 
 
 def _show_server(found: dict[str, Any]) -> None:
@@ -84,6 +88,31 @@ def _show_endpoints(target: Target) -> None:
     ]
     if rows:
         console.show(("endpoint", "status", "changed"), rows)
+
+
+def _show_other_pipelines(target: Target, cases: list[str]) -> None:
+    pages = target.client("sagemaker").get_paginator("list_pipelines").paginate()
+    for name in [each["PipelineName"] for page in pages for each in page["PipelineSummaries"]]:
+        if name not in cases:
+            _show_executions(target, name, steps=False)
+
+
+def _show_failed_jobs(target: Target, count: int = 5) -> None:
+    """The newest failed jobs that no pipeline started: a pipeline's are with its executions."""
+    sagemaker = target.client("sagemaker")
+    rows = []
+    for kind in executions.JOBS:
+        operation = "list_processing_jobs" if kind == "ProcessingJob" else "list_training_jobs"
+        query = {"StatusEquals": "Failed", "SortBy": "CreationTime", "SortOrder": "Descending"}
+        pages = sagemaker.get_paginator(operation).paginate(**query)
+        found = [each for page in pages for each in page[f"{kind}Summaries"]]
+        for each in [each for each in found if not each[f"{kind}Name"].startswith("pipelines-")][:count]:
+            name = each[f"{kind}Name"]
+            reason = executions.describe_job(sagemaker, kind, name).get("FailureReason", "")
+            rows.append((each["CreationTime"], name, reason))
+    rows = [(name, console.ago(made), reason) for made, name, reason in sorted(rows, reverse=True)[:count]]
+    if rows:
+        console.show(("job", "started", "why it failed"), rows, title="failed jobs outside pipelines")
 
 
 def _show_executions(target: Target, use_case: str, *, steps: bool) -> None:

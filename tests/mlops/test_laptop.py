@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,3 +51,43 @@ def test_status_of_a_fresh_sagelocal_names_the_next_command(
     shown = capsys.readouterr()
     assert laptop.url in shown.out
     assert "churn never ran here: mlops run churn" in shown.err
+
+
+def test_status_says_why_what_others_made_failed(
+    laptop: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (laptop.shell_environment() | {"MLOPS_STATE": str(laptop.state), "COLUMNS": "300"}).items():
+        monkeypatch.setenv(name, value)
+    sagemaker = laptop.client("sagemaker")
+    source = {"S3Uri": f"s3://{laptop.bucket}/nothing-here", "LocalPath": "/opt/ml/processing/input/x"}
+    sagemaker.create_processing_job(
+        ProcessingJobName="by-hand",
+        RoleArn=laptop.role_arn,
+        AppSpecification={"ImageUri": "1.dkr.ecr/sagemaker-scikit-learn:1.9-0", "ContainerEntrypoint": ["true"]},
+        ProcessingInputs=[{"InputName": "x", "S3Input": {**source, "S3DataType": "S3Prefix", "S3InputMode": "File"}}],
+        ProcessingResources={"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}},
+    )
+    step = {"Name": "Refuse", "Type": "Fail", "Arguments": {"ErrorMessage": "not on a Sunday"}}
+    definition = {"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": [step]}
+    sagemaker.create_pipeline(
+        PipelineName="others",
+        PipelineDefinition=json.dumps(definition),
+        ClientRequestToken="t" * 32,
+        RoleArn=laptop.role_arn,
+    )
+    execution = sagemaker.start_pipeline_execution(PipelineName="others", ClientRequestToken="e" * 32)
+    arn = execution["PipelineExecutionArn"]
+    ended(lambda: sagemaker.describe_processing_job(ProcessingJobName="by-hand")["ProcessingJobStatus"])
+    ended(lambda: sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"])
+    command.status(None, targets.LAPTOP)
+    shown = capsys.readouterr().out
+    assert "Refuse: not on a Sunday" in shown
+    (line,) = [line for line in shown.splitlines() if line.strip().startswith("by-hand")]
+    assert "nothing-here" in line
+
+
+def ended(status: Any) -> None:
+    deadline = time.monotonic() + 60
+    while status() != "Failed":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
