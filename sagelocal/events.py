@@ -12,6 +12,7 @@ import re
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -34,6 +35,7 @@ _STATE = {
     "Endpoint": ("EndpointStatus",),
 }
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts while MiniStack is away
+_TRIES = 5  # of an event that MiniStack fails on
 _REQUEST_SECONDS = 30.0
 
 
@@ -183,6 +185,7 @@ class Delivery:
         self._store = store
         self._settings = settings
         self._closing = threading.Event()
+        self._refusals: Counter[str] = Counter()  # by event id
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
 
@@ -199,9 +202,11 @@ class Delivery:
                 if not pending:
                     self._store.changed_since(version)
                     continue
-                post([envelope for _, envelope in pending], self._settings)
-                self._store.delivered([number for number, _ in pending])
+                refused = self._refused(post([envelope for _, envelope in pending], self._settings))
+                self._store.delivered([number for number, envelope in pending if envelope["id"] not in refused])
                 pause = _FIRST_PAUSE
+                if refused:
+                    self._closing.wait(pause)
             except Closed:
                 return
             except (OSError, http.client.HTTPException) as error:
@@ -209,9 +214,18 @@ class Delivery:
                 self._closing.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
+    def _refused(self, ids: list[str]) -> set[str]:
+        """Those to try again. An event that MiniStack fails on every time is given up, and the log says so."""
+        self._refusals.update(ids)
+        again = {each for each in ids if self._refusals[each] < _TRIES}
+        for each in set(ids) - again:
+            log.error("MiniStack failed %d times on the event %s, which is dropped; its error is above", _TRIES, each)
+            del self._refusals[each]
+        return again
 
-def post(envelopes: list[Document], settings: Settings) -> None:
-    """Hands envelopes to MiniStack's rules. Raises OSError when it doesn't take them."""
+
+def post(envelopes: list[Document], settings: Settings) -> list[str]:
+    """Hands envelopes to MiniStack's rules; the ids of those it failed on. Raises OSError when it takes none."""
     connection = http.client.HTTPConnection(LOOPBACK, settings.ministack_port, timeout=_REQUEST_SECONDS)
     try:
         headers = {TOKEN_HEADER: settings.internal_token, "Content-Type": "application/json"}
@@ -220,5 +234,6 @@ def post(envelopes: list[Document], settings: Settings) -> None:
         text = answer.read()
         if answer.status != 200:
             raise OSError(f"MiniStack answered {answer.status} to events: {text[:500].decode(errors='replace')}")
+        return list(json.loads(text)["refused"])
     finally:
         connection.close()

@@ -257,15 +257,38 @@ def test_what_changed_while_ministack_was_away_arrives_in_order_also_after_a_res
         child.stop()
 
 
+def test_an_event_that_ministack_fails_on_is_tried_again_and_given_up_in_the_end(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def post(envelopes: list[dict[str, Any]], settings: Settings) -> list[str]:
+        names = {each["id"]: each["detail"]["ProcessingJobName"] for each in envelopes}
+        tried.extend(names.values())
+        return [number for number, name in names.items() if name == "poison"]
+
+    monkeypatch.setattr(events, "post", post)
+    store = outbox(settings)
+    for name in ("before", "poison", "after"):
+        change(store, name, "InProgress")
+    delivery = events.Delivery(store, settings)
+    until(lambda: not store.pending_events())
+    delivery.close()
+    store.close()
+    assert tried[:3] == ["before", "poison", "after"]
+    assert tried[3:] == ["poison"] * 4
+
+
 def test_an_event_is_sent_again_with_its_id_when_a_kill_came_before_the_note(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
 
-    def post(envelopes: list[dict[str, Any]], settings: Settings) -> None:
+    def post(envelopes: list[dict[str, Any]], settings: Settings) -> list[str]:
         sent.extend(envelope["id"] for envelope in envelopes)
         if len(sent) == 1:
             raise ConnectionResetError("the answer was lost")
+        return []
 
     monkeypatch.setattr(events, "post", post)
     store = outbox(settings)

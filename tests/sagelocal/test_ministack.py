@@ -220,6 +220,14 @@ def test_a_rule_brings_an_event_to_sqs_unchanged(settings: Settings) -> None:
     assert messages(settings, url) == [envelope(settings)]
 
 
+def test_an_event_that_cannot_be_taken_is_named_and_holds_back_no_other(settings: Settings) -> None:
+    url, arn = queue(settings, "approvals")
+    rule(settings, arn)
+    broken = envelope(settings) | {"id": "broken", "time": "yesterday"}
+    assert events.post([broken, envelope(settings)], settings) == ["broken"]
+    assert messages(settings, url) == [envelope(settings)]
+
+
 def test_a_rule_brings_an_event_to_sns_and_on_to_sqs(settings: Settings) -> None:
     url, arn = queue(settings, "approvals")
     sns = settings.client("sns")
