@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,10 @@ class Sandbox:
     writable: Mapping[str, Path] = field(default_factory=dict)  # path inside -> host folder
     network: bool = True  # False: only a private loopback
     hosts: Mapping[str, str] = field(default_factory=lambda: {"algo-1": "127.0.0.1"})  # the first name is this host's
+
+
+class ForbiddenError(RuntimeError):
+    """This machine makes no sandboxes; the message names the setting to change."""
 
 
 class Process:
@@ -114,6 +119,7 @@ class Process:
         return 128 - code if code is not None and code < 0 else code
 
 
+_works = threading.Event()  # set by the first sandbox that stood; until then each start asks again
 # PDEATHSIG follows the thread that forked, and a worker thread may end before its job: one thread starts them all.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox")
 
@@ -121,8 +127,17 @@ _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox")
 def start(command: Sequence[str], sandbox: Sandbox, output: BinaryIO | int, cwd: str = "/") -> Process:
     """Runs `command` in `sandbox`; stdout and stderr both go to `output` (file, descriptor, or subprocess.PIPE).
 
-    Raises RuntimeError naming the package when a tool is missing. `cwd` is a path inside.
+    Raises ForbiddenError where namespaces are forbidden, RuntimeError naming the package when a tool is missing.
+    `cwd` is a path inside.
     """
+    if not _works.is_set():
+        if refusal := probe():
+            raise ForbiddenError(refusal)
+        _works.set()
+    return _start(command, sandbox, output, cwd)
+
+
+def _start(command: Sequence[str], sandbox: Sandbox, output: BinaryIO | int, cwd: str = "/") -> Process:
     arguments = [
         *(tool("setpriv"), "--pdeathsig", "KILL", tool("unshare")),
         *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]),
@@ -174,7 +189,7 @@ def probe() -> str | None:
     """None when sandboxes work here, else one sentence that names the setting to change."""
     try:
         with tempfile.TemporaryDirectory() as folder:
-            process = start(["/bin/true"], Sandbox(opt_ml=Path(folder)), subprocess.PIPE)
+            process = _start(["/bin/true"], Sandbox(opt_ml=Path(folder)), subprocess.PIPE)
             assert process.output
             with process.output as output:
                 said = output.read().decode(errors="replace").strip()

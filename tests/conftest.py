@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,8 +32,12 @@ def _no_user_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tests that run jobs or model servers say so by a marker; without namespaces they fail with the remedy."""
-    missing = sandbox.probe() if any(item.get_closest_marker("namespaces") for item in items) else None
-    if missing:
-        raise pytest.UsageError(f"{missing} Run `make test-unit` for the tests that need no namespaces.")
+    if item.get_closest_marker("namespaces") and (missing := _missing()):
+        pytest.fail(f"{missing}\n`make test-unit` runs the tests that need no namespaces.", pytrace=False)
+
+
+@functools.cache
+def _missing() -> str | None:
+    return sandbox.probe()

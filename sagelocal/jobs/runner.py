@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sagelocal.jobs import logs, processing_run, staging, training_run
 from sagelocal.jobs.container import ClosingError, Control
+from sagelocal.sandbox import ForbiddenError
 from sagelocal.store import Closed
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Runner:
             _RUNS[kind](self._app, name, control)
         except (ClosingError, Closed):
             pass
+        except ForbiddenError as error:
+            self._fail(kind, name, f"ClientError: {error}")  # no internal error: a retry would not help
         except Exception as error:  # a job's status must end, whatever went wrong with running it
             _log.exception("%s %s", kind, name)
             self._fail(kind, name, f"InternalServerError: {type(error).__name__}: {error}")

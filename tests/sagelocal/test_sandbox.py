@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -289,3 +290,12 @@ def test_probe_finds_namespaces_or_names_the_setting(monkeypatch: pytest.MonkeyP
     assert sandbox.probe() is None
     monkeypatch.setattr(sandbox, "tool", lambda name: "/bin/false" if name == "unshare" else f"/usr/bin/{name}")
     assert "--privileged" in (sandbox.probe() or "")
+
+
+def test_where_namespaces_are_forbidden_nothing_starts_and_the_setting_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "tool", lambda name: "/bin/false" if name == "unshare" else f"/usr/bin/{name}")
+    monkeypatch.setattr(sandbox, "_works", threading.Event())
+    with pytest.raises(sandbox.ForbiddenError, match="--privileged"):
+        sandbox.start(["true"], Sandbox(opt_ml=tmp_path), subprocess.PIPE)

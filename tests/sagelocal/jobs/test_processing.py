@@ -315,3 +315,15 @@ def test_logs_reach_cloudwatch_in_order(app: SageLocal, process: Process) -> Non
     assert events() == [f"{number} a#011b" for number in range(200)]
     (file,) = (app.settings.state / "logs/aws/sagemaker/ProcessingJobs/talks").iterdir()
     assert file.read_text().splitlines() == [f"{number} a\tb" for number in range(200)]
+
+
+def test_where_namespaces_are_forbidden_the_reason_names_the_setting(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise sandbox.ForbiddenError("Jobs need Linux namespaces: --privileged")
+
+    monkeypatch.setattr(sandbox, "start", refuse)
+    job = process("forbidden", "")
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert job["FailureReason"] == "ClientError: Jobs need Linux namespaces: --privileged"
