@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _NOT_HERE = (
     *("DebugHookConfig", "DebugRuleConfigurations", "TensorBoardOutputConfig", "ProfilerRuleConfigurations"),
     *("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig", "SessionChainingConfig"),
+    *("ExperimentConfig", "RetryStrategy"),
 )
 _NOT_HERE_RESOURCES = ("InstanceGroups", "TrainingPlanArn", "InstancePlacementConfig", "InstancePreferences")
 _NOT_HERE_SOURCE = ("AttributeNames", "InstanceGroupNames", "ModelAccessConfig", "HubAccessConfig")
