@@ -31,6 +31,7 @@ def cluster(**changes: Any) -> dict[str, Any]:
 
 def test_a_valid_request_passes() -> None:
     validate("sagemaker", "CreateProcessingJob", processing_job())
+    assert problems(service_model("sagemaker").shape_for("CreateProcessingJobRequest"), processing_job()) == []
 
 
 @pytest.mark.parametrize(

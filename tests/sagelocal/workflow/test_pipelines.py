@@ -108,6 +108,30 @@ def test_a_gate_on_a_real_report_twice(sagemaker: Any, laptop: Settings) -> None
     assert [one["PipelineExecutionStatus"] for one in listed] == ["Failed", "Succeeded"]
 
 
+@pytest.mark.namespaces
+def test_a_job_that_writes_no_output_fails_what_reads_it_and_says_where(sagemaker: Any, laptop: Settings) -> None:
+    """The job itself completes, as on AWS: an empty folder uploads nothing."""
+    laptop.client("s3").put_object(Bucket=laptop.bucket, Key="silent/script.py", Body="")
+    document = json.loads(definition(laptop).replace('/code/"', '/silent/"'))
+    silent = document["Steps"][0]
+    output = {"Get": "Steps.Evaluate.ProcessingOutputConfig.Outputs['out'].S3Output.S3Uri"}
+    source = {"S3Uri": output, "LocalPath": "/opt/ml/processing/input/report", "S3DataType": "S3Prefix"}
+    reader = json.loads(json.dumps(silent | {"Name": "Read"}))
+    del reader["PropertyFiles"]
+    reader["Arguments"]["ProcessingInputs"] = [{"InputName": "report", "S3Input": source | {"S3InputMode": "File"}}]
+    create(sagemaker, laptop, "silent", json.dumps(document | {"Steps": [silent, reader]}))
+    execution = finished(sagemaker, "silent")
+    assert execution["PipelineExecutionStatus"] == "Failed"
+    found = steps(sagemaker, execution)
+    assert found["Evaluate"]["StepStatus"] == "Succeeded"
+    assert execution["PipelineExecutionArn"].rsplit("/", 1)[1] in found["Read"]["FailureReason"]
+
+    create(sagemaker, laptop, "silent-gate", json.dumps(document))
+    found = steps(sagemaker, finished(sagemaker, "silent-gate"))
+    assert found["Gate"]["StepStatus"] == "Failed"
+    assert "evaluation.json" in found["Gate"]["FailureReason"]
+
+
 def finished(sagemaker: Any, name: str, **parameters: str) -> dict[str, Any]:
     given = [{"Name": key, "Value": value} for key, value in parameters.items()]
     arn = sagemaker.start_pipeline_execution(PipelineName=name, PipelineParameters=given)["PipelineExecutionArn"]
