@@ -18,7 +18,7 @@ from sagelocal.api.model import operation_model
 from sagelocal.api.validation import problems as shape_problems
 from sagelocal.workflow import cache, conditions, expressions, graph, parameters, retries
 from sagelocal.workflow.expressions import ExpressionError
-from sagelocal.workflow.steps import RESOURCES
+from sagelocal.workflow.steps.resources import RESOURCES
 
 VERSION = "2020-12-01"
 MAX_BYTES = 1024 * 1024

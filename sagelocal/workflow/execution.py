@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.model import operation_model
 from sagelocal.store import Closed
-from sagelocal.workflow import cache, graph, retries, scope, steps
+from sagelocal.workflow import cache, graph, retries, scope
 from sagelocal.workflow.expressions import ExpressionError, Scope, resolve
-from sagelocal.workflow.steps import RESOURCES, RUN, Attempt, Closing, Result, StepFailed, StepStopped
+from sagelocal.workflow.steps import RUN
+from sagelocal.workflow.steps.attempt import Attempt, Closing, Result, StepFailed, StepStopped
+from sagelocal.workflow.steps.resources import RESOURCES, custom_prefix, job_name
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -227,6 +229,7 @@ class Execution:
             arn=self._arn,
             name=record["_resource"],
             token=f"{self._document['_id']}-{digest}",
+            step=dict(node.step),
             request=request,
             scope=view,
             started=record["StartTime"],
@@ -237,8 +240,8 @@ class Execution:
         )
 
     def _resource_name(self, node: graph.Node) -> str:
-        prefix = steps.custom_prefix(node.type, node.step["Arguments"]) if node.type in RESOURCES else "pipelines"
-        return steps.job_name(prefix, self._document["_id"], node.name, random_id(10))
+        prefix = custom_prefix(node.type, node.step["Arguments"]) if node.type in RESOURCES else "pipelines"
+        return job_name(prefix, self._document["_id"], node.name, random_id(10))
 
     # A step's record.
 

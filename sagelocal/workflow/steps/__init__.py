@@ -1,0 +1,23 @@
+"""What each step type does: one function a type, each safe to call again after a kill.
+
+A function finds what an earlier call of the same attempt has created (by the name or token that was in the store before
+the call) instead of creating it twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sagelocal.workflow.steps import control, endpoints, jobs, models
+from sagelocal.workflow.steps.attempt import Attempt, Result
+
+RUN: dict[str, Callable[[Attempt], Result]] = {
+    "Processing": jobs.run_processing,
+    "Training": jobs.run_training,
+    "Model": models.create_model,
+    "RegisterModel": models.register_model,
+    "EndpointConfig": endpoints.create_endpoint_config,
+    "Endpoint": endpoints.deploy_endpoint,
+    "Condition": control.decide,
+    "Fail": control.fail,
+}

@@ -1,0 +1,62 @@
+"""Steps that run a job to its end."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from sagelocal.api.errors import AwsError
+from sagelocal.workflow.steps.attempt import Attempt, Closing, Result, StepFailed, StepStopped, invoke
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+Document = dict[str, Any]
+
+
+def run_job(kind: str, attempt: Attempt) -> Result:
+    app, store = attempt.app, attempt.app.store
+    if store.find(kind, attempt.name) is None:
+        invoke(app, f"Create{kind}", attempt.request | {f"{kind}Name": attempt.name})
+    job = store.get(kind, attempt.name)
+    metadata = {kind: {"Arn": job[f"{kind}Arn"]}}
+    attempt.executing(metadata)
+    job = store.wait(
+        kind, attempt.name, lambda document: _ended(kind, document) or attempt.closing() or attempt.stop_asked()
+    )
+    if not _ended(kind, job) and not attempt.closing():
+        attempt.stopping()
+        _stop(app, kind, attempt.name)
+        job = store.wait(kind, attempt.name, lambda document: _ended(kind, document) or attempt.closing())
+    if not _ended(kind, job):
+        raise Closing
+    # A training job that ran out of time is Stopped with a FailureReason: nobody stopped it, so its step failed.
+    if job[f"{kind}Status"] == "Stopped" and "FailureReason" not in job:
+        raise StepStopped
+    if job[f"{kind}Status"] != "Completed":
+        reason = job.get("FailureReason", "The job failed without a reason.")
+        raise StepFailed(f"ClientError: {reason}", _job_error(reason), metadata)
+    return Result(metadata, app.call(f"Describe{kind}", {f"{kind}Name": attempt.name}))
+
+
+def _ended(kind: str, job: Document) -> bool:
+    return job[f"{kind}Status"] in ("Completed", "Failed", "Stopped")
+
+
+def _stop(app: SageLocal, kind: str, name: str) -> None:
+    with contextlib.suppress(AwsError):  # it ended, or is being stopped, in this very moment
+        app.call(f"Stop{kind}", {f"{kind}Name": name})
+
+
+def run_processing(attempt: Attempt) -> Result:
+    return run_job("ProcessingJob", attempt)
+
+
+def run_training(attempt: Attempt) -> Result:
+    return run_job("TrainingJob", attempt)
+
+
+def _job_error(reason: str) -> str:
+    """The same of a failed job; AWS starts such a FailureReason with the error's name."""
+    starts = {"InternalServerError": "SageMaker.JOB_INTERNAL_ERROR", "CapacityError": "SageMaker.CAPACITY_ERROR"}
+    return next((error for start, error in starts.items() if reason.startswith(start)), "")
