@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sagelocal.api import listing
 from sagelocal.api.errors import AwsError, not_implemented, validation
 from sagelocal.api.resources import RESOURCES
+from sagelocal.store import Condition
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -26,10 +27,11 @@ def delete_model_package_group(app: SageLocal, request: dict[str, Any]) -> dict[
     group = app.find("ModelPackageGroup", request["ModelPackageGroupName"])
     name = group["ModelPackageGroupName"]
     with app.store.transaction():
-        if packages := app.store.list("ModelPackage", parent=name):
+        if left := app.store.page("ModelPackage", parent=name, limit=1):
             raise AwsError(
                 "ConflictException",
-                f"Model package group {name} still has {len(packages)} model package versions: delete them first.",
+                f"Model package group {name} still has versions, {left[0]['ModelPackageArn']} for one: delete them "
+                "first.",
             )
         app.store.delete("ModelPackageGroup", name)
     return {}
@@ -53,9 +55,9 @@ def _create_version(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
     name = app.find("ModelPackageGroup", request["ModelPackageGroupName"])["ModelPackageGroupName"]
     token = request.get("ClientToken")
     with app.store.transaction():
-        for package in app.store.list("ModelPackage", parent=name):
-            if token and package.get("_client_token") == token:
-                return package
+        same = [("_token", "=", token)] if token else []
+        if same and (found := app.store.page("ModelPackage", parent=name, where=same, limit=1)):
+            return found[0]
         # Version numbers are never reused, so the last one is kept with the group.
         version = app.store.get("ModelPackageGroup", name).get("_last_version", 0) + 1
         app.store.update("ModelPackageGroup", name, {"_last_version": version})
@@ -63,7 +65,7 @@ def _create_version(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
             "ModelPackageGroupName": name,
             "ModelPackageVersion": version,
             "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
-            "_client_token": token,
+            "_token": token,
         }
         path = f"{name.lower()}/{version}"
         key = app.arn(f"model-package/{path}")
@@ -115,26 +117,16 @@ def update_model_package(app: SageLocal, request: dict[str, Any]) -> dict[str, A
 def list_model_packages(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
     """With a group its versions; else, as AWS's default ModelPackageType says, the unversioned packages."""
     resource = RESOURCES["ModelPackage"]
+    wanted = request.get("ModelPackageType", "Versioned" if "ModelPackageGroupName" in request else "Unversioned")
+    where: list[Condition] = [] if wanted == "Both" else [("ModelPackageVersion", "present", wanted == "Versioned")]
+    group = None
     if "ModelPackageGroupName" in request:
         group = app.find("ModelPackageGroup", request["ModelPackageGroupName"])["ModelPackageGroupName"]
-        found = app.store.list("ModelPackage", parent=group)
-    else:
-        wanted = request.get("ModelPackageType", "Unversioned")
-        everything = app.store.list("ModelPackage")
-        found = [
-            package
-            for package in everything
-            if wanted == "Both" or ("ModelPackageVersion" in package) == (wanted == "Versioned")
-        ]
-    if wanted_name := request.get("NameContains", "").lower():
-        found = [package for package in found if wanted_name in _name(package).lower()]
+    if "NameContains" in request:
+        # A version has no ModelPackageName (so AWS's guide shows it; the SDK then goes by the ARN), but its group's.
+        where.append(("ModelPackageName|ModelPackageGroupName", "contains", request["NameContains"]))
     others = {member: value for member, value in request.items() if member != "NameContains"}
-    return listing.page(request, listing.select(resource, others, found), resource.summaries)
-
-
-def _name(package: dict[str, Any]) -> str:
-    """A version has no ModelPackageName (so AWS's guide shows it; the SDK then goes by the ARN), but its group's."""
-    return str(package.get("ModelPackageName") or package["ModelPackageGroupName"])
+    return listing.stored(app.store, resource, others, group, where)
 
 
 OPERATIONS = {

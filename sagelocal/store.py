@@ -30,7 +30,27 @@ _UPGRADES = (
     CREATE TABLE tag (arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key));
     CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, envelope TEXT NOT NULL);
     """,
+    # The List operations' usual order, so that a page costs what it holds and not what there is.
+    """
+    CREATE INDEX resource_created ON resource (kind, json_extract(document, '$.CreationTime'), id);
+    CREATE INDEX resource_parent_created ON resource (kind, parent, json_extract(document, '$.CreationTime'), id);
+    CREATE INDEX resource_approval ON resource (kind, parent, json_extract(document, '$.ModelApprovalStatus'))
+        WHERE kind = 'ModelPackage';
+    CREATE INDEX resource_token ON resource (kind, parent, json_extract(document, '$._token'))
+        WHERE json_extract(document, '$._token') IS NOT NULL;
+    """,
 )
+
+# How `Store.page` compares a member with a value; {} is the member.
+_CONDITIONS = {
+    "=": "{} = ?",
+    "<": "{} < ?",
+    ">": "{} > ?",
+    "contains": "instr(lower({}), lower(?)) > 0",  # case-insensitive, as AWS's NameContains
+    "starts": "instr({}, ?) = 1",
+    "present": "({} IS NOT NULL) = ?",
+}
+Condition = tuple[str, str, Any]  # member, one of _CONDITIONS, value
 
 
 class Missing(LookupError):
@@ -139,6 +159,34 @@ class Store:
             rows = self._rows("SELECT document FROM resource WHERE kind = ? AND parent = ? ORDER BY id", kind, parent)
         return [json.loads(document) for (document,) in rows]
 
+    def page(
+        self,
+        kind: str,
+        *,
+        parent: str | None = None,
+        where: Sequence[Condition] = (),
+        order: str = "",
+        descending: bool = False,
+        offset: int = 0,
+        limit: int = -1,
+    ) -> Documents:
+        """The documents that meet all conditions, sorted by the member `order` (as they were made without one).
+
+        A member is a name at the document's top level, `A|B` the first of two that a document has; one that it lacks
+        meets no condition but `present`.
+        """
+        clauses, arguments = ["kind = ?"], [kind]
+        if parent is not None:
+            clauses.append("parent = ?")
+            arguments.append(parent)
+        for member, condition, value in where:
+            clauses.append(_CONDITIONS[condition].format(_member(member)))
+            arguments.append(value)
+        way = "DESC" if descending else "ASC"
+        by = f"{_member(order)} {way}, id {way}" if order else f"id {way}"
+        query = f"SELECT document FROM resource WHERE {' AND '.join(clauses)} ORDER BY {by} LIMIT ? OFFSET ?"
+        return [json.loads(document) for (document,) in self._rows(query, *arguments, limit, offset)]
+
     def update(
         self,
         kind: str,
@@ -242,3 +290,12 @@ class Store:
             "INSERT INTO event (envelope) VALUES (?)",
             [(json.dumps(envelope),) for envelope in self._on_change(kind, before, after)],
         )
+
+
+def _member(names: str) -> str:
+    """The SQL of a document's member, spelled as in the indexes. Raises ValueError for what is no member's name."""
+    found = names.split("|")
+    if not all(name.isidentifier() and name.isascii() for name in found):
+        raise ValueError(f"{names!r} is no member of a document")
+    extracts = [f"json_extract(document, '$.{name}')" for name in found]
+    return extracts[0] if len(extracts) == 1 else f"coalesce({', '.join(extracts)})"

@@ -30,11 +30,7 @@ def _describe(resource: Resource) -> Handler:
 
 
 def _list(resource: Resource) -> Handler:
-    def run(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
-        found = listing.select(resource, request, app.store.list(resource.kind))
-        return listing.page(request, found, resource.summaries)
-
-    return run
+    return lambda app, request: listing.stored(app.store, resource, request)
 
 
 def _delete(resource: Resource) -> Handler:

@@ -4,67 +4,79 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sagelocal.api.errors import validation
 from sagelocal.api.resources import Resource
+from sagelocal.store import Condition, Store
 
 Document = dict[str, Any]
 _PAGE = 100  # AWS's own default differs by operation, 10 or 100; clients follow NextToken either way
 _TIMES = ("CreationTime", "LastModifiedTime")
-_SORTED_BY_TIME = {"CreationTime", "CreatedTime", "LastModifiedTime"}
 
 
-def select(resource: Resource, request: Document, documents: Iterable[Document]) -> list[Document]:
-    """The documents that a List request asks for, in its order."""
-    chosen = [document for document in documents if _matches(resource, request, document)]
-    chosen.sort(key=lambda document: _sort_key(resource, request, document))
-    if request.get("SortOrder", resource.order) == "Descending":
-        chosen.reverse()
-    return chosen
+def stored(
+    store: Store, resource: Resource, request: Document, parent: str | None = None, where: Sequence[Condition] = ()
+) -> Document:
+    """The page of stored documents that a List request asks for; only that page is read."""
+    start, size = _window(request, _PAGE)
+    found = store.page(
+        resource.kind,
+        parent=parent,
+        where=[*where, *_conditions(resource, request)],
+        order=_order(resource, request),
+        descending=request.get("SortOrder", resource.order) == "Descending",
+        offset=start,
+        limit=size + 1,  # one more than asked tells whether more follow
+    )
+    token = {"NextToken": _token(start + size)} if len(found) > size else {}
+    return {resource.summaries: found[:size], **token}
 
 
 def page(request: Document, items: list[Document], member: str, default: int = _PAGE) -> Document:
     """One page of `items` under `member`, with a NextToken when more follow. Raises AwsError on a foreign token."""
+    start, size = _window(request, default)
+    end = start + size
+    return {member: items[start:end], **({"NextToken": _token(end)} if end < len(items) else {})}
+
+
+def _window(request: Document, default: int) -> tuple[int, int]:
+    """Where the page starts and how long it is."""
     start = _offset(request["NextToken"]) if request.get("NextToken") else 0
-    end = start + int(request.get("MaxResults") or default)
-    token = {"NextToken": base64.urlsafe_b64encode(f"offset={end}".encode()).decode()} if end < len(items) else {}
-    return {member: items[start:end], **token}
+    return start, int(request.get("MaxResults") or default)
 
 
-def in_window(value: float | None, after: float | None, before: float | None) -> bool:
-    if value is None:
-        return after is None and before is None
-    return (after is None or value > after) and (before is None or value < before)
+def _token(offset: int) -> str:
+    return base64.urlsafe_b64encode(f"offset={offset}".encode()).decode()
 
 
-def _matches(resource: Resource, request: Document, document: Document) -> bool:
-    name = str(document.get(resource.name_field, ""))
-    # AWS: NameContains is a case-insensitive substring
-    if request.get("NameContains") and request["NameContains"].lower() not in name.lower():
-        return False
-    if not name.startswith(request.get(f"{resource.kind}NamePrefix", "")):
-        return False
-    if request.get("StatusEquals") and document.get(resource.status) != request["StatusEquals"]:
-        return False
-    for asked, member in resource.filters.items():
-        if request.get(asked) is not None and document.get(member) != request[asked]:
-            return False
-    windows = [(time, request.get(f"{time}After"), request.get(f"{time}Before")) for time in _TIMES]
-    windows.append(("CreationTime", request.get("CreatedAfter"), request.get("CreatedBefore")))
-    return all(in_window(document.get(time), after, before) for time, after, before in windows)
+def _conditions(resource: Resource, request: Document) -> Iterator[Condition]:
+    """The filters of a List request; empty texts and lists are no filter, as AWS's clients send them."""
+    asked = {name: value for name, value in request.items() if value not in (None, "")}
+    if "NameContains" in asked:
+        yield resource.name_field, "contains", asked["NameContains"]
+    if f"{resource.kind}NamePrefix" in asked:
+        yield resource.name_field, "starts", asked[f"{resource.kind}NamePrefix"]
+    if "StatusEquals" in asked:
+        yield resource.status, "=", asked["StatusEquals"]
+    for member, of_document in resource.filters.items():
+        if member in asked:
+            yield of_document, "=", asked[member]
+    for time in _TIMES:
+        yield from ((time, sign, asked[name]) for name, sign in _bounds(time) if name in asked)
 
 
-def _sort_key(resource: Resource, request: Document, document: Document) -> Any:
-    by = request.get("SortBy", "CreationTime")
-    if by == "Name":
-        return str(document.get(resource.name_field, ""))
-    if by == "Status":
-        return str(document.get(resource.status, ""))
-    if by in _SORTED_BY_TIME:
-        return document.get("LastModifiedTime" if by == "LastModifiedTime" else "CreationTime", 0.0)
-    return document.get(by, 0.0)
+def _bounds(time: str) -> list[tuple[str, str]]:
+    """The request's members that bound a time, and how."""
+    short = [("CreatedAfter", ">"), ("CreatedBefore", "<")] if time == "CreationTime" else []
+    return [(f"{time}After", ">"), (f"{time}Before", "<"), *short]
+
+
+def _order(resource: Resource, request: Document) -> str:
+    by = str(request.get("SortBy", "CreationTime"))
+    own = {"Name": resource.name_field, "Status": resource.status, "CreatedTime": "CreationTime"}
+    return own.get(by, by)
 
 
 def _offset(token: str) -> int:

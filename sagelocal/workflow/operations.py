@@ -148,8 +148,7 @@ def delete_pipeline(app: SageLocal, request: Document) -> Document:
 
 def list_pipeline_versions(app: SageLocal, request: Document) -> Document:
     name = app.find("Pipeline", request["PipelineName"])["PipelineName"]
-    found = listing.select(_VERSIONS, request, app.store.list(VERSION, parent=name))
-    return listing.page(request, found, _VERSIONS.summaries)
+    return listing.stored(app.store, _VERSIONS, request, name)
 
 
 def update_pipeline_version(app: SageLocal, request: Document) -> Document:
@@ -167,9 +166,8 @@ def start_pipeline_execution(app: SageLocal, request: Document) -> Document:
     with app.store.transaction():
         pipeline = app.find("Pipeline", request["PipelineName"])
         name, token = pipeline["PipelineName"], request["ClientRequestToken"]
-        for execution in app.store.list(KIND, parent=name):
-            if execution["_token"] == token:
-                return execution
+        if again := app.store.page(KIND, parent=name, where=[("_token", "=", token)], limit=1):
+            return again[0]
         number = request.get("PipelineVersionId", pipeline["_version"])
         version = _version(app, pipeline, number)
         execution = _execution(app, request, pipeline, number, definition.parse(version["PipelineDefinition"]))
@@ -266,12 +264,10 @@ def update_pipeline_execution(app: SageLocal, request: Document) -> Document:
 
 def list_pipeline_executions(app: SageLocal, request: Document) -> Document:
     name = app.find("Pipeline", request["PipelineName"])["PipelineName"]
-    found = listing.select(_EXECUTIONS, request, app.store.list(KIND, parent=name))
-    answers = [
-        one | {"StartTime": one["CreationTime"], "PipelineExecutionFailureReason": one.get("FailureReason")}
-        for one in found
-    ]
-    return listing.page(request, answers, _EXECUTIONS.summaries)
+    answer = listing.stored(app.store, _EXECUTIONS, request, name)
+    for one in answer[_EXECUTIONS.summaries]:
+        one |= {"StartTime": one["CreationTime"], "PipelineExecutionFailureReason": one.get("FailureReason")}
+    return answer
 
 
 def list_pipeline_execution_steps(app: SageLocal, request: Document) -> Document:

@@ -72,7 +72,7 @@ def test_customer_metadata_is_merged_and_removed_by_key(sagemaker: Any) -> None:
 def test_a_group_with_versions_is_not_deleted(sagemaker: Any) -> None:
     sagemaker.create_model_package_group(ModelPackageGroupName="full")
     arn = _version(sagemaker, "full")
-    with pytest.raises(ClientError, match="still has 1 model package versions"):
+    with pytest.raises(ClientError, match="still has versions, .*full/1 for one"):
         sagemaker.delete_model_package_group(ModelPackageGroupName="full")
     sagemaker.delete_model_package(ModelPackageName=arn)
     sagemaker.delete_model_package_group(ModelPackageGroupName="full")

@@ -121,3 +121,38 @@ def test_what_was_acknowledged_survives_kill_minus_nine(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "db")) as store:
         kept = {document["n"] for document in store.list("Job")}
     assert set(acknowledged) <= kept
+
+
+def _names(documents: list[dict[str, Any]]) -> list[str]:
+    return [document["Name"] for document in documents]
+
+
+def test_a_page_is_sorted_filtered_and_cut_by_the_database(store: Store) -> None:
+    for number in range(6):
+        document = {"Name": f"n{number}", "CreationTime": 100.0 - number, "Even": number % 2 == 0}
+        store.create("Model", f"n{number}", document, parent="p" if number else "other")
+    assert _names(store.page("Model")) == ["n0", "n1", "n2", "n3", "n4", "n5"]
+    assert _names(store.page("Model", parent="p", order="CreationTime", limit=2)) == ["n5", "n4"]
+    assert _names(store.page("Model", parent="p", order="CreationTime", descending=True, offset=1, limit=2)) == [
+        "n2",
+        "n3",
+    ]
+    assert _names(store.page("Model", where=[("CreationTime", ">", 98.0), ("Name", "contains", "N")])) == ["n0", "n1"]
+    assert _names(store.page("Model", where=[("Even", "=", True), ("Name", "starts", "n4")])) == ["n4"]
+    assert _names(store.page("Model", where=[("Absent|Name", "=", "n3")])) == ["n3"]
+    assert store.page("Model", where=[("Absent", "present", True)]) == []
+    with pytest.raises(ValueError, match="no member"):
+        store.page("Model", order="Name') --")
+
+
+def test_the_usual_page_comes_from_an_index_and_sorts_nothing(store: Store, tmp_path: Path) -> None:
+    store.create("Model", "a", {"CreationTime": 1.0}, parent="p")
+    with closing(sqlite3.connect(tmp_path / "db")) as database:
+        for clause in ("", "AND parent = 'p' "):
+            query = (
+                f"EXPLAIN QUERY PLAN SELECT document FROM resource WHERE kind = 'Model' {clause}"
+                "ORDER BY json_extract(document, '$.CreationTime') DESC, id DESC LIMIT 10"
+            )
+            plan = " ".join(row[3] for row in database.execute(query))
+            assert "USING INDEX" in plan
+            assert "TEMP B-TREE" not in plan
