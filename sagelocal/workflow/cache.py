@@ -12,24 +12,40 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-KEYS: dict[str, tuple[str, ...]] = {
-    "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
-    "Training": (
-        "AlgorithmSpecification", "CheckpointConfig", "DebugHookConfig", "DebugRuleConfigurations", "Environment",
-        "HyperParameters", "InputDataConfig",
-    ),
-}  # fmt: skip
+from sagelocal.workflow.step_types import STEP_TYPES
+
 _UNITS = {"Y": 365 * 86400, "M": 30 * 86400, "W": 7 * 86400, "D": 86400}
 _TIME_UNITS = {"H": 3600, "M": 60, "S": 1}
 _PART = re.compile(r"(\d+(?:\.\d+)?)([A-Z])")
 _DURATION = re.compile(r"P?((?:[\d.]+[YMWD])*)(?:T((?:[\d.]+[HMS])+))?")
 
 
-def key(kind: str, request: Mapping[str, Any]) -> str:
-    """SHA-256 over the attributes that count for a step type; where AWS lists none, over the whole request."""
-    attributes = KEYS.get(kind) or tuple(name for name in request if name != "Tags")
-    counted = {name: request[name] for name in attributes if request.get(name)}
-    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+def attributes(step: Mapping[str, Any]) -> dict[str, Any]:
+    """What counts of a step, with its expressions resolved: dotted path -> value. An empty value is as good as none."""
+    untagged = {name: value for name, value in (step.get("Arguments") or {}).items() if name != "Tags"}
+    counted = {**step, "Arguments": untagged}
+    found = {path: _at(counted, path.split(".")) for path in STEP_TYPES[step["Type"]].cache_key or ()}
+    return {path: value for path, value in found.items() if value not in (None, "", [], {})}
+
+
+def _at(value: Any, path: list[str]) -> Any:
+    for member in path:
+        value = value.get(member) if isinstance(value, Mapping) else None
+    return value
+
+
+def key(step: Mapping[str, Any]) -> str:
+    """SHA-256 over the attributes that count of a step whose expressions are resolved."""
+    return hashlib.sha256(json.dumps(attributes(step), sort_keys=True).encode()).hexdigest()
+
+
+def made(metadata: Mapping[str, Any]) -> str:
+    """The ARN of the SageMaker resource that a step made, after its Metadata; "" where it made none of its own."""
+    for member in metadata.values():
+        arn = str(member.get("CheckJobArn") or member.get("Arn") or "")
+        if arn.startswith("arn:aws:sagemaker:"):
+            return arn
+    return ""
 
 
 def seconds(duration: str) -> float:

@@ -1,7 +1,8 @@
 """What CreatePipeline and UpdatePipeline check in a definition before they take it.
 
 AWS's published JSON schema of definitions (2025-04) refuses what its own SDK writes, so these checks follow the SDK
-3.27 and the API's shapes; "Unable to parse pipeline definition." and "Model Validation failed" are AWS's words.
+3.27 and the API's shapes, with what `step_types` says of each type; "Unable to parse
+pipeline definition." and "Model Validation failed" are AWS's words.
 """
 
 from __future__ import annotations
@@ -11,30 +12,19 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botocore.model import ListShape, MapShape, Shape, StructureShape
-
 from sagelocal.api.errors import AwsError, validation
 from sagelocal.api.model import operation_model
 from sagelocal.api.validation import problems as shape_problems
 from sagelocal.workflow import cache, conditions, expressions, graph, parameters, retries
 from sagelocal.workflow.expressions import ExpressionError
+from sagelocal.workflow.step_types import STEP_TYPES, members
+from sagelocal.workflow.steps import RUN
 from sagelocal.workflow.steps.resources import RESOURCES
 
 VERSION = "2020-12-01"
 MAX_BYTES = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 _ROOT = ("Version", "Metadata", "Parameters", "PipelineExperimentConfig", "MlflowConfig", "Steps")
-_STEP = ("Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description")
-STEP_MEMBERS: dict[str, tuple[str, ...]] = {
-    "Condition": _STEP,
-    "Fail": _STEP,
-    "Processing": (*_STEP, "RetryPolicies", "CacheConfig", "PropertyFiles"),
-    "Training": (*_STEP, "RetryPolicies", "CacheConfig"),
-    "Model": (*_STEP, "RetryPolicies"),
-    "RegisterModel": (*_STEP, "RetryPolicies"),
-    "EndpointConfig": (*_STEP, "RetryPolicies", "CacheConfig"),
-    "Endpoint": (*_STEP, "CacheConfig"),
-}
 Definition = dict[str, Any]
 
 
@@ -102,21 +92,27 @@ def _step(step: Any, branch_of: str | None) -> Iterator[str]:
     name, kind = step["Name"], step["Type"]
     if not _NAME.fullmatch(name):
         yield f"Step name '{name}' must match {_NAME.pattern}"
-    if kind not in STEP_MEMBERS:
-        yield f"Step '{name}' is of type '{kind}', which sagelocal does not run; it runs: {', '.join(STEP_MEMBERS)}"
+    if kind not in STEP_TYPES or kind not in RUN:
+        yield f"Step '{name}' is of type '{kind}', which sagelocal does not run; it runs: {', '.join(RUN)}"
         return
-    yield from _unknown(step, STEP_MEMBERS[kind], f"{kind} step '{name}'")
-    if not isinstance(step.get("Arguments"), dict):
+    row = STEP_TYPES[kind]
+    yield from _unknown(step, members(kind), f"{kind} step '{name}'")
+    arguments = step.get("Arguments")
+    if not isinstance(arguments, dict) and not (row.optional_arguments and arguments is None):
         yield f"Step '{name}' has no Arguments"
         return
+    if row.arguments is not None:
+        yield from _unknown(step["Arguments"], row.arguments, f"{kind} step '{name}'")
     yield from _settings(step)
+    yield from row.problems(step)
     if kind == "Condition":
         if branch_of:
             # The developer guide, on condition steps: nesting them is not supported.
             yield f"Condition step '{name}' is nested in condition step '{branch_of}', which SageMaker does not support"
-        yield from _condition_step(step)
-    if kind == "Fail":
-        yield from _unknown(step["Arguments"], ("ErrorMessage",), f"Fail step '{name}'")
+        yield from _conditions(step)
+    for member in row.nested:
+        for inner in step["Arguments"].get(member) or []:
+            yield from _step(inner, name)
 
 
 def _settings(step: Mapping[str, Any]) -> Iterator[str]:
@@ -139,16 +135,12 @@ def _settings(step: Mapping[str, Any]) -> Iterator[str]:
             yield f"A property file of step '{name}' must have exactly PropertyFileName, OutputName and FilePath"
 
 
-def _condition_step(step: Mapping[str, Any]) -> Iterator[str]:
+def _conditions(step: Mapping[str, Any]) -> Iterator[str]:
     name, arguments = step["Name"], step["Arguments"]
-    yield from _unknown(arguments, ("Conditions", "IfSteps", "ElseSteps"), f"Condition step '{name}'")
     if not arguments.get("Conditions"):
         yield f"Condition step '{name}' has no Conditions"
     for condition in arguments.get("Conditions") or []:
         yield from _condition(name, condition)
-    for member in ("IfSteps", "ElseSteps"):
-        for inner in arguments.get(member) or []:
-            yield from _step(inner, name)
 
 
 def _condition(step: str, condition: Any) -> Iterator[str]:
@@ -182,18 +174,15 @@ def _references(definition: Definition) -> Iterator[str]:
     nodes = graph.build(definition["Steps"])
     known = {one["Name"] for one in definition.get("Parameters") or []}
     for node in nodes.values():
-        for path in expressions.references(_own_arguments(node)):
-            yield from (f"Step '{node.name}': {said}" for said in _reference(path, known, nodes))
+        inside = nodes | {inner["Name"]: graph.Node(inner, ()) for inner in node.body}
+        for path in expressions.references(node.own):
+            if not (node.body and path.startswith(expressions.FOR_EACH_ROOTS)):
+                yield from (f"Step '{node.name}': {said}" for said in _reference(path, known, inside))
     for path in expressions.references(definition.get("PipelineExperimentConfig")):
         if not path.startswith(("Parameters.", "Execution.")):
             yield f"PipelineExperimentConfig may refer to parameters and execution variables only, not to '{path}'"
         else:
             yield from _reference(path, known, nodes)
-
-
-def _own_arguments(node: graph.Node) -> Any:
-    """Without the branches of a condition step, whose steps are nodes of their own."""
-    return node.step["Arguments"]["Conditions"] if node.type == "Condition" else node.step["Arguments"]
 
 
 def _expressions(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -236,41 +225,31 @@ def _reference(path: str, known: set[str], nodes: graph.Graph) -> Iterator[str]:
 def _property(path: str, nodes: graph.Graph) -> Iterator[str]:
     name, tokens = expressions.step_path(path)
     node = nodes[name]
-    if node.type == "Condition":
-        if tokens != ["Outcome"]:
-            yield f"Invalid property reference '{path}': a condition step has only Outcome"
-    elif tokens[0] == "PropertyFiles":
+    if tokens[0] == "PropertyFiles":
         files = [file["PropertyFileName"] for file in node.step.get("PropertyFiles") or []]
         if len(tokens) != 2 or tokens[1] not in files:
             yield f"Invalid property reference '{path}': step '{name}' has the property files {files}"
-    elif not _exists(operation_model("sagemaker", RESOURCES[node.type].describe).output_shape, tokens):
-        yield f"Invalid property reference '{path}': {RESOURCES[node.type].describe} answers nothing of that name"
-
-
-def _exists(shape: Shape | None, tokens: expressions.Path) -> bool:
-    for token in tokens:
-        if isinstance(shape, StructureShape) and token in shape.members:
-            shape = shape.members[str(token)]
-        elif isinstance(shape, ListShape):
-            shape = shape.member
-        elif isinstance(shape, MapShape) and isinstance(token, str):
-            shape = shape.value
-        else:
-            return False
-    return True
+    elif not STEP_TYPES[node.type].properties(node.step, tokens):
+        yield f"Invalid property reference '{path}': {node.type} step '{name}' has no such property"
 
 
 def _arguments(definition: Definition) -> Iterator[str]:
     """Literal arguments against the API's shapes. What expressions will give is judged when the step runs."""
-    for node in graph.build(definition["Steps"]).values():
+    for node in _all_nodes(graph.build(definition["Steps"])):
         if node.type in RESOURCES:
             shape = operation_model("sagemaker", RESOURCES[node.type].create).input_shape
-            for said in shape_problems(shape, _literal(node.step["Arguments"])):
+            for said in shape_problems(shape, _literal(node.arguments)):
                 # Names that the engine gives are missing here, and so is whatever an expression stands for.
                 if "Member must not be null" not in said and "length greater than" not in said:
                     yield f"Model Validation failed: step '{node.name}': {said}"
-        elif node.type == "Fail" and not node.step["Arguments"].get("ErrorMessage"):
+        elif node.type == "Fail" and not node.arguments.get("ErrorMessage"):
             yield f"Fail step '{node.name}' has no ErrorMessage"
+
+
+def _all_nodes(nodes: graph.Graph) -> Iterator[graph.Node]:
+    for node in nodes.values():
+        yield node
+        yield from (graph.Node(inner, ()) for inner in node.body)
 
 
 def _literal(value: Any) -> Any:

@@ -21,9 +21,10 @@ from sagelocal.api.model import operation_model
 from sagelocal.store import Closed
 from sagelocal.workflow import cache, graph, retries, scope
 from sagelocal.workflow.expressions import ExpressionError, Scope, resolve
+from sagelocal.workflow.step_types import STEP_TYPES
 from sagelocal.workflow.steps import RUN
 from sagelocal.workflow.steps.attempt import Attempt, Closing, Result, StepFailed, StepStopped
-from sagelocal.workflow.steps.resources import RESOURCES, custom_prefix, job_name
+from sagelocal.workflow.steps.resources import RESOURCES, resource_name
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -32,6 +33,7 @@ Document = dict[str, Any]
 KIND, STEP, CACHE = "PipelineExecution", "PipelineExecutionStep", "PipelineStepCache"
 RUNNING = ("Executing", "Stopping")  # of an execution
 FAILURE = "Step failure: One or multiple steps failed."  # AWS's words
+_NO_VALUES = ("Arguments", "CacheConfig", "RetryPolicies", "PropertyFiles")
 _OWN_NAME = {"Processing": "ProcessingJobName", "Training": "TrainingJobName"}
 _ALPHABET = string.ascii_lowercase + string.digits
 log = logging.getLogger(__name__)
@@ -203,34 +205,38 @@ class Execution:
         name = record["_resource"]
         own = {_OWN_NAME[node.type]: name} if node.type in _OWN_NAME else {}
         view = scope.build(self._app, self._document, self._graph, own)
-        request, key = self._request(node, view), ""
+        step, key = self._resolved(node, view), ""
         begun = node.type in RESOURCES and self._store.find(RESOURCES[node.type].kind, name) is not None
         if self._stopping.is_set() and not begun:
             raise StepStopped
-        if node.type in RESOURCES and cache.enabled(node.step):
-            key = self._cache_key(node, request)
+        if cache.enabled(node.step):
+            key = self._cache_key(node, step)
             if not begun and (source := self._cached(node, key)):
                 self._reuse(node, source)
                 return
-        result = RUN[node.type](self._context(node, record, request, view))
+        result = RUN[node.type](self._context(node, record, step, view))
         self._succeed(node, result, key)
 
-    def _request(self, node: graph.Node, view: Scope) -> Document:
-        arguments = dict(node.step["Arguments"])
-        if node.type not in RESOURCES:
-            return arguments
-        shape = operation_model("sagemaker", RESOURCES[node.type].create).input_shape
-        return dict(resolve(arguments, view, shape))
+    def _resolved(self, node: graph.Node, view: Scope) -> Document:
+        """The step with values in place of expressions, but for the Arguments that its own function resolves."""
+        siblings = {member: value for member, value in node.own.items() if member not in _NO_VALUES}
+        if STEP_TYPES[node.type].lazy:
+            arguments = node.arguments
+        else:
+            resource = RESOURCES.get(node.type)
+            shape = operation_model("sagemaker", resource.create).input_shape if resource else None
+            arguments = resolve(node.arguments, view, shape)
+        return {**node.step, **resolve(siblings, view), "Arguments": arguments}
 
-    def _context(self, node: graph.Node, record: Document, request: Document, view: Scope) -> Attempt:
+    def _context(self, node: graph.Node, record: Document, step: Document, view: Scope) -> Attempt:
         digest = hashlib.sha256(node.name.encode()).hexdigest()[:16]
         return Attempt(
             app=self._app,
             arn=self._arn,
             name=record["_resource"],
             token=f"{self._document['_id']}-{digest}",
-            step=dict(node.step),
-            request=request,
+            step=step,
+            request=step["Arguments"],
             scope=view,
             started=record["StartTime"],
             executing=lambda metadata: self._executing(node, metadata),
@@ -240,8 +246,7 @@ class Execution:
         )
 
     def _resource_name(self, node: graph.Node) -> str:
-        prefix = custom_prefix(node.type, node.step["Arguments"]) if node.type in RESOURCES else "pipelines"
-        return job_name(prefix, self._document["_id"], node.name, random_id(10))
+        return resource_name(node.type, node.arguments, self._document["_id"], node.name, random_id(10))
 
     # A step's record.
 
@@ -290,8 +295,8 @@ class Execution:
 
     # Step caching: the latest success of each key is one document, written with the success itself.
 
-    def _cache_key(self, node: graph.Node, request: Document) -> str:
-        return f"{self._document['PipelineArn']}/{node.name}/{node.type}/{cache.key(node.type, request)}"
+    def _cache_key(self, node: graph.Node, step: Document) -> str:
+        return f"{self._document['PipelineArn']}/{node.name}/{node.type}/{cache.key(step)}"
 
     def _remember(self, node: graph.Node, key: str) -> None:
         entry = {"_name": key, "SourcePipelineExecutionArn": self._arn, "EndTime": self._app.now()}
@@ -308,8 +313,9 @@ class Execution:
         source = self._store.find(STEP, scope.record_name(entry["SourcePipelineExecutionArn"], node.name))
         if not source or source["StepStatus"] != "Succeeded":
             return None
-        arn = source["Metadata"][RESOURCES[node.type].metadata]["Arn"]
-        return source | {"_source": entry["SourcePipelineExecutionArn"]} if self._store.by_arn(arn) else None
+        arn = cache.made(source["Metadata"])
+        there = not arn or self._store.by_arn(arn)
+        return source | {"_source": entry["SourcePipelineExecutionArn"]} if there else None
 
     def _reuse(self, node: graph.Node, source: Document) -> None:
         changes = {

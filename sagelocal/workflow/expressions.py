@@ -16,6 +16,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 FUNCTIONS = ("Get", "Std:Join", "Std:JsonGet")
 ROOTS = ("Parameters", "Execution", "Steps", "PipelineExperimentConfig")
+FOR_EACH_ROOTS = ("ForEach.CurrentItem", "IterationOutput.")  # inside a ForEach step only, which gives them values
 EXECUTION_VARIABLES = (
     "StartDateTime", "CurrentDateTime", "PipelineName", "PipelineArn", "PipelineExecutionId", "PipelineExecutionArn",
     "TrainingJobName", "ProcessingJobName",

@@ -53,6 +53,22 @@ class Node:
     def type(self) -> str:
         return str(self.step["Type"])
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return self.step.get("Arguments") or {}
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The step's members that its expressions are in: without the branches of a condition step."""
+        nested = _BRANCHES if self.type == "Condition" else {}
+        arguments = {name: value for name, value in self.arguments.items() if name not in nested}
+        return {name: value for name, value in self.step.items() if name != "DependsOn"} | {"Arguments": arguments}
+
+    @property
+    def body(self) -> list[Mapping[str, Any]]:
+        """The steps of a ForEach step's body: no nodes of the graph, the step's own function runs them."""
+        return self.arguments.get("ForEachBody") or [] if self.type == "ForEach" else []
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -83,22 +99,20 @@ def build(steps: Sequence[Mapping[str, Any]]) -> Graph:
 
 def _nodes(steps: Sequence[Mapping[str, Any]], branch: tuple[str, str] | None) -> Iterator[Node]:
     for step in steps:
-        yield Node(step, tuple(_dependencies(step)), branch)
+        yield Node(step, tuple(_dependencies(Node(step, ()))), branch)
         if step["Type"] == "Condition":
             for member, outcome in _BRANCHES.items():
                 yield from _nodes(step["Arguments"].get(member) or [], (step["Name"], outcome))
 
 
-def _dependencies(step: Mapping[str, Any]) -> Iterator[Dependency]:
+def _dependencies(node: Node) -> Iterator[Dependency]:
     explicit = [
         Dependency(one) if isinstance(one, str) else Dependency(one["Step"], one.get("Trigger", COMPLETED))
-        for one in step.get("DependsOn") or []
+        for one in node.step.get("DependsOn") or []
     ]
     yield from explicit
-    named = {dependency.step for dependency in explicit}
-    arguments = step["Arguments"]
-    own = {key: value for key, value in arguments.items() if step["Type"] != "Condition" or key not in _BRANCHES}
-    for path in references(own):
+    named = {dependency.step for dependency in explicit} | {inner["Name"] for inner in node.body}
+    for path in references(node.own):
         if path.startswith("Steps.") and (name := step_path(path)[0]) not in named:
             named.add(name)
             yield Dependency(name)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-STEP_ERRORS = ("Step.SERVICE_FAULT", "Step.THROTTLING")
-JOB_ERRORS = ("SageMaker.JOB_INTERNAL_ERROR", "SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT")
-_JOB_STEPS = ("Processing", "Training")
+from sagelocal.workflow.step_types import STEP_ERRORS, STEP_TYPES
+
 _MEMBERS = ("ExceptionType", "IntervalSeconds", "BackoffRate", "MaxAttempts", "ExpireAfterMin")
 _LIMITS = {"IntervalSeconds": (0, 43200), "MaxAttempts": (1, 20), "ExpireAfterMin": (0, 14400)}
 # AWS retries these without a policy, how often isn't documented.
@@ -16,7 +15,7 @@ _DEFAULT = {"ExceptionType": list(STEP_ERRORS), "IntervalSeconds": 1, "BackoffRa
 
 def problems(step: str, kind: str, policy: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with one policy of a step."""
-    allowed = (*STEP_ERRORS, *JOB_ERRORS) if kind in _JOB_STEPS else STEP_ERRORS
+    allowed = STEP_TYPES[kind].retries
     where = f"RetryPolicies of {kind} step '{step}'"
     for member in policy:
         if member not in _MEMBERS:

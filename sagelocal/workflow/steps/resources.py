@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _NAME_LENGTH = 63  # of jobs, models, endpoint configs and endpoints
+_PREFIX = "pipelines"
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Resource:
 
     kind: str
     metadata: str
+    name_length: int = _NAME_LENGTH
 
     @property
     def create(self) -> str:
@@ -32,21 +34,33 @@ class Resource:
 RESOURCES = {
     "Processing": Resource("ProcessingJob", "ProcessingJob"),
     "Training": Resource("TrainingJob", "TrainingJob"),
+    "Tuning": Resource("HyperParameterTuningJob", "TuningJob", name_length=32),
+    "Transform": Resource("TransformJob", "TransformJob"),
+    "QualityCheck": Resource("ProcessingJob", "QualityCheck"),
+    "ClarifyCheck": Resource("ProcessingJob", "ClarifyCheck"),
     "Model": Resource("Model", "Model"),
     "RegisterModel": Resource("ModelPackage", "RegisterModel"),
     "EndpointConfig": Resource("EndpointConfig", "EndpointConfig"),
     "Endpoint": Resource("Endpoint", "Endpoint"),
 }
 
+_PREFIXED = ("Processing", "Training", "Transform", "QualityCheck", "ClarifyCheck", "Model")
 
-def job_name(prefix: str, execution_id: str, step: str, suffix: str) -> str:
-    """`pipelines-<execution id>-<step name, cut>-<suffix>`, valid for every resource that a step names."""
-    start, end = f"{prefix}-{execution_id}", f"-{suffix}"
+
+def resource_name(kind: str, arguments: Mapping[str, Any], execution_id: str, step: str, suffix: str) -> str:
+    """`pipelines-<execution id>-<step name, cut>-<suffix>`, valid for every resource that a step names.
+
+    The SDK's `use_custom_job_prefix` leaves a prefix in place of a name. A tuning job's 32 characters have no room for
+    one: there AWS leaves it out.
+    """
+    length = RESOURCES[kind].name_length if kind in RESOURCES else _NAME_LENGTH
+    if length < _NAME_LENGTH:
+        return _cut(execution_id, step, suffix, length)
+    given = arguments.get(RESOURCES[kind].name_field) if kind in _PREFIXED else None
+    return _cut(f"{given if isinstance(given, str) else _PREFIX}-{execution_id}", step, suffix, length)
+
+
+def _cut(start: str, step: str, suffix: str, length: int) -> str:
+    end = f"-{suffix}"
     middle = "-" + step.replace("_", "-").strip("-")
-    return start[: _NAME_LENGTH - len(end)] + middle[: max(0, _NAME_LENGTH - len(start) - len(end))].rstrip("-") + end
-
-
-def custom_prefix(kind: str, arguments: Mapping[str, Any]) -> str:
-    """The prefix that the SDK's `use_custom_job_prefix` leaves in place of a name; AWS's own is `pipelines`."""
-    given = arguments.get(RESOURCES[kind].name_field) if kind in ("Processing", "Training", "Model") else None
-    return given if isinstance(given, str) else "pipelines"
+    return start[: length - len(end)] + middle[: max(0, length - len(start) - len(end))].rstrip("-") + end

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sagelocal.workflow import cache
@@ -14,16 +16,20 @@ PROCESSING = {
 }
 
 
+def key(kind: str, arguments: dict[str, Any], **siblings: Any) -> str:
+    return cache.key({"Type": kind, "Arguments": arguments, **siblings})
+
+
 @pytest.mark.parametrize(
     "member", ["ProcessingOutputConfig", "RoleArn", "ProcessingResources", "Tags", "StoppingCondition"]
 )
 def test_outputs_roles_and_machines_do_not_count(member: str) -> None:
-    assert cache.key("Processing", PROCESSING | {member: {"other": "value"}}) == cache.key("Processing", PROCESSING)
+    assert key("Processing", PROCESSING | {member: {"other": "value"}}) == key("Processing", PROCESSING)
 
 
 @pytest.mark.parametrize("member", ["AppSpecification", "Environment", "ProcessingInputs"])
 def test_what_counts_for_processing(member: str) -> None:
-    assert cache.key("Processing", PROCESSING | {member: {"other": "value"}}) != cache.key("Processing", PROCESSING)
+    assert key("Processing", PROCESSING | {member: {"other": "value"}}) != key("Processing", PROCESSING)
 
 
 @pytest.mark.parametrize(
@@ -39,21 +45,45 @@ def test_what_counts_for_processing(member: str) -> None:
 )
 def test_what_counts_for_training(member: str) -> None:
     request = {"HyperParameters": {"a": "1"}, "OutputDataConfig": {"S3OutputPath": "s3://b"}}
-    assert cache.key("Training", request | {member: {"other": "value"}}) != cache.key("Training", request)
-    assert cache.key("Training", request | {"OutputDataConfig": {}}) == cache.key("Training", request)
+    assert key("Training", request | {member: {"other": "value"}}) != key("Training", request)
+    assert key("Training", request | {"OutputDataConfig": {}}) == key("Training", request)
 
 
 def test_an_empty_attribute_is_like_none_and_order_does_not_matter() -> None:
-    assert cache.key("Processing", {"Environment": {}}) == cache.key("Processing", {})
-    assert cache.key("Processing", {"Environment": {"a": "1", "b": "2"}}) == cache.key(
+    assert key("Processing", {"Environment": {}}) == key("Processing", {})
+    assert key("Processing", {"Environment": {"a": "1", "b": "2"}}) == key(
         "Processing", {"Environment": {"b": "2", "a": "1"}}
     )
 
 
 def test_for_an_endpoint_config_everything_but_tags_counts() -> None:
     request = {"EndpointConfigName": "c"}
-    assert cache.key("EndpointConfig", request | {"Tags": []}) == cache.key("EndpointConfig", request)
-    assert cache.key("EndpointConfig", {"EndpointConfigName": "d"}) != cache.key("EndpointConfig", request)
+    assert key("EndpointConfig", request | {"Tags": []}) == key("EndpointConfig", request)
+    assert key("EndpointConfig", {"EndpointConfigName": "d"}) != key("EndpointConfig", request)
+
+
+def test_for_a_lambda_step_its_function_counts_and_for_a_check_its_settings() -> None:
+    assert key("Lambda", {"a": 1}, FunctionArn="f") != key("Lambda", {"a": 1}, FunctionArn="g")
+    assert key("Lambda", {"a": 1}, FunctionArn="f") != key("Lambda", {"a": 2}, FunctionArn="f")
+    check = {"CheckType": "DATA_QUALITY", "SkipCheck": True}
+    assert key("QualityCheck", {}, **check) != key("QualityCheck", {}, **check | {"SkipCheck": False})
+    assert key("QualityCheck", {}, **check) == key("QualityCheck", {}, **check, FailOnViolation=False)
+
+
+def test_of_a_tuning_step_only_a_part_of_its_training_definition_counts() -> None:
+    definition = {"StaticHyperParameters": {"a": "1"}, "RoleArn": "r"}
+    same = {"TrainingJobDefinition": definition | {"RoleArn": "other"}}
+    assert key("Tuning", {"TrainingJobDefinition": definition}) == key("Tuning", same)
+    other = {"TrainingJobDefinition": definition | {"StaticHyperParameters": {"a": "2"}}}
+    assert key("Tuning", {"TrainingJobDefinition": definition}) != key("Tuning", other)
+
+
+def test_the_resource_that_a_step_made() -> None:
+    job = "arn:aws:sagemaker:eu-west-1:111122223333:processing-job/j"
+    assert cache.made({"ProcessingJob": {"Arn": job}}) == job
+    assert cache.made({"QualityCheck": {"CheckType": "DATA_QUALITY", "CheckJobArn": job}}) == job
+    assert cache.made({"Lambda": {"Arn": "arn:aws:lambda:eu-west-1:111122223333:function:f"}}) == ""
+    assert cache.made({}) == ""
 
 
 @pytest.mark.parametrize(

@@ -263,8 +263,8 @@ def test_what_is_not_implemented_says_so(sagemaker: Any, laptop: Settings) -> No
         sagemaker.start_pipeline_execution(
             PipelineName="selective", SelectiveExecutionConfig={"SelectedSteps": [{"StepName": "Stop"}]}
         )
-    text = SIMPLE.replace('"Fail"', '"Tuning"')
-    with pytest.raises(ClientError, match=r"Step 'Stop' is of type 'Tuning', which sagelocal does not run") as error:
+    text = SIMPLE.replace('"Fail"', '"EMR"')
+    with pytest.raises(ClientError, match=r"Step 'Stop' is of type 'EMR', which sagelocal does not run") as error:
         sagemaker.update_pipeline(PipelineName="selective", PipelineDefinition=text)
     assert error.value.response["Error"]["Code"] == "ValidationException"
 
