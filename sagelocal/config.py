@@ -17,6 +17,7 @@ import psutil
 LOOPBACK = "127.0.0.1"
 _FIRST_PORTS = (4610, 4611)  # preferred, so that addresses look the same on most machines; else any free ones
 _OURS = ("sagemaker", "sagemaker-runtime")
+LAMBDA_SECONDS = 600  # how long a Lambda function's answer is waited for: the limit of a pipeline's Lambda step
 _client_lock = threading.Lock()  # creating boto3 clients is not thread-safe, using them is
 
 
@@ -88,6 +89,9 @@ class Settings:
 def _client(settings: Settings, service: str) -> Any:
     from botocore.config import Config
 
+    waiting: dict[str, Any] = {"retries": {"mode": "standard"}}
+    if service == "lambda":  # its Invoke is no call to repeat behind the caller's back
+        waiting = {"retries": {"total_max_attempts": 1}, "read_timeout": LAMBDA_SECONDS}
     with _client_lock:
         return _session().client(
             service,
@@ -95,7 +99,7 @@ def _client(settings: Settings, service: str) -> Any:
             region_name=settings.region,
             aws_access_key_id=settings.access_key,
             aws_secret_access_key=settings.secret_key,
-            config=Config(proxies={}, max_pool_connections=32, retries={"mode": "standard"}),
+            config=Config(proxies={}, max_pool_connections=32, **waiting),
         )
 
 

@@ -7,11 +7,14 @@ import functools
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
 
+from sagelocal.api import additions
+
 
 @functools.cache
 def service_model(service: str) -> ServiceModel:
     """The model that boto3 itself uses for `service`, for example "sagemaker"."""
-    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+    model = Loader().load_service_model(service, "service-2")
+    return ServiceModel(additions.complete(model) if service == "sagemaker" else model, service)
 
 
 @functools.cache

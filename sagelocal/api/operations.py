@@ -20,14 +20,17 @@ def handlers() -> dict[str, generic.Handler]:
     """Operation name -> behaviour; a part's own behaviour wins over the generic one."""
     from sagelocal import registry
     from sagelocal.endpoints import operations as endpoints
-    from sagelocal.jobs import processing, training
+    from sagelocal.jobs import processing, training, transform
     from sagelocal.workflow import operations as workflow
+    from sagelocal.workflow.steps import callback
 
     return {
         **generic.handlers(),
         **processing.OPERATIONS,
         **training.OPERATIONS,
+        **transform.OPERATIONS,
         **workflow.OPERATIONS,
+        **callback.OPERATIONS,
         **registry.OPERATIONS,
         **endpoints.OPERATIONS,
     }

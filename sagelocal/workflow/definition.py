@@ -18,7 +18,7 @@ from sagelocal.api.validation import problems as shape_problems
 from sagelocal.workflow import cache, conditions, expressions, graph, parameters, retries
 from sagelocal.workflow.expressions import ExpressionError
 from sagelocal.workflow.step_types import STEP_TYPES, members
-from sagelocal.workflow.steps import RUN
+from sagelocal.workflow.steps import RUN, cleanup
 from sagelocal.workflow.steps.resources import RESOURCES
 
 VERSION = "2020-12-01"
@@ -235,7 +235,8 @@ def _property(path: str, nodes: graph.Graph) -> Iterator[str]:
 
 def _arguments(definition: Definition) -> Iterator[str]:
     """Literal arguments against the API's shapes. What expressions will give is judged when the step runs."""
-    for node in _all_nodes(graph.build(definition["Steps"])):
+    nodes = graph.build(definition["Steps"])
+    for node in _all_nodes(nodes):
         if node.type in RESOURCES:
             shape = operation_model("sagemaker", RESOURCES[node.type].create).input_shape
             for said in shape_problems(shape, _literal(node.arguments)):
@@ -244,6 +245,9 @@ def _arguments(definition: Definition) -> Iterator[str]:
                     yield f"Model Validation failed: step '{node.name}': {said}"
         elif node.type == "Fail" and not node.arguments.get("ErrorMessage"):
             yield f"Fail step '{node.name}' has no ErrorMessage"
+        elif node.type == "Cleanup":
+            steps = {name: each.step for name, each in nodes.items()}
+            yield from cleanup.source_problems(node.step, steps, graph.upstream(node))
 
 
 def _all_nodes(nodes: graph.Graph) -> Iterator[graph.Node]:

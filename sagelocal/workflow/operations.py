@@ -11,6 +11,7 @@ from sagelocal.api.errors import AwsError, not_implemented, validation
 from sagelocal.api.resources import Resource
 from sagelocal.workflow import definition, parameters, scope
 from sagelocal.workflow.execution import CACHE, KIND, RUNNING, STEP, random_id
+from sagelocal.workflow.steps import callback
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -137,6 +138,8 @@ def delete_pipeline(app: SageLocal, request: Document) -> Document:
         for execution in executions:
             for step in app.store.list(STEP, parent=execution["PipelineExecutionArn"]):
                 app.store.delete(STEP, step["_name"])
+            for waiting in app.store.list(callback.KIND, parent=execution["PipelineExecutionArn"]):
+                app.store.delete(callback.KIND, waiting["CallbackToken"])
             app.store.delete(KIND, execution["PipelineExecutionArn"])
         for version in app.store.list(VERSION, parent=name):
             app.store.delete(VERSION, _version_key(pipeline, version["PipelineVersionId"]))

@@ -16,6 +16,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from sagelocal.api.model import operation_model
 from sagelocal.workflow.expressions import Path
+from sagelocal.workflow.steps import cleanup
 
 Step = Mapping[str, Any]
 Properties = Callable[[Step, Path], bool]
@@ -233,7 +234,7 @@ STEP_TYPES: dict[str, StepType] = {
         arguments=("Actions", "Artifacts", "Contexts", "Associations"),
         properties=named("ActionArns", "ArtifactArns", "ContextArns", "Associations"),
     ),
-    "Cleanup": StepType(arguments=("Resources",)),
+    "Cleanup": StepType(arguments=("Resources",), problems=cleanup.problems),
     "ForEach": StepType(
         arguments=("IterableItems", "MaxConcurrency", "Selector", "ForEachBody"),
         properties=named(

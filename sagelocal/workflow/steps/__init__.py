@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sagelocal.workflow.steps import control, endpoints, jobs, models
+from sagelocal.workflow.steps import callback, cleanup, control, endpoints, functions, jobs, models
 from sagelocal.workflow.steps.attempt import Attempt, Result
 
 RUN: dict[str, Callable[[Attempt], Result]] = {
@@ -20,4 +20,7 @@ RUN: dict[str, Callable[[Attempt], Result]] = {
     "Endpoint": endpoints.deploy_endpoint,
     "Condition": control.decide,
     "Fail": control.fail,
+    "Lambda": functions.invoke_function,
+    "Callback": callback.wait_for_answer,
+    "Cleanup": cleanup.delete_outputs,
 }

@@ -57,7 +57,9 @@ def _failure(step: str, message: str) -> Document:
 def _delete(attempt: Attempt, properties: Mapping[str, Any], uris: list[str] | None) -> None:
     s3 = attempt.app.s3
     if uris is None:
-        location = f"{properties['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{properties['TrainingJobName']}/output/"
+        location = (
+            f"{properties['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{properties['TrainingJobName']}/output/"
+        )
         bucket, prefix = split_uri(location)
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         objects = [(bucket, one["Key"]) for page in pages for one in page.get("Contents", [])]

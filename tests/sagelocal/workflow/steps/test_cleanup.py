@@ -1,0 +1,87 @@
+"""Cleanup steps, after jobs that really wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sagelocal.config import Settings
+from tests.sagelocal.workflow.conftest import IMAGE, processing, training
+from tests.sagelocal.workflow.steps.conftest import Document, Runs
+
+WRITE = "mkdir -p /opt/ml/processing/out/a; for name in a/one two; do echo x > /opt/ml/processing/out/$name; done"
+TRAIN = "echo model > /opt/ml/model/m; echo more > /opt/ml/output/data/d"
+
+
+def keys(settings: Settings, prefix: str) -> set[str]:
+    listed = settings.client("s3").list_objects_v2(Bucket=settings.bucket, Prefix=prefix)
+    return {one["Key"].removeprefix(prefix).lstrip("/") for one in listed.get("Contents", [])}
+
+
+def write(settings: Settings, name: str = "Write", prefix: str = "cleanup") -> Document:
+    uri = f"s3://{settings.bucket}/{prefix}"
+    output = {"S3Uri": uri, "LocalPath": "/opt/ml/processing/out", "S3UploadMode": "EndOfJob"}
+    arguments = {
+        "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": ["sh", "-c", WRITE]},
+        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "out", "S3Output": output}]},
+    }
+    return processing(name, arguments=arguments)
+
+
+def cleanup(*sources: Document, after: list[Any] | None = None) -> Document:
+    depends = after if after is not None else [one["StepName"] for one in sources]
+    return {"Name": "Clean", "Type": "Cleanup", "Arguments": {"Resources": {"S3": list(sources)}}, "DependsOn": depends}
+
+
+@pytest.mark.namespaces
+def test_the_sdks_step_deletes_what_it_names_and_nothing_else(session: Any, runs: Runs, laptop: Settings) -> None:
+    from sagemaker.mlops.workflow.cleanup_step import CleanupStep, S3CleanupSource
+
+    sources = [
+        S3CleanupSource("Write", [f"s3://{laptop.bucket}/cleanup/a/one"]).to_request(),
+        S3CleanupSource("Train").to_request(),
+    ]
+    step = CleanupStep("Clean", [S3CleanupSource("Write", [f"s3://{laptop.bucket}/cleanup/a/one"])])
+    assert step.arguments == {"Resources": {"S3": sources[:1]}}
+    script = {
+        "AlgorithmSpecification": {
+            "TrainingImage": IMAGE, "TrainingInputMode": "File", "ContainerEntrypoint": ["sh", "-c", TRAIN],
+        },
+        "OutputDataConfig": {"S3OutputPath": f"s3://{laptop.bucket}/models"},
+    }  # fmt: skip
+    train = training("Train", {}, arguments=script)
+    arn = runs.start("cleanup", [write(laptop), train, cleanup(*sources)])
+    assert runs.ended(arn)["PipelineExecutionStatus"] == "Succeeded", runs.steps(arn)
+    assert keys(laptop, "cleanup") == {"two"}
+    assert not keys(laptop, "models")
+
+
+@pytest.mark.namespaces
+def test_an_object_outside_the_steps_outputs_stays_and_fails_the_step(runs: Runs, laptop: Settings) -> None:
+    laptop.client("s3").put_object(Bucket=laptop.bucket, Key="cleanup2-precious", Body=b"x")
+    uris = [f"s3://{laptop.bucket}/cleanup2/two", f"s3://{laptop.bucket}/cleanup2-precious"]
+    arn = runs.start(
+        "cleanup-outside", [write(laptop, prefix="cleanup2"), cleanup({"StepName": "Write", "S3Uris": uris})]
+    )
+    assert runs.ended(arn)["PipelineExecutionStatus"] == "Failed"
+    reason = runs.steps(arn)["Clean"]["FailureReason"]
+    assert f"step 'Write': {uris[1]} is not an object under one of the step's output locations" in reason
+    assert keys(laptop, "cleanup2") == {"a/one", "two", "-precious"}
+
+
+@pytest.mark.parametrize(
+    ("source", "after", "said"),
+    [
+        ({"StepName": "Write"}, ["Write"], "a Processing step needs S3Uris"),
+        ({"StepName": "Write", "S3Uris": ["file:///x"]}, ["Write"], "must be s3://bucket/key"),
+        ({"StepName": "Write", "S3Uris": ["s3://b/k"]}, [], "which must be in its DependsOn"),
+        ({"Step": "Write"}, ["Write"], "must have StepName, S3Uris and nothing else"),
+    ],
+)
+def test_what_cannot_be_cleaned_is_refused_at_create(
+    runs: Runs, laptop: Settings, source: Document, after: list[str], said: str
+) -> None:
+    with pytest.raises(ClientError, match=said):
+        runs.start("cleanup-refused", [write(laptop), cleanup(source, after=after)])
