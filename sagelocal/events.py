@@ -28,6 +28,7 @@ Document = dict[str, Any]
 _STATE = {
     "ProcessingJob": ("ProcessingJobStatus",),
     "TrainingJob": ("TrainingJobStatus", "SecondaryStatus"),
+    "TransformJob": ("TransformJobStatus",),
     "PipelineExecution": ("PipelineExecutionStatus",),
     "PipelineExecutionStep": ("StepStatus",),
     # Approval and status are documented; AWS's guide says that a life cycle update fires this event, too.
@@ -73,6 +74,10 @@ def _training_job(before: Document | None, after: Document) -> _Built:
     # In the guide's sample this event's times are strings.
     detail = _described(after, lambda seconds: str(_milliseconds(seconds)))
     return "SageMaker Training Job State Change", [after["TrainingJobArn"]], detail
+
+
+def _transform_job(before: Document | None, after: Document) -> _Built:
+    return "SageMaker Transform Job State Change", [after["TransformJobArn"]], _described(after, _iso)
 
 
 def _endpoint(before: Document | None, after: Document) -> _Built:
@@ -123,6 +128,7 @@ def _execution_step(before: Document | None, after: Document) -> _Built:
 _BUILDERS: dict[str, Callable[[Document | None, Document], _Built]] = {
     "ProcessingJob": _processing_job,
     "TrainingJob": _training_job,
+    "TransformJob": _transform_job,
     "PipelineExecution": _execution,
     "PipelineExecutionStep": _execution_step,
     "ModelPackage": _model_package,

@@ -62,6 +62,19 @@ RESOURCES: dict[str, Resource] = {
             ),
         ),
         Resource(
+            "TransformJob",
+            "transform-job",
+            "TransformJobSummaries",
+            "TransformJobStatus",
+            order="Descending",
+            missing=("ResourceNotFound", "Could not find requested job with name: {name}"),
+            exists=(
+                "ResourceInUse",
+                "Job name must be unique within an AWS account and region, and a job with this name already exists "
+                "({arn})",
+            ),
+        ),
+        Resource(
             "Pipeline",
             "pipeline",
             "PipelineSummaries",

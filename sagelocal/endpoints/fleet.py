@@ -41,7 +41,7 @@ class Variant:
         self.recorder: Recorder | None = None
         self.servers: list[ModelServer] = []
         self._app = app
-        self._endpoint = endpoint
+        self._group = f"/aws/sagemaker/Endpoints/{endpoint}"
         self._plan = plan
         self._folder = folder / self.name
         self._sockets = sockets
@@ -59,7 +59,7 @@ class Variant:
             uri = (self._plan["Container"]["Source"] or {}).get("S3Uri")
             raise UnhealthyError(f"The model data {uri} of variant {self.name} could not be used: {error}") from error
         started = [
-            ModelServer(self._app, self._plan, self._endpoint, model=model, folder=self._folder, sockets=self._sockets)
+            ModelServer(self._app, self._plan, self._group, model=model, folder=self._folder, sockets=self._sockets)
             for _ in range(wanted - len(self.servers))
         ]
         for server in started:

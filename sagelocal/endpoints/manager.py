@@ -59,7 +59,7 @@ class Manager:
     def __init__(self, app: SageLocal) -> None:
         self._app = app
         self._root = app.settings.state / "endpoints"
-        self._sockets = _socket_folder(app.settings.state)
+        self.sockets = _socket_folder(app.settings.state)  # where model servers listen, a transform job's too
         self._fleets: dict[str, Fleet] = {}  # what serves
         self._starting: dict[str, Fleet] = {}  # what comes up beside it
         self._lock = threading.Lock()
@@ -97,7 +97,7 @@ class Manager:
         for thread in [*stopping, *list(self._threads)]:
             thread.join()
         self._uploader.close()
-        shutil.rmtree(self._sockets, ignore_errors=True)
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
     async def invoke(self, endpoint_name: str, headers: Mapping[str, str], body: bytes) -> Invocation:
         """Sends a request to a variant's container; header names in lower case. Raises AwsError."""
@@ -228,7 +228,7 @@ class Manager:
             self._app.store.delete("Endpoint", name)
 
     def _fleet(self, name: str, plan: dict[str, Any]) -> Fleet:
-        return Fleet(self._app, name, plan, folder=self._root / name, sockets=self._sockets, uploader=self._uploader)
+        return Fleet(self._app, name, plan, folder=self._root / name, sockets=self.sockets, uploader=self._uploader)
 
     def _discard(self, fleet: Fleet) -> None:
         fleet.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import os
 import secrets
@@ -10,7 +11,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 _PROGRAM = "/opt/sagelocal/model_server"  # inside; the clone itself is not there
+_ALGORITHMS = "/opt/sagelocal/algorithms"
 _SOCKETS = "/run/model-server"
 _SOCKET = "s"  # short: a Unix socket's whole path has 107 bytes
 _ATTEMPTS = 3  # starts that may fail before a server that never was healthy is given up
@@ -50,14 +52,25 @@ class RefusedError(UnansweredError):
 
 
 class ModelServer:
-    """Runs from `start` until `stop`. `plan` is one variant of a deployment plan, `model` the folder with its files."""
+    """Runs from `start` until `stop`. `plan` is one variant of a deployment plan, `model` the folder with its files.
+
+    Its output goes to the log group `group`, into `stream`, by default <variant>/<instance id>.
+    """
 
     def __init__(
-        self, app: SageLocal, plan: dict[str, Any], endpoint: str, *, model: Path, folder: Path, sockets: Path
+        self,
+        app: SageLocal,
+        plan: dict[str, Any],
+        group: str,
+        *,
+        model: Path,
+        folder: Path,
+        sockets: Path,
+        stream: str = "",
     ) -> None:
         self.instance = f"i-{secrets.token_hex(8)}"
-        self.group = f"/aws/sagemaker/Endpoints/{endpoint}"
-        self.stream = f"{plan['VariantName']}/{self.instance}"
+        self.group = group
+        self.stream = stream or f"{plan['VariantName']}/{self.instance}"
         self.healthy = threading.Event()
         self.settled = threading.Event()  # healthy for the first time, or given up
         self.last_line = ""
@@ -89,12 +102,29 @@ class ModelServer:
 
     async def request(self, headers: Mapping[str, str], body: bytes, seconds: float) -> Reply:
         """POST /invocations. Raises RefusedError (not delivered), UnansweredError, and TimeoutError after `seconds`."""
+        async with self.exchange("POST", "/invocations", headers, body, seconds) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    @contextlib.asynccontextmanager
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterable[bytes] | None,
+        seconds: float,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A request whose answer the caller reads; a body of unknown length goes chunked. Raises like `request`."""
         self._in_flight += 1
         try:
-            async with self._connected().post(
-                "http://model/invocations", data=body, headers=headers, timeout=aiohttp.ClientTimeout(total=seconds)
+            async with self._connected().request(
+                method,
+                f"http://model{path}",
+                data=body,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:
-                return Reply(response.status, response.headers, await response.read())
+                yield response
         except aiohttp.ClientConnectorError as error:
             raise RefusedError(error.strerror) from error
         except aiohttp.ClientError as error:
@@ -137,6 +167,12 @@ class ModelServer:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+    async def disconnect(self) -> None:
+        """Closes its connections, in the event loop that made them."""
+        session, self._session = self._session, None
+        if session:
+            await session.close()
 
     def _disconnect(self) -> None:
         session, self._session = self._session, None
@@ -210,8 +246,10 @@ class ModelServer:
                     self.last_line = lines[-1].strip()
 
     def _command(self) -> list[str]:
-        family = containers.family(self._plan["Container"]["Image"])
-        return ["python", "-m", "model_server", family.name, f"{_SOCKETS}/{_SOCKET}"]
+        container = self._plan["Container"]
+        family = containers.family(container["Image"])
+        program = "algorithms.serving" if family.algorithm(container["Environment"]) else "model_server"
+        return ["python", "-m", program, family.name, f"{_SOCKETS}/{_SOCKET}"]
 
     def _sandbox(self) -> sandbox.Sandbox:
         settings = self._app.settings
@@ -221,7 +259,11 @@ class ModelServer:
             opt_ml=self._opt_ml,
             environment={**settings.aws_environment(), **asked, "PYTHONPATH": path},
             hidden=sandbox.hidden_paths(settings.state),
-            binds={_PROGRAM: Path(containers.__file__).parent / "serving", "/opt/ml/model": self._model},
+            binds={
+                _PROGRAM: Path(containers.__file__).parent / "serving",
+                _ALGORITHMS: Path(containers.__file__).parent / "algorithms",
+                "/opt/ml/model": self._model,
+            },
             writable={_SOCKETS: self._sockets},
             network=not self._plan["Isolated"],
         )

@@ -1,4 +1,4 @@
-"""Which jobs run when: in the order of their start, as many at once as the machine has cores."""
+"""Which jobs run when: in the order of their start, as many hosts at once as the machine has cores."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from sagelocal.jobs import logs, processing_run, staging, training_run
+from sagelocal.jobs import logs, processing_run, staging, training_run, transform_run
 from sagelocal.jobs.container import ClosingError, Control
+from sagelocal.jobs.instances import host_count
+from sagelocal.jobs.slots import Slots
 from sagelocal.sandbox import ForbiddenError
 from sagelocal.store import Closed
 
@@ -21,6 +23,7 @@ _log = logging.getLogger(__name__)
 _RUNS: dict[str, Callable[[SageLocal, str, Control], None]] = {
     "ProcessingJob": processing_run.run,
     "TrainingJob": training_run.run,
+    "TransformJob": transform_run.run,
 }
 _STATUS = {kind: f"{kind}Status" for kind in _RUNS}
 
@@ -30,6 +33,7 @@ class Runner:
 
     def __init__(self, app: SageLocal, stop_grace: float = 120.0) -> None:
         self.stop_grace = stop_grace
+        self.slots = Slots(app.settings.cpus)
         self._app = app
         self._controls: dict[tuple[str, str], Control] = {}
         self._lock = threading.Lock()
@@ -49,6 +53,13 @@ class Runner:
         control = self._controls.get((kind, name))
         if control:
             control.stop()
+
+    def interrupt(self, kind: str, name: str) -> bool:
+        """Takes a running job's instances back, as a cloud short of capacity does; False for one that does not run."""
+        control = self._controls.get((kind, name))
+        if control:
+            control.interrupt()
+        return control is not None
 
     def resume(self) -> None:
         """Jobs that a stop or kill of sagelocal interrupted run again from a new staging folder."""
@@ -70,9 +81,11 @@ class Runner:
     def _run(self, kind: str, name: str, control: Control) -> None:
         try:
             control.check()
-            if self._app.store.get(kind, name)[_STATUS[kind]] == "Stopping":
+            job = self._app.store.get(kind, name)
+            if job[_STATUS[kind]] == "Stopping":
                 control.stop()  # a Stop between the job's creation and its start found no control to tell
-            _RUNS[kind](self._app, name, control)
+            with self.slots.hold(0 if control.stopping else host_count(kind, job), control.check):
+                _RUNS[kind](self._app, name, control)
         except (ClosingError, Closed):
             pass
         except ForbiddenError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -21,30 +22,47 @@ class Server(ThreadingMixIn, UnixStreamServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, socket: str, handler: Handler, slots: int) -> None:
+    def __init__(self, socket: str, handler: Any, slots: int) -> None:
         self.handler = handler
         self.slots = threading.Semaphore(slots)
         super().__init__(socket, Exchange)
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """The container's HTTP contract: GET /ping, POST /invocations."""
+    """The container's HTTP contract: GET /ping, POST /invocations, and where a handler has them its parameters."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one write a response
     server: Server
 
     def do_GET(self) -> None:
-        self._send(Response(b"", "text/plain") if self.path == "/ping" else _not_found(self.path))
+        parameters = getattr(self.server.handler, "execution_parameters", None)
+        if self.path == "/ping":
+            self._send(Response(b"", "text/plain"))
+        elif self.path == "/execution-parameters" and parameters:
+            self._send(Response(json.dumps(parameters()).encode()))
+        else:
+            self._send(_not_found(self.path))
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self._body()
         if self.path != "/invocations":
             self._send(_not_found(self.path))
             return
         with self.server.slots:
             response = self.server.handler.respond(body, self.headers)  # type: ignore[arg-type]
         self._send(response)
+
+    def _body(self) -> bytes:
+        """Also what a transform job with MaxPayloadInMB 0 sends chunked."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
 
     def _send(self, response: Response) -> None:
         self.send_response(response.status)
@@ -69,7 +87,11 @@ def _not_found(path: str) -> Response:
 
 def main() -> None:
     family, socket = sys.argv[1:3]
-    handler = Handler(FAMILIES[family], os.environ)
+    serve(Handler(FAMILIES[family], os.environ), socket)
+
+
+def serve(handler: Any, socket: str) -> None:
+    """Answers with what `handler.respond(body, headers)` returns, until SIGTERM."""
     Path(socket).unlink(missing_ok=True)
     server = Server(socket, handler, workers(os.environ))
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
