@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sagelocal.workflow.steps import callback, cleanup, control, endpoints, functions, jobs, models
+from sagelocal.workflow.steps import callback, cleanup, control, endpoints, functions, jobs, models, transform
 from sagelocal.workflow.steps.attempt import Attempt, Result
 
 RUN: dict[str, Callable[[Attempt], Result]] = {
     "Processing": jobs.run_processing,
     "Training": jobs.run_training,
+    "Transform": transform.run_transform,
     "Model": models.create_model,
     "RegisterModel": models.register_model,
     "EndpointConfig": endpoints.create_endpoint_config,
