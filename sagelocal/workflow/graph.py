@@ -7,8 +7,9 @@ condition step.
 from __future__ import annotations
 
 import graphlib
+import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sagelocal.workflow.expressions import references, step_path
@@ -78,6 +79,11 @@ class Progress:
     outcome: str = ""
 
 
+def progress(record: Mapping[str, Any]) -> Progress:
+    """What the graph needs of a step's document."""
+    return Progress(record["StepStatus"], (record.get("_properties") or {}).get("Outcome", ""))
+
+
 Graph = dict[str, Node]
 
 
@@ -131,6 +137,17 @@ def _sorted(nodes: Graph) -> Graph:
         raise GraphError(f"The steps depend on each other in a circle: {' -> '.join(error.args[1])}") from error
 
 
+def select(graph: Graph, names: set[str]) -> Graph:
+    """Only these steps; what they need of others is there already, so they don't wait for it."""
+    kept: Graph = {}
+    for name in (name for name in graph if name in names):
+        node = graph[name]
+        branch = node.branch if node.branch and node.branch[0] in names else None
+        waits = tuple(one for one in node.dependencies if one.step in names)
+        kept[name] = replace(node, dependencies=waits, branch=branch)
+    return kept
+
+
 def rescuers(graph: Graph) -> set[str]:
     """Steps that run because another one failed or stopped, and the steps behind them."""
     found: set[str] = set()
@@ -145,8 +162,7 @@ def states(graph: Graph, started: Mapping[str, Progress]) -> dict[str, str]:
 
     Once a step has failed, nothing new starts but the rescuers (AWS documents only that running steps finish).
     """
-    halted = any(one.status in ("Failed", "Stopped") for one in started.values())
-    allowed = rescuers(graph) if halted else set(graph)
+    allowed = rescuers(graph) if _halted(started) else set(graph)
     found: dict[str, str] = {}
     for name, node in graph.items():
         if name in started:
@@ -155,6 +171,65 @@ def states(graph: Graph, started: Mapping[str, Progress]) -> dict[str, str]:
             state = _state(node, found, started)
             found[name] = SKIPPED if state == READY and name not in allowed else state
     return found
+
+
+class Frontier:
+    """What may start next while steps end one by one: a step's end costs what depends on it, not the whole graph."""
+
+    def __init__(self, graph: Graph, started: Mapping[str, Progress]) -> None:
+        self._graph = graph
+        self.started = dict(started)
+        self._names = list(graph)
+        self._order = {name: number for number, name in enumerate(self._names)}
+        self._rescuers = rescuers(graph)
+        self._dependents: dict[str, list[str]] = {}
+        for node in graph.values():
+            for name in upstream(node):
+                self._dependents.setdefault(name, []).append(node.name)
+        self._judge_all()
+
+    def _judge_all(self) -> None:
+        self._halted = _halted(self.started)
+        self._states = states(self._graph, self.started)
+        self._ready = [self._order[name] for name, state in self._states.items() if state == READY]
+        heapq.heapify(self._ready)
+
+    def take(self, limit: int | None = None) -> list[str]:
+        """The next steps that may start, at most `limit`, in the graph's order; from now on they count as started."""
+        taken: list[str] = []
+        while self._ready and (limit is None or len(taken) < limit):
+            name = self._names[heapq.heappop(self._ready)]
+            self._note(name, Progress("Starting"))
+            taken.append(name)
+        return taken
+
+    def end(self, name: str, progress: Progress) -> None:
+        self._note(name, progress)
+        if not self._halted and _halted({name: progress}):
+            self._judge_all()
+            return
+        changed = [name]
+        while changed:
+            for dependent in self._dependents.get(changed.pop(), ()):
+                if self._states[dependent] == WAITING and self._judge(dependent) == SKIPPED:
+                    changed.append(dependent)
+
+    def _note(self, name: str, progress: Progress) -> None:
+        self.started[name] = progress
+        self._states[name] = progress.status
+
+    def _judge(self, name: str) -> str:
+        state = _state(self._graph[name], self._states, self.started)
+        if state == READY and self._halted and name not in self._rescuers:
+            state = SKIPPED
+        if state == READY:
+            heapq.heappush(self._ready, self._order[name])
+        self._states[name] = state
+        return state
+
+
+def _halted(started: Mapping[str, Progress]) -> bool:
+    return any(one.status in ("Failed", "Stopped") for one in started.values())
 
 
 def _state(node: Node, found: Mapping[str, str], started: Mapping[str, Progress]) -> str:

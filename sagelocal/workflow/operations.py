@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from sagelocal.api import listing
 from sagelocal.api.errors import AwsError, not_implemented, validation
 from sagelocal.api.resources import Resource
-from sagelocal.workflow import definition, parameters, scope
+from sagelocal.workflow import definition, graph, parameters, scope, selective
 from sagelocal.workflow.execution import CACHE, KIND, RUNNING, STEP, random_id
 from sagelocal.workflow.steps import callback
 
@@ -163,9 +163,8 @@ def update_pipeline_version(app: SageLocal, request: Document) -> Document:
 
 
 def start_pipeline_execution(app: SageLocal, request: Document) -> Document:
-    for member in ("SelectiveExecutionConfig", "MlflowExperimentName"):
-        if member in request:
-            raise not_implemented(f"StartPipelineExecution's member {member}")
+    if "MlflowExperimentName" in request:
+        raise not_implemented("StartPipelineExecution's member MlflowExperimentName")
     with app.store.transaction():
         pipeline = app.find("Pipeline", request["PipelineName"])
         name, token = pipeline["PipelineName"], request["ClientRequestToken"]
@@ -173,9 +172,13 @@ def start_pipeline_execution(app: SageLocal, request: Document) -> Document:
             return again[0]
         number = request.get("PipelineVersionId", pipeline["_version"])
         version = _version(app, pipeline, number)
-        execution = _execution(app, request, pipeline, number, definition.parse(version["PipelineDefinition"]))
+        parsed = definition.parse(version["PipelineDefinition"])
+        execution = _execution(app, request, pipeline, number, parsed)
         arn = execution["PipelineExecutionArn"]
+        lent = _select(app, request, execution, parsed)
         app.store.create(KIND, arn, execution, parent=name, arn=arn)
+        for record in lent:
+            app.store.create(STEP, record["_name"], record, parent=arn)
         app.store.update(VERSION, _version_key(pipeline, number), {"LastExecutionPipelineExecutionArn": arn})
         now, changed = execution["CreationTime"], pipeline["LastModifiedTime"]
         app.store.update("Pipeline", name, {"LastRunTime": now, "LastExecutionTime": now, "LastModifiedTime": changed})
@@ -205,6 +208,18 @@ def _execution(app: SageLocal, request: Document, pipeline: Document, number: in
     }
     execution["PipelineExperimentConfig"] = scope.experiment(parsed.get("PipelineExperimentConfig"), execution) or None
     return execution
+
+
+def _select(app: SageLocal, request: Document, execution: Document, parsed: Document) -> list[Document]:
+    """Notes the steps that a selective execution runs; the records of those that it reuses."""
+    config = request.get("SelectiveExecutionConfig")
+    if config is None:
+        return []
+    nodes, arn = graph.build(parsed["Steps"]), execution["PipelineExecutionArn"]
+    names, records = selective.plan(app, config, execution["PipelineArn"], nodes)
+    execution |= {"SelectiveExecutionConfig": config, "_selected": names}
+    source = config.get("SourcePipelineExecutionArn", "")
+    return [selective.reused(record, source, arn, execution["CreationTime"]) for record in records]
 
 
 def _find(app: SageLocal, request: Document) -> Document:

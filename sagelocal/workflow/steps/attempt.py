@@ -45,10 +45,10 @@ class Attempt:
     request: Document  # Arguments, resolved for the types in RESOURCES
     scope: Scope
     started: float  # epoch seconds; what is newer and has our name is ours
-    executing: Callable[[Document], None]  # records StepStatus Executing with this Metadata
+    executing: Callable[[Document], object]  # records StepStatus Executing with this Metadata
     stop_asked: Callable[[], bool]
     closing: Callable[[], bool]
-    stopping: Callable[[], None]  # records StepStatus Stopping
+    stopping: Callable[[], object]  # records StepStatus Stopping
 
 
 @dataclass(frozen=True)

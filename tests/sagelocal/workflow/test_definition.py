@@ -72,7 +72,7 @@ def test_other_step_types_are_refused_by_name(kind: str) -> None:
         ([processing("B", PropertyFiles=[{"Name": "x"}])], "must have exactly PropertyFileName"),
         ([training("T", {}), fail("A", {"Get": "Steps.T.ModelArtefacts"})], "Training step 'T' has no such property"),
         ([training("T", {}), fail("A", {"Get": "Steps.T.ModelArtifacts.S3"})], "Invalid property reference"),
-        ([condition("C", [at_least(1, 2)], [], []), fail("A", {"Get": "Steps.C.X"})], "Condition step 'C' has no such property"),
+        ([condition("C", [at_least(1, 2)], [], []), fail("A", {"Get": "Steps.C.X"})], "'C' has no such property"),
         ([processing("A", inputs=[output("B")]), processing("B", inputs=[output("A")])], "in a circle"),
         ([condition("C", [], [], [])], "Condition step 'C' has no Conditions"),
         ([condition("C", [{"Type": "Like"}], [], [])], "condition of the unknown type 'Like'"),

@@ -259,10 +259,8 @@ def test_delete_takes_the_executions_along(sagemaker: Any, laptop: Settings) -> 
 
 def test_what_is_not_implemented_says_so(sagemaker: Any, laptop: Settings) -> None:
     create(sagemaker, laptop, "selective")
-    with pytest.raises(ClientError, match="SelectiveExecutionConfig is not implemented"):
-        sagemaker.start_pipeline_execution(
-            PipelineName="selective", SelectiveExecutionConfig={"SelectedSteps": [{"StepName": "Stop"}]}
-        )
+    with pytest.raises(ClientError, match="MlflowExperimentName is not implemented"):
+        sagemaker.start_pipeline_execution(PipelineName="selective", MlflowExperimentName="e")
     text = SIMPLE.replace('"Fail"', '"EMR"')
     with pytest.raises(ClientError, match=r"Step 'Stop' is of type 'EMR', which sagelocal does not run") as error:
         sagemaker.update_pipeline(PipelineName="selective", PipelineDefinition=text)
