@@ -50,6 +50,7 @@ class Sandbox:
     )  # path inside (below /opt/ml folders only) -> host path, read-only
     writable: Mapping[str, Path] = field(default_factory=dict)  # path inside -> host folder
     network: bool = True  # False: only a private loopback
+    join: int | None = None  # the process whose network (and user) namespace to enter instead; `network` is then unused
     hosts: Mapping[str, str] = field(default_factory=lambda: {"algo-1": "127.0.0.1"})  # the first name is this host's
 
 
@@ -139,10 +140,12 @@ def start(command: Sequence[str], sandbox: Sandbox, output: BinaryIO | int, cwd:
 
 def _start(command: Sequence[str], sandbox: Sandbox, output: BinaryIO | int, cwd: str = "/") -> Process:
     arguments = [
-        *(tool("setpriv"), "--pdeathsig", "KILL", tool("unshare")),
-        *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]),
+        *(tool("setpriv"), "--pdeathsig", "KILL"),
+        *_enter(sandbox.join),
+        tool("unshare"),
+        *([] if os.geteuid() == 0 or sandbox.join else ["--user", "--map-root-user"]),
         *("--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child"),
-        *([] if sandbox.network else ["--net"]),
+        *([] if sandbox.network or sandbox.join else ["--net"]),
         *("/bin/sh", "-c", setup(sandbox, cwd), "sandbox", *command),
     ]
 
@@ -158,6 +161,14 @@ def _start(command: Sequence[str], sandbox: Sandbox, output: BinaryIO | int, cwd
         )
 
     return Process(_spawner.submit(spawn).result())
+
+
+def _enter(process: int | None) -> list[str]:
+    """Without root the namespace of the network is owned by a user namespace, which comes with it."""
+    if process is None:
+        return []
+    user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+    return [tool("nsenter"), "--target", str(process), "--net", *user]
 
 
 def environment() -> dict[str, str]:

@@ -51,7 +51,7 @@ def setup(sandbox: Sandbox, cwd: str) -> str:
         f"printf %s {shlex.quote(_hosts(sandbox.hosts))} > run/hosts",
         f"printf %s {_fstab(layout.mounts)} > run/fstab",
         f"{tool('mount')} -a -T run/fstab || die 'a mount failed'",
-        *([] if sandbox.network else [_loopback()]),
+        *([] if sandbox.network or sandbox.join else [_loopback()]),
         f"{tool('pivot_root')} . old || die 'no pivot_root'",
         f"{tool('umount')} -l /old || die 'the old root stays'",
         f"{tool('rm')} -d /old /run/fstab",

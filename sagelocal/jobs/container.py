@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sagelocal import sandbox
 from sagelocal.jobs.logs import LogWriter, log_file
+from sagelocal.jobs.network import Network, addresses, network
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -26,7 +27,9 @@ class Outcome(Enum):
     EXITED = "exited"
     STOPPED = "stopped"  # by a Stop call
     TIMED_OUT = "timed out"
+    WAITED_TOO_LONG = "waited too long"  # managed spot: the time for waiting and running is over
     OUT_OF_MEMORY = "out of memory"
+    INTERRUPTED = "interrupted"  # managed spot: the instances were taken back
 
 
 class ClosingError(Exception):
@@ -40,6 +43,17 @@ class Control:
         self.wake = threading.Event()
         self.stopping = False
         self.closing = False
+        self.interrupted = False
+        self._error: Exception | None = None
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+        self.wake.set()
+
+    def fail(self, error: Exception) -> None:
+        """Ends the job by `error`, which its run raises: something that it depends on broke."""
+        self._error = self._error or error
+        self.wake.set()
 
     def stop(self) -> None:
         self.stopping = True
@@ -50,9 +64,11 @@ class Control:
         self.wake.set()
 
     def check(self) -> None:
-        """Raises ClosingError when sagelocal is closing."""
+        """Raises ClosingError when sagelocal is closing, and the error of `fail`."""
         if self.closing:
             raise ClosingError
+        if self._error:
+            raise self._error
 
 
 @dataclass(frozen=True)
@@ -60,11 +76,16 @@ class Host:
     name: str  # algo-1 …
     opt_ml: Path
     writable: Mapping[str, Path] = field(default_factory=dict)
+    instance_type: str = ""
+    group: str = ""  # the instance group, in a training job
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run on which hosts. Times in seconds, memory in bytes for each host."""
+    """What to run on which hosts. Times in seconds, memory in bytes for each host by its name.
+
+    `network` False means that only the hosts of this job reach each other.
+    """
 
     group: str  # CloudWatch log group
     job: str
@@ -72,9 +93,10 @@ class Plan:
     command: Sequence[str]
     environment: Mapping[str, str]
     network: bool
-    memory: int
+    memory: Mapping[str, int]
     max_runtime: float
     stop_grace: float
+    max_wait: float = float("inf")  # from now, for the runs that are left to a managed spot job
     binds: Mapping[str, Path] = field(default_factory=dict)
     on_line: Callable[[str], None] = lambda line: None
 
@@ -87,12 +109,17 @@ class Ended:
     tail: str  # the end of that (or the first) host's output
     log: Path  # its log file
     opt_ml: Path  # its /opt/ml
+    host: str  # its name
 
 
 class _Running:
     """One host's process and the thread that reads its output."""
 
-    def __init__(self, app: SageLocal, plan: Plan, host: Host, stream: str, wake: threading.Event) -> None:
+    def __init__(
+        self, app: SageLocal, plan: Plan, host: Host, stream: str, wake: threading.Event, shared: Network
+    ) -> None:
+        self.host = host.name
+        self.memory = plan.memory[host.name]
         self.status: int | None = None
         self.ended = 0.0  # monotonic seconds
         self.opt_ml = host.opt_ml
@@ -101,14 +128,15 @@ class _Running:
         self.tail: deque[bytes] = deque()
         self._on_line = plan.on_line
         self._wake = wake
-        names = {each.name: f"127.0.0.{number}" for number, each in enumerate(plan.hosts, 1)}
+        names = addresses([each.name for each in plan.hosts])
         box = sandbox.Sandbox(
             opt_ml=host.opt_ml,
-            environment=plan.environment,
+            environment={**plan.environment, **shared.environment},
             hidden=sandbox.hidden_paths(app.settings.state),
             binds=plan.binds,
             writable=host.writable,
             network=plan.network,
+            join=shared.holder,
             hosts={host.name: names.pop(host.name), **names},
         )
         self._writer = LogWriter(app, plan.group, stream)
@@ -160,33 +188,36 @@ def run(app: SageLocal, plan: Plan, control: Control) -> Ended:
     """Starts every host's process and returns when all have ended. Raises ClosingError when sagelocal closes."""
     started = int(time.time())
     running: list[_Running] = []
-    try:
-        for host in plan.hosts:
-            running.append(_Running(app, plan, host, f"{plan.job}/{host.name}-{started}", control.wake))
-        return _supervise(plan, running, control)
-    finally:
-        for each in running:
-            each.kill()
+    with network(app.settings, [host.name for host in plan.hosts], plan.network) as shared:
+        try:
+            for host in plan.hosts:
+                running.append(_Running(app, plan, host, f"{plan.job}/{host.name}-{started}", control.wake, shared))
+            return _supervise(plan, running, control)
+        finally:
+            for each in running:
+                each.kill()
 
 
 def _supervise(plan: Plan, running: Sequence[_Running], control: Control) -> Ended:
-    deadline = time.monotonic() + plan.max_runtime
+    started = time.monotonic()
     outcome = Outcome.EXITED
     peak = 0
+    heaviest = running[0]
     while any(each.status is None for each in running):
         control.wake.wait(_SAMPLE)
         control.wake.clear()
         control.check()
         alive = [each for each in running if each.status is None]
         failed = any(each.status for each in running)
-        used = max((_used(each, plan.memory) for each in alive), default=0)
-        peak = max(peak, used)
-        if used > plan.memory:
-            outcome = Outcome.OUT_OF_MEMORY
-            break
-        if control.stopping or time.monotonic() > deadline or failed:
-            if not failed:
-                outcome = Outcome.STOPPED if control.stopping else Outcome.TIMED_OUT
+        if alive:
+            used, heaviest = max(((_used(each), each) for each in alive), key=lambda pair: pair[0])
+            peak = max(peak, used)
+            if used > heaviest.memory:
+                outcome = Outcome.OUT_OF_MEMORY
+                break
+        end = _end(plan, control, time.monotonic() - started)
+        if failed or end:
+            outcome = outcome if failed or not end else end
             _terminate(alive, plan.stop_grace, control)
     for each in running:
         if each.status is None:
@@ -194,15 +225,28 @@ def _supervise(plan: Plan, running: Sequence[_Running], control: Control) -> End
     if error := next((each.error for each in running if each.error), None):
         raise error
     # The others fail, too, once the first one takes them down; what they say is not why.
-    first = min((each for each in running if each.status), key=lambda each: each.ended, default=running[0])
+    default = heaviest if outcome is Outcome.OUT_OF_MEMORY else running[0]
+    failures = [each for each in running if each.status and outcome is not Outcome.OUT_OF_MEMORY]
+    first = min(failures, key=lambda each: each.ended, default=default)
     tail = b"".join(first.tail).decode("utf-8", errors="replace")
-    return Ended(outcome, first.status or 0, peak, tail, first.log, first.opt_ml)
+    return Ended(outcome, first.status or 0, peak, tail, first.log, first.opt_ml, first.host)
 
 
-def _used(each: _Running, limit: int) -> int:
+def _end(plan: Plan, control: Control, seconds: float) -> Outcome | None:
+    """Why the containers have to end now, after `seconds`; None while they may run."""
+    if control.stopping:
+        return Outcome.STOPPED
+    if seconds > plan.max_wait:
+        return Outcome.WAITED_TOO_LONG
+    if seconds > plan.max_runtime:
+        return Outcome.TIMED_OUT
+    return Outcome.INTERRUPTED if control.interrupted else None
+
+
+def _used(each: _Running) -> int:
     """Resident size is cheap but counts shared pages once a process: only what it finds too much is weighed exactly."""
     used = each.process.resident()
-    return used if used <= limit else each.process.memory()
+    return used if used <= each.memory else each.process.memory()
 
 
 def _terminate(alive: Sequence[_Running], grace: float, control: Control) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sagelocal.api.errors import validation
 
@@ -64,6 +66,28 @@ def instance(instance_type: str) -> Instance:
     return Instance(cpus, int(cpus * _PER_CPU[match[1]] * 2**30))
 
 
-def memory_limit(instance_type: str, machine: int) -> int:
-    """Bytes a job's process tree may have: its instance's memory, at most half of this machine's `machine` bytes."""
-    return min(instance(instance_type).memory, machine // 2)
+def memory_limit(instance_type: str, machine: int, hosts: int = 1) -> int:
+    """Bytes a host's process tree may have: its instance's memory, at most its share of half this machine's bytes."""
+    return min(instance(instance_type).memory, machine // (2 * hosts))
+
+
+def host_count(kind: str, job: Mapping[str, Any]) -> int:
+    """How many instances a job of this kind asks for."""
+    if kind == "ProcessingJob":
+        return int(job["ProcessingResources"]["ClusterConfig"]["InstanceCount"])
+    if kind == "TransformJob":
+        return int(job["TransformResources"]["InstanceCount"])
+    return len(cluster(job["ResourceConfig"]))
+
+
+def cluster(resources: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(host, instance type, instance group) of a training job's hosts, by name as AWS sorts them: algo-1, algo-10 …
+
+    Hosts are numbered through the groups in their order; a job without groups has one, named as AWS names it.
+    """
+    groups = resources.get("InstanceGroups") or [{**resources, "InstanceGroupName": "homogeneousCluster"}]
+    members = [group for group in groups for _ in range(group["InstanceCount"])]
+    return sorted(
+        (f"algo-{number}", member["InstanceType"], member["InstanceGroupName"])
+        for number, member in enumerate(members, 1)
+    )

@@ -119,7 +119,7 @@ def _plan(app: SageLocal, job: Document, hosts: list[Host]) -> Plan:
         command=[*specification["ContainerEntrypoint"], *(specification.get("ContainerArguments") or [])],
         environment={**aws, **(job.get("Environment") or {})},
         network=network,
-        memory=memory_limit(_cluster(job)["InstanceType"], app.settings.memory),
+        memory=dict.fromkeys([host.name for host in hosts], _memory(app, job)),
         max_runtime=job["StoppingCondition"]["MaxRuntimeInSeconds"],
         stop_grace=app.jobs.stop_grace,
     )
@@ -157,12 +157,11 @@ def _publish(app: SageLocal, job: Document, hosts: list[Host], ended: Ended) -> 
 
 
 def _reason(app: SageLocal, job: Document, folders: list[Path], ended: Ended) -> str:
-    instance_type = _cluster(job)["InstanceType"]
     return reasons.failure(
         ended,
         folders,
-        instance_type=instance_type,
-        limit=memory_limit(instance_type, app.settings.memory),
+        instance_type=_cluster(job)["InstanceType"],
+        limit=_memory(app, job),
         max_runtime=job["StoppingCondition"]["MaxRuntimeInSeconds"],
     )
 
@@ -172,6 +171,11 @@ def _end(app: SageLocal, name: str, status: str, reason: str = "", message: str 
     changes |= {"FailureReason": reason[: reasons.LIMIT]} if reason else {}
     changes |= {"ExitMessage": message} if message else {}
     app.store.update("ProcessingJob", name, changes)
+
+
+def _memory(app: SageLocal, job: Document) -> int:
+    cluster = _cluster(job)
+    return memory_limit(cluster["InstanceType"], app.settings.memory, cluster["InstanceCount"])
 
 
 def _cluster(job: Document) -> Document:

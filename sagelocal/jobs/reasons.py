@@ -14,6 +14,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 # Also behind a logger's prefix, as the SDK's driver prints a script's output.
 _EXCEPTION = re.compile(r"(?:^|\s)((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning)(?:: .*)?)$")
 _WRAPPERS = ("subprocess.CalledProcessError", "CalledProcessError", "ExecuteUserScriptError")
+_BUILT_IN = ("ClientError: ", "InternalServerError: ")  # AWS's own algorithms tell whose fault it was
 _DRIVER_DEFAULT = "Training Execution failed. For more details"  # what sm_train.sh writes when nobody else did
 
 
@@ -36,19 +37,24 @@ def last_exception(output: str) -> str:
 
 def failure(ended: Ended, opt_ml: list[Path], *, instance_type: str, limit: int, max_runtime: float) -> str:
     """At most 1024 characters; the log file's path is never what is cut."""
-    where = f" See the log {ended.log}"
+    host = f" of {ended.host}" if len(opt_ml) > 1 else ""
+    where = f" See the log{host} {ended.log}"
     if ended.outcome is Outcome.OUT_OF_MEMORY:
         cause = (
             f"ClientError: The job used {_gib(ended.peak)} of memory, over its limit of {_gib(limit)} (the memory of "
-            f"{instance_type}, at most half of this machine's). Use an instance type with more memory, or less data."
+            f"{instance_type}, at most its share of half this machine's). Use an instance type with more memory, or less data."
         )
     elif ended.outcome is Outcome.TIMED_OUT:
         cause = f"ClientError: The job ran longer than MaxRuntimeInSeconds, {max_runtime:g} s, and was stopped."
+    elif ended.outcome is Outcome.WAITED_TOO_LONG:
+        cause = "ClientError: The job waited and ran longer than MaxWaitTimeInSeconds, and was stopped."
     elif ended.code == SETUP_FAILED and "sandbox: " in ended.tail:
         cause = f"InternalServerError: The sandbox could not be made: {ended.tail.strip()[-400:]}"
     else:
         failed_first = sorted(opt_ml, key=lambda folder: folder != ended.opt_ml)
-        cause = f"AlgorithmError: {_cause(ended.tail, failed_first)}"
+        cause = _cause(ended.tail, failed_first)
+        if ended.code not in (2, 3) or not cause.startswith(_BUILT_IN):
+            cause = f"AlgorithmError: {cause}"
         where = f", exit code: {ended.code}.{where}"
     return cause[: LIMIT - len(where)] + where
 

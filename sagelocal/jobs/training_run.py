@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _TOOLKIT = Path(__file__).parent.parent / "containers" / "toolkit.py"
 _TOOLKIT_INSIDE = "/opt/sagemaker/train.py"
+_ALGORITHMS = _TOOLKIT.parent / "algorithms"
+_ALGORITHMS_INSIDE = "/opt/sagelocal/algorithms"
 Document = dict[str, Any]
 
 
@@ -47,7 +49,8 @@ def run(app: SageLocal, name: str, control: Control) -> None:
         if control.stopping:
             _end(app, name, "Stopped", "Stopped")
             return
-        metrics = Metrics(app, name, job["AlgorithmSpecification"].get("MetricDefinitions") or [])
+        definitions = job["AlgorithmSpecification"].get("MetricDefinitions") or []
+        metrics = Metrics(app, name, definitions, app.tuning.listener(job))
         _move(app, name, "Training", TrainingStartTime=app.now())
         try:
             with syncing(mirrors):
@@ -124,8 +127,7 @@ def _plan(app: SageLocal, job: Document, hosts: list[Host], metrics: Metrics) ->
     algorithm = job["AlgorithmSpecification"]
     network = not job.get("EnableNetworkIsolation", False)
     aws = app.settings.aws_environment() if network else {"AWS_REGION": app.settings.region}
-    own_train = [str(Path(sys.prefix) / "bin" / "python"), _TOOLKIT_INSIDE]
-    command = algorithm.get("ContainerEntrypoint") or own_train
+    command = algorithm.get("ContainerEntrypoint") or _own_train(job)
     return Plan(
         group=LOG_GROUP,
         job=job["TrainingJobName"],
@@ -139,12 +141,25 @@ def _plan(app: SageLocal, job: Document, hosts: list[Host], metrics: Metrics) ->
             **(job.get("Environment") or {}),
         },
         network=network,
-        memory=memory_limit(job["ResourceConfig"]["InstanceType"], app.settings.memory),
+        memory={
+            host.name: memory_limit(job["ResourceConfig"]["InstanceType"], app.settings.memory, len(hosts))
+            for host in hosts
+        },
         max_runtime=job["StoppingCondition"]["MaxRuntimeInSeconds"],
         stop_grace=app.jobs.stop_grace,
-        binds={_TOOLKIT_INSIDE: _TOOLKIT},
+        binds={_TOOLKIT_INSIDE: _TOOLKIT, _ALGORITHMS_INSIDE: _ALGORITHMS},
         on_line=metrics.line,
     )
+
+
+def _own_train(job: Document) -> list[str]:
+    """The image's own `train`: its algorithm, or the toolkit that runs the user's script."""
+    python = str(Path(sys.prefix) / "bin" / "python")
+    image = family(job["AlgorithmSpecification"]["TrainingImage"])
+    program = (job.get("HyperParameters") or {}).get("sagemaker_program", "")
+    if image.algorithm(job.get("Environment") or {}, program):
+        return [python, _ALGORITHMS_INSIDE, image.name, image.version]
+    return [python, _TOOLKIT_INSIDE]
 
 
 def _checkpoint_path(job: Document) -> str:

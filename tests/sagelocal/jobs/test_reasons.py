@@ -56,7 +56,7 @@ def test_last_exception(output: str, line: str) -> None:
 def failure(
     tmp_path: Path, tail: str, code: int = 1, outcome: Outcome = Outcome.EXITED, others: tuple[Path, ...] = ()
 ) -> str:
-    ended = Ended(outcome, code, 3 * 2**30, tail, Path("/state/logs/x.log"), tmp_path)
+    ended = Ended(outcome, code, 3 * 2**30, tail, Path("/state/logs/x.log"), tmp_path, "algo-1")
     return reasons.failure(ended, [*others, tmp_path], instance_type="ml.m5.large", limit=2**31, max_runtime=60)
 
 
