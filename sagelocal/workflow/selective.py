@@ -31,7 +31,7 @@ def plan(
         raise validation(f"Invalid SelectedSteps: the pipeline has no steps {unknown}. Its steps: {known}.")
     if between := _between(nodes, selected):
         raise validation(
-            f"Invalid SelectedSteps: the steps {between} are on a path between selected steps and must be selected, too."
+            f"Invalid SelectedSteps: the steps {between} are on a path between selected steps: select them, too."
         )
     needed = _needed(nodes, selected)
     source = config.get("SourcePipelineExecutionArn")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import threading
 from typing import Any
 
 from tests.sagelocal.workflow.conftest import (
     FILES,
+    IMAGE,
     SCORE,
     Laptop,
     at_least,
@@ -276,3 +279,32 @@ class TestCache:
         app.run()
         app.run()
         assert len(app.jobs.started) == 2
+
+
+def test_executions_that_register_at_once_into_a_group_that_is_missing_all_succeed(app: Laptop) -> None:
+    register = {
+        "ModelPackageGroupName": "new-group",
+        "InferenceSpecification": {
+            "Containers": [{"Image": IMAGE, "ModelDataUrl": "s3://bucket/model.tar.gz"}],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+    }
+    app.pipeline([{"Name": "Register", "Type": "RegisterModel", "Arguments": register}])
+    together, find = threading.Barrier(4, timeout=30), app.find
+
+    def find_together(kind: str, name: str) -> Any:
+        if (
+            kind == "ModelPackageGroup"
+            and name == "new-group"
+            and threading.current_thread().name == "pipeline-Register"
+        ):
+            with contextlib.suppress(threading.BrokenBarrierError):
+                together.wait()  # all have looked before one creates it
+                together.abort()
+        return find(kind, name)
+
+    app.find = find_together  # type: ignore[method-assign]
+    started = [app.begin() for _ in range(4)]
+    assert [app.ended(arn)["PipelineExecutionStatus"] for arn in started] == ["Succeeded"] * 4
+    assert [one["ModelPackageVersion"] for one in app.store.list("ModelPackage")] == [1, 2, 3, 4]
