@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCK_EXTRAS := dashboard dev experiments forecast spark text vision
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-all check lint types format bench up down status clean clean-state lock install \
+.PHONY: help run test test-unit test-all check lint types format bench fuzz kill up down status clean clean-state lock install \
 	install-dev demo-run demo-traffic demo-monitor
 
 help:  ## list the targets
@@ -46,6 +46,12 @@ format: $(DEV)  ## let ruff format and fix what it can
 bench: $(DEV)  ## the measurements of benchmarks/ (never part of the tests)
 	@set -e; found=; for script in $(wildcard benchmarks/*.py); do found=1; echo "== $$script"; $(BIN)/python $$script; done; \
 	if [ -z "$$found" ]; then echo "benchmarks/ holds no measurement yet" >&2; exit 1; fi
+
+fuzz: $(DEV)  ## 10,000 random requests to a sagelocal of its own: none may break it (ARGS="--seed 7")
+	$(BIN)/python tests/robustness/fuzz.py $(ARGS)
+
+kill: $(DEV)  ## kill -9 a sagelocal of its own 100 times while pipelines run: nothing acknowledged may be lost
+	$(BIN)/python tests/robustness/kill.py $(ARGS)
 
 up: $(BASE)  ## start sagelocal
 	$(BIN)/mlops up

@@ -66,6 +66,7 @@ EXTRAS = {
         "pytest-cov>=7",
         "pytest-xdist>=3.8",
         "moto>=5.1",
+        "rstr>=3.2",
         "ruff>=0.14",
         "mypy>=1.18",
         "pre-commit>=4.3",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.api import listing
 from sagelocal.api.errors import AwsError
+from sagelocal.api.model import operation_names
 from sagelocal.api.resources import RESOURCES, Resource
 
 if TYPE_CHECKING:
@@ -16,13 +17,13 @@ Handler = Callable[["SageLocal", dict[str, Any]], dict[str, Any]]
 
 
 def handlers() -> dict[str, Handler]:
-    """Operation name -> handler."""
+    """Operation name -> handler, for those that the API has: a transform job can't be deleted."""
     made: dict[str, Handler] = {"AddTags": add_tags, "ListTags": list_tags, "DeleteTags": delete_tags}
     for resource in RESOURCES.values():
         made[f"Describe{resource.kind}"] = _describe(resource)
         made[f"List{resource.kind}s"] = _list(resource)
         made[f"Delete{resource.kind}"] = _delete(resource)
-    return made
+    return {operation: handler for operation, handler in made.items() if operation in operation_names("sagemaker")}
 
 
 def _describe(resource: Resource) -> Handler:

@@ -7,12 +7,15 @@ import binascii
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from botocore.utils import parse_timestamp
+
 from sagelocal.api.errors import validation
 from sagelocal.api.resources import Resource
 from sagelocal.store import Condition, Store
 
 Document = dict[str, Any]
 _PAGE = 100  # AWS's own default differs by operation, 10 or 100; clients follow NextToken either way
+_OFFSET_DIGITS = 12
 _TIMES = ("CreationTime", "LastModifiedTime")
 
 
@@ -64,13 +67,21 @@ def _conditions(resource: Resource, request: Document) -> Iterator[Condition]:
         if member in asked:
             yield of_document, "=", asked[member]
     for time in _TIMES:
-        yield from ((time, sign, asked[name]) for name, sign in _bounds(time) if name in asked)
+        yield from ((time, sign, _seconds(name, asked[name])) for name, sign in _bounds(time) if name in asked)
 
 
 def _bounds(time: str) -> list[tuple[str, str]]:
     """The request's members that bound a time, and how."""
     short = [("CreatedAfter", ">"), ("CreatedBefore", "<")] if time == "CreationTime" else []
     return [(f"{time}After", ">"), (f"{time}Before", "<"), *short]
+
+
+def _seconds(name: str, value: Any) -> float:
+    """Epoch seconds of a time as a JSON client may write it: a number or ISO 8601. Raises AwsError."""
+    try:
+        return float(value) if isinstance(value, int | float) else float(parse_timestamp(value).timestamp())
+    except (ValueError, OverflowError, OSError) as error:
+        raise validation(f"{name} is no time: {value}") from error
 
 
 def _order(resource: Resource, request: Document) -> str:
@@ -82,7 +93,7 @@ def _order(resource: Resource, request: Document) -> str:
 def _offset(token: str) -> int:
     try:
         word, _, number = base64.urlsafe_b64decode(token).decode().partition("=")
-        if word == "offset" and number.isdecimal():
+        if word == "offset" and number.isdecimal() and len(number) <= _OFFSET_DIGITS:
             return int(number)
     except (ValueError, binascii.Error):
         pass

@@ -1,22 +1,25 @@
-"""kill -9 at a dozen points: nothing acknowledged is lost, what was running goes on, endpoints serve again."""
+"""kill -9 while pipelines run: nothing acknowledged is lost, what ran goes on, endpoints serve again.
+
+python tests/robustness/kill.py [--kills 100] [--seed 0]
+"""
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
+import random
 import signal
 import tarfile
+import tempfile
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-import pytest
-
-from sagelocal import server
+from sagelocal import config, server
 from sagelocal.config import Settings
-
-pytestmark = pytest.mark.namespaces
 
 SCRIPT = """
 import os, time, uuid
@@ -138,45 +141,84 @@ def finished(settings: Settings, execution: str) -> set[str]:
     return {step["StepName"] for step in listed["PipelineExecutionSteps"] if step["StepStatus"] == "Succeeded"}
 
 
-def test_a_dozen_kills_lose_nothing(laptop: Settings) -> None:
-    sagemaker = laptop.client("sagemaker")
-    runtime = laptop.client("sagemaker-runtime")
-    laptop.client("s3").put_object(Bucket=laptop.bucket, Key="crash/step.py", Body=SCRIPT)
-    serve_something(laptop)
-    sagemaker.create_pipeline(
-        PipelineName="crash",
-        PipelineDefinition=definition(laptop),
-        ClientRequestToken="c" * 32,
-        RoleArn=laptop.role_arn,
-    )
+def kill_and_look(settings: Settings, kills: int, chance: random.Random) -> int:
+    """Kills the daemon at random moments of running pipelines. Number of finished steps that kills came after.
+
+    Raises AssertionError when something acknowledged is gone, a finished step ran again, or an execution doesn't end.
+    """
+    prepare(settings)
     acknowledged: dict[str, dict[str, str]] = {}
-    for point in range(12):
-        execution = sagemaker.start_pipeline_execution(PipelineName="crash", ClientRequestToken=f"{point:032}")
-        arn = execution["PipelineExecutionArn"]
-        sagemaker.create_model_package_group(ModelPackageGroupName=f"group-{point}")
-        time.sleep(point * 0.09)
-        done = finished(laptop, arn)
-        acknowledged[arn] = {name: run for name, run in run_ids(laptop, arn).items() if name in done}
-        assert done == set(acknowledged[arn])
-
-        pid = server.status(laptop)["pid"]
-        os.kill(pid, signal.SIGKILL)
-        server.up(laptop)
-
-        assert sagemaker.describe_model_package_group(ModelPackageGroupName=f"group-{point}")
-        wait_for(lambda: sagemaker.describe_endpoint(EndpointName="e"), "EndpointStatus", "InService")
-        answer = runtime.invoke_endpoint(EndpointName="e", ContentType="text/csv", Body="1")
-        assert answer["Body"].read() == b"42"
-
+    for number in range(kills):
+        arn = kill_once(settings, number, chance.uniform(0.0, 1.2), acknowledged)
+        still_there(settings, number, arn)
     for arn, before in acknowledged.items():
-        wait_for(
-            partial(sagemaker.describe_pipeline_execution, PipelineExecutionArn=arn),
-            "PipelineExecutionStatus",
-            "Succeeded",
-        )
-        after = run_ids(laptop, arn)
-        assert set(after) == {"First", "Second", "Beside"}
-        assert {name: after[name] for name in before} == before, "a finished step ran again"
-    listed = sagemaker.list_processing_jobs(MaxResults=100)["ProcessingJobSummaries"]
-    assert len(listed) == 3 * 12, "a restarted engine started a second job for a step"
-    assert any(acknowledged.values()), "no kill came after a finished step: the test would show nothing"
+        ended(settings, arn, before)
+    jobs = settings.client("sagemaker").get_paginator("list_processing_jobs").paginate()
+    started = sum(len(page["ProcessingJobSummaries"]) for page in jobs)
+    assert started == 3 * kills, f"{started} jobs for {3 * kills} steps: a restarted engine started a second one"
+    return sum(len(before) for before in acknowledged.values())
+
+
+def prepare(settings: Settings) -> None:
+    settings.client("s3").put_object(Bucket=settings.bucket, Key="crash/step.py", Body=SCRIPT)
+    serve_something(settings)
+    settings.client("sagemaker").create_pipeline(
+        PipelineName="crash",
+        PipelineDefinition=definition(settings),
+        ClientRequestToken="c" * 32,
+        RoleArn=settings.role_arn,
+    )
+
+
+def kill_once(settings: Settings, number: int, after: float, acknowledged: dict[str, dict[str, str]]) -> str:
+    """Starts an execution and kills the daemon `after` seconds; notes what had finished by then."""
+    sagemaker = settings.client("sagemaker")
+    execution = sagemaker.start_pipeline_execution(PipelineName="crash", ClientRequestToken=f"{number:032}")
+    arn = str(execution["PipelineExecutionArn"])
+    sagemaker.create_model_package_group(ModelPackageGroupName=f"group-{number}")
+    time.sleep(after)
+    done = finished(settings, arn)
+    acknowledged[arn] = {name: run for name, run in run_ids(settings, arn).items() if name in done}
+    assert done == set(acknowledged[arn]), "a step is Succeeded and its output is not there"
+    os.kill(server.status(settings)["pid"], signal.SIGKILL)
+    server.up(settings)
+    return arn
+
+
+def still_there(settings: Settings, number: int, arn: str) -> None:
+    sagemaker = settings.client("sagemaker")
+    assert sagemaker.describe_model_package_group(ModelPackageGroupName=f"group-{number}")
+    assert sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    wait_for(lambda: sagemaker.describe_endpoint(EndpointName="e"), "EndpointStatus", "InService")
+    runtime = settings.client("sagemaker-runtime")
+    answer = runtime.invoke_endpoint(EndpointName="e", ContentType="text/csv", Body="1")
+    assert answer["Body"].read() == b"42"
+
+
+def ended(settings: Settings, arn: str, before: dict[str, str]) -> None:
+    describe = partial(settings.client("sagemaker").describe_pipeline_execution, PipelineExecutionArn=arn)
+    wait_for(describe, "PipelineExecutionStatus", "Succeeded", seconds=300)
+    after = run_ids(settings, arn)
+    assert set(after) == {"First", "Second", "Beside"}
+    assert {name: after[name] for name in before} == before, "a finished step ran again"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = config.load(Path(folder) / "state")
+        server.up(settings)
+        try:
+            started = time.monotonic()
+            survived = kill_and_look(settings, arguments.kills, random.Random(arguments.seed))
+        finally:
+            server.down(settings)
+    seconds = time.monotonic() - started
+    print(f"{arguments.kills} kills in {seconds:.0f} s, {survived} steps had finished before one, and nothing was lost")
+
+
+if __name__ == "__main__":
+    main()

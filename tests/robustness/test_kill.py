@@ -1,0 +1,15 @@
+"""A small run of `make kill`."""
+
+from __future__ import annotations
+
+import random
+
+import kill
+import pytest
+
+from sagelocal.config import Settings
+
+
+@pytest.mark.namespaces
+def test_kills_lose_nothing(laptop: Settings) -> None:
+    assert kill.kill_and_look(laptop, 8, random.Random(1)), "no kill came after a finished step: this shows nothing"
