@@ -5,7 +5,8 @@
 All in one run on one machine, alternately, each as its own users start it: here a pipeline of Processing steps in a
 sagelocal of its own, Metaflow's local runtime, ZenML's local orchestrator (which runs the steps of a pipeline one after
 the other, in one process). As many steps at once as there are cores. The peers are installed into environments of
-their own under build/peers. The last line is JSON: seconds a step over the bare script, in a row, the best of the repetitions.
+their own under build/peers. The last line is JSON: seconds a step over the bare script, in a row, the best of the
+repetitions.
 """
 
 from __future__ import annotations
