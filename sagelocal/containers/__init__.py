@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sagelocal.api.errors import validation
+from sagelocal.containers import metric_definitions
 
-# Repository names of the SDK's own image tables (sagemaker/core/image_uri_config/{sklearn,xgboost,pytorch}.json).
+# Repository names of the SDK's own image tables (sagemaker/core/image_uri_config/*.json).
 _REPOSITORIES = {
     "sagemaker-scikit-learn": "scikit-learn",
     "sagemaker-xgboost": "xgboost",
+    "xgboost": "xgboost",  # the first image, version 1: algorithm mode only
     "pytorch-training": "pytorch",
     "pytorch-inference": "pytorch",
     "pytorch-training-arm64": "pytorch",
     "pytorch-inference-arm64": "pytorch",
     "pytorch-inference-graviton": "pytorch",
+    "factorization-machines": "factorization-machines",
+    "kmeans": "kmeans",
+    "knn": "knn",
+    "linear-learner": "linear-learner",
+    "pca": "pca",
+    "randomcutforest": "randomcutforest",
 }
 # Framework modules as the images name them in SAGEMAKER_TRAINING_MODULE / SM_FRAMEWORK_MODULE.
 _TRAINING_MODULES = {
@@ -23,22 +33,14 @@ _TRAINING_MODULES = {
     "xgboost": "sagemaker_xgboost_container.training:main",
     "pytorch": "sagemaker_pytorch_container.training:main",
 }
-
-
-# The metrics that AWS's XGBoost image knows (its xgb_constants) and finds in the lines that XGBoost itself prints.
-# A value ends at the next TAB, which AWS's logs write as #011.
-_NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
-_XGBOOST_METRICS = (
-    *("accuracy", "aft-nloglik", "auc", "aucpr", "balanced_accuracy", "cox-nloglik", "error", "f1", "f1_binary"),
-    *("f1_macro", "gamma-deviance", "gamma-nloglik", "interval-regression-accuracy", "logloss", "mae", "map", "mape"),
-    *("merror", "mlogloss", "mphe", "mse", "ndcg", "poisson-nloglik", "precision", "precision_macro"),
-    *("precision_micro", "r2", "recall", "recall_macro", "recall_micro", "rmse", "rmsle", "tweedie-nloglik"),
-)
+_FIRST_PARTY = ("factorization-machines", "kmeans", "knn", "linear-learner", "pca", "randomcutforest")
+# Libraries of the `algorithms` extra, by the family that computes with them.
+_LIBRARIES = {"knn": "faiss"}
 
 
 @dataclass(frozen=True)
 class Family:
-    """`name` is scikit-learn, xgboost or pytorch; `version` as the tag says, such as 1.9-0 or 2.6.0."""
+    """`name` is scikit-learn, xgboost, pytorch, knn …; `version` as the tag says, such as 1.9-0 or 2.6.0."""
 
     name: str
     version: str
@@ -46,18 +48,31 @@ class Family:
 
     @property
     def training_module(self) -> str:
-        return _TRAINING_MODULES[self.name]
+        """Empty for AWS's own algorithms, whose images run no script."""
+        return _TRAINING_MODULES.get(self.name, "")
 
     @property
     def metric_definitions(self) -> list[dict[str, str]]:
         """A built-in algorithm's own MetricDefinitions; AWS counts XGBoost's image as one, also in script mode."""
-        if self.name != "xgboost":
-            return []
-        return [
-            {"Name": f"{split}:{metric}", "Regex": rf".*\[[0-9]+\].*#011{split}-{metric}:{_NUMBER}.*"}
-            for split in ("train", "validation")
-            for metric in _XGBOOST_METRICS
-        ]
+        return metric_definitions.of(self.name)
+
+    @property
+    def runs_scripts(self) -> bool:
+        return self.name not in _FIRST_PARTY and self.repository != "xgboost"
+
+    def algorithm(self, environment: Mapping[str, str], program: str = "") -> bool:
+        """Whether the container runs the image's algorithm, as neither `program` nor SAGEMAKER_PROGRAM is a script."""
+        built_in = self.name == "xgboost" or self.name in _FIRST_PARTY
+        return built_in and not (self.runs_scripts and (program or environment.get("SAGEMAKER_PROGRAM")))
+
+    def check_libraries(self) -> None:
+        """Raises AwsError naming the extra to install, for an algorithm whose library is not there."""
+        library = _LIBRARIES.get(self.name)
+        if library and importlib.util.find_spec(library) is None:
+            raise validation(
+                f"The {self.name} algorithm computes with {library}, which is not installed here: "
+                "pip install 'sagemaker-mlops-template[algorithms]'."
+            )
 
 
 def family(image_uri: str) -> Family:
@@ -67,7 +82,8 @@ def family(image_uri: str) -> Family:
     if match is None or repository not in _REPOSITORIES:
         raise validation(
             f"The image {image_uri} is not known to sagelocal. Known families: scikit-learn (sagemaker-scikit-learn), "
-            "XGBoost (sagemaker-xgboost), PyTorch (pytorch-training, pytorch-inference)."
+            "XGBoost (sagemaker-xgboost, xgboost), PyTorch (pytorch-training, pytorch-inference), "
+            f"and the algorithms {', '.join(_FIRST_PARTY)}."
         )
     version = re.match(r"\d+(?:\.\d+)*(?:-\d+)?", match["tag"] or "")
     return Family(_REPOSITORIES[repository], version[0] if version else "", repository)
