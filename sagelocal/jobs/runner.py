@@ -7,12 +7,13 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sagelocal.jobs import logs, processing_run, staging, training_run, transform_run
 from sagelocal.jobs.container import ClosingError, Control
 from sagelocal.jobs.instances import host_count
 from sagelocal.jobs.slots import Slots
+from sagelocal.jobs.transitions import moved
 from sagelocal.sandbox import ForbiddenError
 from sagelocal.store import Closed
 
@@ -79,6 +80,7 @@ class Runner:
         logs.drain(timeout=2.0)
 
     def _run(self, kind: str, name: str, control: Control) -> None:
+        again = False
         try:
             control.check()
             job = self._app.store.get(kind, name)
@@ -92,9 +94,28 @@ class Runner:
             self._fail(kind, name, f"ClientError: {error}")  # no internal error: a retry would not help
         except Exception as error:  # a job's status must end, whatever went wrong with running it
             _log.exception("%s %s", kind, name)
-            self._fail(kind, name, f"InternalServerError: {type(error).__name__}: {error}")
+            again = self._retried(kind, name)
+            if not again:
+                self._fail(kind, name, f"InternalServerError: {type(error).__name__}: {error}")
         finally:
             self._controls.pop((kind, name), None)
+        if again:
+            self.start(kind, name)
+
+    def _retried(self, kind: str, name: str) -> bool:
+        """Whether the job's RetryStrategy has an attempt left, which applies to internal errors only; counts it."""
+        with contextlib.suppress(Closed, LookupError):  # closing, or the job was deleted meanwhile
+            job = self._app.store.get(kind, name)
+            left = (job.get("RetryStrategy") or {}).get("MaximumRetryAttempts", 0) - job.get("_retries", 0)
+            if left > 0 and job[_STATUS[kind]] == "InProgress":
+
+                def starting(document: dict[str, Any]) -> None:
+                    document["_retries"] = document.get("_retries", 0) + 1
+                    moved(document, "Starting", self._app.now())
+
+                self._app.store.update(kind, name, edit=starting)
+                return True
+        return False
 
     def _fail(self, kind: str, name: str, reason: str) -> None:
         changes = {_STATUS[kind]: "Failed", "FailureReason": reason[:1024]}

@@ -60,6 +60,10 @@ class Runs:
         answer = self.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, SortOrder="Ascending")
         return {step["StepName"]: step for step in answer["PipelineExecutionSteps"]}
 
+    def reasons(self, arn: str) -> dict[str, str]:
+        """What a failed test should say: the failed steps' reasons."""
+        return {name: step["FailureReason"] for name, step in self.steps(arn).items() if "FailureReason" in step}
+
     def step_is(self, arn: str, name: str, status: str) -> Document:
         self.until(arn, lambda _: self.steps(arn).get(name, {}).get("StepStatus") == status)
         return self.steps(arn)[name]

@@ -53,7 +53,7 @@ def test_the_sdks_step_deletes_what_it_names_and_nothing_else(session: Any, runs
     }  # fmt: skip
     train = training("Train", {}, arguments=script)
     arn = runs.start("cleanup", [write(laptop), train, cleanup(*sources)])
-    assert runs.ended(arn)["PipelineExecutionStatus"] == "Succeeded", runs.steps(arn)
+    assert runs.ended(arn)["PipelineExecutionStatus"] == "Succeeded", runs.reasons(arn)
     assert keys(laptop, "cleanup") == {"two"}
     assert not keys(laptop, "models")
 

@@ -1,0 +1,58 @@
+"""`@step` and `@remote`: the SDK's own bootstrap runs a function in a training job, unmodified."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sagelocal.config import Settings
+from tests.sagelocal.workflow.conftest import IMAGE
+from tests.sagelocal.workflow.steps.conftest import Runs
+
+pytestmark = [pytest.mark.namespaces, pytest.mark.slow]  # the SDK looks for the end of a job every 10 s
+
+
+def test_delayed_returns_parameters_and_a_condition_on_a_result(session: Any, runs: Runs, laptop: Settings) -> None:
+    from sagemaker.core.workflow.conditions import ConditionGreaterThan
+    from sagemaker.core.workflow.parameters import ParameterInteger
+    from sagemaker.mlops.workflow.condition_step import ConditionStep
+    from sagemaker.mlops.workflow.fail_step import FailStep
+    from sagemaker.mlops.workflow.function_step import step
+
+    where = {"instance_type": "ml.m5.large", "image_uri": IMAGE, "role": laptop.role_arn}
+
+    @step(name="Split", **where)
+    def split(rows: int) -> tuple[list[int], dict[str, Any]]:
+        return list(range(rows)), {"rows": rows, "mean": (rows - 1) / 2}
+
+    @step(name="Total", **where)
+    def total(values: list[int], facts: dict[str, Any]) -> dict[str, float]:
+        return {"sum": sum(values), "mean": facts["mean"]}
+
+    rows = ParameterInteger("Rows", 5)
+    parts = split(rows)
+    report = total(parts[0], parts[1])
+    told = FailStep("Told", error_message=report["sum"])
+    gate = ConditionStep("Gate", conditions=[ConditionGreaterThan(report["sum"], 9)], if_steps=[told])
+    arn = runs.build(session, "function-steps", [gate], parameters=[rows])
+    runs.ended(arn)
+    assert runs.reasons(arn) == {"Told": "10"}
+
+
+def test_a_remote_function_returns_its_value_and_raises_its_exception(session: Any, laptop: Settings) -> None:
+    from sagemaker.core.helper.session_helper import Session
+    from sagemaker.core.remote_function import remote
+
+    plain = Session(boto_session=session.boto_session, default_bucket=laptop.bucket)
+    where: dict[str, Any] = {
+        "instance_type": "ml.m5.large", "image_uri": IMAGE, "role": laptop.role_arn, "sagemaker_session": plain,
+    }  # fmt: skip
+
+    @remote(**where)
+    def divide(a: float, b: float) -> float:
+        return a / b
+
+    assert divide(6, 4) == 1.5
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
+        divide(1, 0)
