@@ -34,8 +34,9 @@ _UPGRADES = (
     """
     CREATE INDEX resource_created ON resource (kind, json_extract(document, '$.CreationTime'), id);
     CREATE INDEX resource_parent_created ON resource (kind, parent, json_extract(document, '$.CreationTime'), id);
-    CREATE INDEX resource_approval ON resource (kind, parent, json_extract(document, '$.ModelApprovalStatus'))
-        WHERE kind = 'ModelPackage';
+    CREATE INDEX resource_approval ON resource (
+        kind, parent, json_extract(document, '$.ModelApprovalStatus'), json_extract(document, '$.CreationTime'), id)
+        WHERE json_extract(document, '$.ModelApprovalStatus') IS NOT NULL;
     CREATE INDEX resource_token ON resource (kind, parent, json_extract(document, '$._token'))
         WHERE json_extract(document, '$._token') IS NOT NULL;
     """,

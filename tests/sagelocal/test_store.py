@@ -148,11 +148,12 @@ def test_a_page_is_sorted_filtered_and_cut_by_the_database(store: Store) -> None
 def test_the_usual_page_comes_from_an_index_and_sorts_nothing(store: Store, tmp_path: Path) -> None:
     store.create("Model", "a", {"CreationTime": 1.0}, parent="p")
     with closing(sqlite3.connect(tmp_path / "db")) as database:
-        for clause in ("", "AND parent = 'p' "):
+        approved = "AND parent = 'p' AND json_extract(document, '$.ModelApprovalStatus') = 'Approved' "
+        for clause in ("", "AND parent = 'p' ", approved):
             query = (
                 f"EXPLAIN QUERY PLAN SELECT document FROM resource WHERE kind = 'Model' {clause}"
                 "ORDER BY json_extract(document, '$.CreationTime') DESC, id DESC LIMIT 10"
             )
             plan = " ".join(row[3] for row in database.execute(query))
-            assert "USING INDEX" in plan
+            assert f"USING INDEX {'resource_approval' if clause == approved else 'resource_'}" in plan
             assert "TEMP B-TREE" not in plan
