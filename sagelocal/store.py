@@ -77,6 +77,8 @@ class Store:
         self._lock = threading.RLock()
         self._changed = threading.Condition()
         self._version = 0
+        self._touched: set[tuple[str, str]] = set()  # by the transaction that runs
+        self._waiting: dict[tuple[str, str], list[threading.Event]] = {}
         self._depth = 0
         self._closed = False
         self._database = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
@@ -113,16 +115,25 @@ class Store:
             except BaseException:
                 if outermost:
                     self._database.execute("ROLLBACK")
+                    self._touched = set()
                 raise
             else:
                 if outermost:
                     self._database.execute("COMMIT")
+                    touched, self._touched = self._touched, set()
             finally:
                 self._depth -= 1
         if outermost:
-            with self._changed:
-                self._version += 1
-                self._changed.notify_all()
+            self._announce(touched)
+
+    def _announce(self, touched: set[tuple[str, str]]) -> None:
+        """Wakes who waits for these documents; a commit that touched none wakes all of them."""
+        with self._changed:
+            self._version += 1
+            self._changed.notify_all()
+            for key in touched or self._waiting:
+                for woken in self._waiting.get(key, ()):
+                    woken.set()
 
     def create(self, kind: str, name: str, document: Document, *, parent: str = "", arn: str = "") -> Document:
         """Adds a document. Raises Exists."""
@@ -134,6 +145,7 @@ class Store:
                 )
             except sqlite3.IntegrityError as error:
                 raise Exists(f"{kind} {name} exists already") from error
+            self._touched.add((kind, name))
             self._record(kind, None, document)
         return document
 
@@ -211,6 +223,7 @@ class Store:
             self._database.execute(
                 "UPDATE resource SET document = ? WHERE kind = ? AND name = ?", (json.dumps(after), kind, name)
             )
+            self._touched.add((kind, name))
             self._record(kind, before, after)
         return after
 
@@ -222,20 +235,31 @@ class Store:
                 "DELETE FROM tag WHERE arn IN (SELECT arn FROM resource WHERE kind = ? AND name = ?)", (kind, name)
             )
             self._database.execute("DELETE FROM resource WHERE kind = ? AND name = ?", (kind, name))
+            self._touched.add((kind, name))
             self._record(kind, before, None)
 
     def wait(self, kind: str, name: str, done: Callable[[Document], bool], timeout: float | None = None) -> Document:
-        """Blocks until the document satisfies `done`; `timeout` in seconds. Raises TimeoutError, Missing, Closed."""
+        """Blocks until the document satisfies `done`; `timeout` in seconds. Raises TimeoutError, Missing, Closed.
+
+        Asked anew when the document changes and when an empty transaction commits, so that hundreds may wait.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
+        woken = threading.Event()
+        with self._changed:
+            self._waiting.setdefault((kind, name), []).append(woken)
+        try:
+            while True:
+                woken.clear()
+                document = self.get(kind, name)
+                if done(document):
+                    return document
+                if not woken.wait(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                    raise TimeoutError(f"{kind} {name} did not get there within {timeout} s")
+        finally:
             with self._changed:
-                version = self._version
-            document = self.get(kind, name)
-            if done(document):
-                return document
-            remaining = None if deadline is None else deadline - time.monotonic()
-            if not self.changed_since(version, remaining):
-                raise TimeoutError(f"{kind} {name} did not get there within {timeout} s")
+                self._waiting[kind, name].remove(woken)
+                if not self._waiting[kind, name]:
+                    del self._waiting[kind, name]
 
     def changed_since(self, version: int, timeout: float | None = None) -> int:
         """Blocks until a commit after `version`; the new version, or 0 after `timeout` seconds. Raises Closed."""
@@ -277,6 +301,9 @@ class Store:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+            for waiting in self._waiting.values():
+                for woken in waiting:
+                    woken.set()
         with self._lock:
             self._database.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import sqlite3
 import subprocess
@@ -157,3 +158,27 @@ def test_the_usual_page_comes_from_an_index_and_sorts_nothing(store: Store, tmp_
             plan = " ".join(row[3] for row in database.execute(query))
             assert f"USING INDEX {'resource_approval' if clause == approved else 'resource_'}" in plan
             assert "TEMP B-TREE" not in plan
+
+
+def test_who_waits_for_a_document_is_asked_when_it_changes_and_at_an_empty_commit(store: Store) -> None:
+    store.create("Job", "a", {"Status": "InProgress"})
+    store.create("Job", "b", {"Status": "InProgress"})
+    asked: queue.Queue[str] = queue.Queue()
+    done = threading.Event()
+
+    def judge(job: dict[str, str]) -> bool:
+        asked.put(job["Status"])
+        return done.is_set()
+
+    thread = threading.Thread(target=store.wait, args=("Job", "a", judge, 30))
+    thread.start()
+    assert asked.get(timeout=30) == "InProgress"
+    store.update("Job", "b", {"Status": "Failed"})
+    store.update("Job", "a", {"Status": "Stopping"})
+    assert asked.get(timeout=30) == "Stopping"
+    done.set()
+    with store.transaction():
+        pass
+    thread.join(30)
+    assert not thread.is_alive()
+    assert asked.qsize() == 1
