@@ -1,7 +1,7 @@
 """The hosts of one job and how they reach each other, sagelocal and the world.
 
-A job of one host uses this machine's network. The hosts of a larger job share a network namespace of their own, in which
-host n is 127.0.0.n: programs of two jobs may listen at the same port (torchrun's 7777, which is bound at every address),
+A job of one host uses this machine's network. The hosts of a larger job share a network namespace of their own, in
+which host n is 127.0.0.n: programs of two jobs may listen at the same port (torchrun's 7777, bound at every address),
 and of one job at the same port of their own host name. Unlike on AWS, hosts of one job collide where each listens at
 the same port of every address (0.0.0.0). The world is reached through an HTTP proxy, by the usual variables, unless
 EnableNetworkIsolation is set: then the hosts still reach each other, as on AWS.

@@ -1,4 +1,4 @@
-"""A job's private network: holds its namespace, and relays from inside it to this machine. Runs as a process of its own.
+"""A job's private network: holds its namespace, and relays from inside it to this machine. A process of its own.
 
 `python -I -S network_relay.py <"1" to relay> <port>…` forks a child that lives in a new network namespace with loopback
 only, prints the child's process id, and ends when its stdin closes. To relay, it listens inside at the given ports of

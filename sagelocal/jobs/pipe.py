@@ -1,7 +1,7 @@
 """Pipe input mode: a channel's data streams through FIFOs, `<channel>_<epoch>`, and is never on disk.
 
-Source: the developer guide's "How Amazon SageMaker Provides Training Information" and API shape Channel. The FIFO of the
-next epoch is made before the present one ends; a FIFO that was read is removed.
+Source: the developer guide's "How Amazon SageMaker Provides Training Information" and API shape Channel. The FIFO of
+the next epoch is made before the present one ends; a FIFO that was read is removed.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ _RECORDIO_LIMIT = 2**29  # bytes; the length of a record has 29 bits
 _GZIP = 16 + zlib.MAX_WBITS
 
 
+class StreamError(TransferError):
+    """What went wrong while the job ran."""
+
+
 @dataclass(frozen=True)
 class Source:
     """What one channel gives to one host in each epoch."""
@@ -43,23 +47,26 @@ class Source:
     hosts: int
 
     def epoch(self, number: int) -> Iterator[bytes]:
-        """The bytes of epoch `number`, in chunks. Raises TransferError."""
+        """The bytes of epoch `number`, in chunks. Raises StreamError."""
         try:
             for record in self._records(number):
                 yield from self._framed(record)
-        except (ClientError, BotoCoreError, zlib.error) as error:
+        except (ClientError, BotoCoreError, TransferError, zlib.error) as error:
             uri = self.channel["DataSource"]["S3DataSource"]["S3Uri"]
-            raise TransferError(f'Failed to stream "{uri}": {error}') from error
+            raise StreamError(f'Failed to stream "{uri}": {error}') from error
 
     def _records(self, number: int) -> Iterator[Iterable[bytes]]:
         source = self.channel["DataSource"]["S3DataSource"]
         if source["S3DataType"] == "AugmentedManifestFile":
-            for line in self._share(self._lines(number), number):
+            for line in self._share(self._lines(number)):
                 for name in source["AttributeNames"]:
                     yield self._attribute(line, name)
         else:
-            for item in self._share(self._shuffled(self.items, number), number):
-                yield self._content(item)
+            yield from (self._content(item) for item in self.objects(number))
+
+    def objects(self, number: int) -> Iterator[Object]:
+        """This host's objects in the order of epoch `number`."""
+        return self._share(self._shuffled(self.items, number))
 
     def _lines(self, number: int) -> Iterable[bytes]:
         item = self.items[0]
@@ -73,7 +80,7 @@ class Source:
             return items
         return random.Random(f"{self.channel['ShuffleConfig']['Seed']}/{number}").sample(list(items), len(items))
 
-    def _share(self, items: Iterable[Any], number: int) -> Iterator[Any]:
+    def _share(self, items: Iterable[Any]) -> Iterator[Any]:
         source = self.channel["DataSource"]["S3DataSource"]
         if source.get("S3DataDistributionType") != "ShardedByS3Key":
             return iter(items)
@@ -91,7 +98,7 @@ class Source:
             value = json.loads(line)[name]
         except (ValueError, KeyError, TypeError) as error:
             said = line[:200].decode(errors="replace")
-            raise TransferError(
+            raise StreamError(
                 f"A line of the augmented manifest is no JSON object with {name}: {said} ({error!r})"
             ) from error
         if name.endswith("-ref"):
@@ -106,7 +113,7 @@ class Source:
         for chunk in chunks:
             data += chunk
             if len(data) >= _RECORDIO_LIMIT:
-                raise TransferError(f"An object is larger than a RecordIO record can be, {_RECORDIO_LIMIT} bytes.")
+                raise StreamError(f"An object is larger than a RecordIO record can be, {_RECORDIO_LIMIT} bytes.")
         yield recordio(bytes(data))
 
 

@@ -42,8 +42,8 @@ def failure(ended: Ended, opt_ml: list[Path], *, instance_type: str, limit: int,
     if ended.outcome is Outcome.OUT_OF_MEMORY:
         cause = (
             f"ClientError: The job used {_gib(ended.peak)} of memory, over its limit of {_gib(limit)} (the memory of "
-            f"{instance_type}, at most its share of half this machine's). Use an instance type with more memory, or less "
-            "data."
+            f"{instance_type}, at most its share of half this machine's). Use an instance type with more memory, or "
+            "less data."
         )
     elif ended.outcome is Outcome.TIMED_OUT:
         cause = f"ClientError: The job ran longer than MaxRuntimeInSeconds, {max_runtime:g} s, and was stopped."

@@ -7,25 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import not_implemented, validation
 from sagelocal.containers import family
-from sagelocal.jobs import checks, metrics
-from sagelocal.jobs.instances import instance
+from sagelocal.jobs import checks, distribution, metrics, training_channels
+from sagelocal.jobs.instances import cluster, instance
 from sagelocal.jobs.transitions import moved
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 _NOT_HERE = (
-    *("DebugHookConfig", "DebugRuleConfigurations", "TensorBoardOutputConfig", "ProfilerRuleConfigurations"),
+    *("DebugRuleConfigurations", "TensorBoardOutputConfig"),
     *("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig", "SessionChainingConfig"),
-    *("ExperimentConfig", "RetryStrategy"),
 )
-_NOT_HERE_RESOURCES = ("InstanceGroups", "TrainingPlanArn", "InstancePlacementConfig", "InstancePreferences")
-_NOT_HERE_SOURCE = ("AttributeNames", "InstanceGroupNames", "ModelAccessConfig", "HubAccessConfig")
+_NOT_HERE_RESOURCES = ("TrainingPlanArn", "InstancePlacementConfig", "InstancePreferences")
+_NOT_HERE_SOURCE = ("ModelAccessConfig", "HubAccessConfig")
 _RESERVED = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/code")
+_SYSTEM = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
 
 
 def create_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
-    _check(request)
+    return create(app, request)
+
+
+def create(app: SageLocal, request: dict[str, Any], **members: Any) -> dict[str, Any]:
+    """CreateTrainingJob; `members` of its description that no request can have, a trial's TuningJobArn say."""
+    check(request)
     now = app.now()
     document = {key: value for key, value in request.items() if key != "Tags"}
     algorithm = document["AlgorithmSpecification"]
@@ -34,8 +39,9 @@ def create_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, An
     document["TrainingJobStatus"] = "InProgress"
     document.setdefault("StoppingCondition", {})
     document["StoppingCondition"].setdefault("MaxRuntimeInSeconds", 86400)  # API reference: one day
+    document |= _unused(document, now)
     moved(document, "Starting", now)
-    created = app.create("TrainingJob", document, tags=request.get("Tags"))
+    created = app.create("TrainingJob", document | members, tags=request.get("Tags"))
     app.jobs.start("TrainingJob", request["TrainingJobName"])
     return {"TrainingJobArn": created["TrainingJobArn"]}
 
@@ -69,22 +75,44 @@ OPERATIONS = {
 }
 
 
-def _check(request: dict[str, Any]) -> None:
+def _unused(document: dict[str, Any], now: float) -> dict[str, Any]:
+    """What Describe says of requests that are kept and have no effect here.
+
+    No profiler runs and no rule of it is evaluated (SDK v2 asks for both by default), and no instance stays warm: a
+    job starts at once anyway.
+    """
+    told: dict[str, Any] = {}
+    if "ProfilerConfig" in document:
+        told["ProfilingStatus"] = "Disabled"
+    if rules := document.get("ProfilerRuleConfigurations"):
+        told["ProfilerRuleEvaluationStatuses"] = [
+            {
+                "RuleConfigurationName": rule["RuleConfigurationName"],
+                "RuleEvaluationStatus": "Stopped",
+                "StatusDetails": "sagelocal has no profiler: the rule is not evaluated.",
+                "LastModifiedTime": now,
+            }
+            for rule in rules
+        ]
+    if document["ResourceConfig"].get("KeepAlivePeriodInSeconds"):
+        told["WarmPoolStatus"] = {"Status": "InUse"}
+    return told
+
+
+def check(request: dict[str, Any]) -> None:
+    """What AWS, or sagelocal, refuses of a request beyond its shape. Raises AwsError."""
     checks.refuse(request, _NOT_HERE)
-    if not (request.get("ProfilerConfig") or {}).get("DisableProfiler", True):
-        raise not_implemented("The field ProfilerConfig", "Set DisableProfiler.")
     if (request.get("RemoteDebugConfig") or {}).get("EnableRemoteDebug"):
         raise not_implemented("The field RemoteDebugConfig.EnableRemoteDebug")
     _check_algorithm(request)
     _check_resources(request)
-    for channel in request.get("InputDataConfig") or []:
-        _check_channel(channel, request["AlgorithmSpecification"]["TrainingInputMode"])
-    checks.unique([each["ChannelName"] for each in request.get("InputDataConfig") or []], "ChannelName")
+    training_channels.check(request)
     checks.s3_uri(request["OutputDataConfig"]["S3OutputPath"])
     checkpoints = request.get("CheckpointConfig")
     if checkpoints:
         checks.s3_uri(checkpoints["S3Uri"])
         _check_checkpoint_path(checkpoints.get("LocalPath", "/opt/ml/checkpoints"))
+    distribution.check(request.get("HyperParameters") or {})
 
 
 def _check_algorithm(request: dict[str, Any]) -> None:
@@ -99,27 +127,41 @@ def _check_algorithm(request: dict[str, Any]) -> None:
             "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request "
             "without specifying metric definitions."
         )
-    has_program = (request.get("HyperParameters") or {}).get("sagemaker_program") or (
-        request.get("Environment") or {}
-    ).get("SAGEMAKER_PROGRAM")
-    if algorithm.get("ContainerEntrypoint") or has_program:
+    program = (request.get("HyperParameters") or {}).get("sagemaker_program", "")
+    built_in = known.algorithm(request.get("Environment") or {}, program)
+    if algorithm.get("ContainerEntrypoint"):
+        if not known.runs_scripts:
+            raise not_implemented(f"AlgorithmSpecification.ContainerEntrypoint with the {known.repository} image")
         return
     if algorithm.get("ContainerArguments"):
         raise not_implemented("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
-    if known.name == "xgboost":
-        raise not_implemented("XGBoost in algorithm mode (a training job without a script)", "Give an entry point.")
-    raise validation(
-        f"The {known.name} image runs a script: give AlgorithmSpecification.ContainerEntrypoint, or the "
-        "hyperparameters sagemaker_program and sagemaker_submit_directory."
-    )
+    if built_in:
+        known.check_libraries()
+        count = (request.get("ResourceConfig") or {}).get("InstanceCount") or 1
+        if count > 1 and known.name != "xgboost":
+            raise not_implemented(f"ResourceConfig.InstanceCount {count} with the {known.name} algorithm", "Use 1.")
+    elif not program and "SAGEMAKER_PROGRAM" not in (request.get("Environment") or {}):
+        raise validation(
+            f"The {known.name} image runs a script: give AlgorithmSpecification.ContainerEntrypoint, or the "
+            "hyperparameters sagemaker_program and sagemaker_submit_directory."
+        )
 
 
 def _check_resources(request: dict[str, Any]) -> None:
     resources = request.get("ResourceConfig") or {}
     checks.refuse(resources, _NOT_HERE_RESOURCES, "ResourceConfig.")
-    if not resources.get("InstanceType") or not resources.get("InstanceCount"):
+    groups = resources.get("InstanceGroups") or []
+    if not groups and not (resources.get("InstanceType") and resources.get("InstanceCount")):
         raise validation("ResourceConfig must have InstanceType and InstanceCount.")
-    instance(resources["InstanceType"])
+    if groups and (resources.get("InstanceType") or resources.get("InstanceCount")):
+        raise validation("ResourceConfig must have either InstanceGroups or InstanceType and InstanceCount, not both.")
+    checks.unique([group["InstanceGroupName"] for group in groups], "InstanceGroupName")
+    for _host, instance_type, _group in cluster(resources):
+        instance(instance_type)
+    if resources.get("KeepAlivePeriodInSeconds") and request.get("EnableManagedSpotTraining"):
+        raise validation("KeepAlivePeriodInSeconds (a warm pool) can't be used with EnableManagedSpotTraining.")
+    if resources.get("KeepAlivePeriodInSeconds") and groups:
+        raise validation("KeepAlivePeriodInSeconds (a warm pool) can't be used with InstanceGroups.")
     stopping = request.get("StoppingCondition") or {}
     if request.get("EnableManagedSpotTraining"):
         wait, runtime = stopping.get("MaxWaitTimeInSeconds"), stopping.get("MaxRuntimeInSeconds", 86400)
@@ -130,28 +172,10 @@ def _check_resources(request: dict[str, Any]) -> None:
             )
 
 
-def _check_channel(channel: dict[str, Any], mode: str) -> None:
-    where = f"InputDataConfig[{channel['ChannelName']}]."
-    checks.refuse(channel, ("ShuffleConfig",), where)
-    checks.refuse(channel["DataSource"], ("FileSystemDataSource", "DatasetSource"), f"{where}DataSource.")
-    source = channel["DataSource"].get("S3DataSource")
-    if source is None:
-        raise validation(f"{where}DataSource.S3DataSource must be given.")
-    checks.refuse(source, _NOT_HERE_SOURCE, f"{where}DataSource.S3DataSource.")
-    checks.s3_uri(source["S3Uri"])
-    if (channel.get("InputMode") or mode) == "Pipe":
-        raise not_implemented(f"{where}InputMode Pipe", "Use File or FastFile.")
-    if source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
-        raise not_implemented(f"{where}DataSource.S3DataSource.S3DataType {source['S3DataType']}")
-    if channel.get("CompressionType", "None") != "None":
-        raise validation(f"{where}CompressionType Gzip is only possible with InputMode Pipe.")
-    if channel.get("RecordWrapperType", "None") != "None":
-        raise not_implemented(f"{where}RecordWrapperType {channel['RecordWrapperType']}")
-
-
 def _check_checkpoint_path(path: str) -> None:
     normal = os.path.normpath(path)
-    if not normal.startswith("/") or normal == "/" or normal == "/opt/ml" or normal.startswith(_RESERVED):
-        raise validation(f"CheckpointConfig.LocalPath {path} must be an absolute path outside {', '.join(_RESERVED)}.")
-    if not normal.startswith("/opt/ml/"):
-        raise not_implemented(f"CheckpointConfig.LocalPath {path} outside /opt/ml", "Use /opt/ml/checkpoints.")
+    taken = [folder for folder in (*_RESERVED, *_SYSTEM) if normal == folder or normal.startswith(f"{folder}/")]
+    if not normal.startswith("/") or normal in ("/", "/opt", "/opt/ml") or taken:
+        raise validation(
+            f"CheckpointConfig.LocalPath {path} must be an absolute path outside {', '.join((*_RESERVED, *_SYSTEM))}."
+        )

@@ -39,9 +39,15 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def objects(s3: Any, uri: str, data_type: str = "S3Prefix") -> list[Object]:
-    """What an S3Prefix or ManifestFile input names, sorted by key. Raises TransferError when that is nothing."""
+    """What an S3Prefix or ManifestFile input names, sorted by key; of an AugmentedManifestFile the manifest itself.
+
+    Raises TransferError when that is nothing.
+    """
     try:
-        found = _manifest(s3, uri) if data_type == "ManifestFile" else list(_prefix(s3, uri))
+        if data_type == "AugmentedManifestFile":
+            found = [_object(s3, uri)]
+        else:
+            found = _manifest(s3, uri) if data_type == "ManifestFile" else list(_prefix(s3, uri))
     except ClientError as error:
         raise TransferError(
             _nothing(uri, f" Error message from S3: {error.response['Error'].get('Message')}")
@@ -57,10 +63,16 @@ def shard(items: Sequence[Object], host: int, hosts: int) -> list[Object]:
 
 
 def download(s3: Any, items: Sequence[Object], folder: Path) -> None:
-    """Raises TransferError for keys that can't be files under `folder`."""
+    """Raises TransferError for keys that can't be files under `folder`, and for two that would be the same file."""
+    keys: dict[PurePosixPath, str] = {}
     for item in items:
-        if ".." in PurePosixPath(item.path).parts or "\0" in item.path:
+        path = PurePosixPath(item.path)
+        if not item.path or path.is_absolute() or ".." in path.parts or "\0" in item.path:
             raise TransferError(f'The key "{item.key}" of bucket "{item.bucket}" would lie outside its folder.')
+        if keys.setdefault(path, item.key) != item.key:
+            raise TransferError(
+                f'The keys "{keys[path]}" and "{item.key}" of bucket "{item.bucket}" would be one file, {path}.'
+            )
     folder.mkdir(parents=True, exist_ok=True)
     _all(lambda item: _get(s3, item, folder / item.path), items)
 
@@ -107,10 +119,21 @@ class Mirror:
     """A folder kept in step with S3 while a job runs: Continuous outputs and checkpoints.
 
     `sync` uploads what is new or changed since the last one; with `deletions` it removes objects whose file is gone.
-    `root` is the job's own folder: what a link leads out of it to is never uploaded.
+    `root` is the job's own folder: what a link leads out of it to is never uploaded. `twins` are the folders of other
+    hosts with the same URI: what one of them still has is not deleted.
     """
 
-    def __init__(self, s3: Any, folder: Path, uri: str, *, root: Path, deletions: bool = False) -> None:
+    def __init__(
+        self,
+        s3: Any,
+        folder: Path,
+        uri: str,
+        *,
+        root: Path,
+        deletions: bool = False,
+        twins: Sequence[Path] = (),
+    ) -> None:
+        self._twins = twins
         self._s3, self._folder, self._uri, self._deletions = s3, folder, uri, deletions
         self._root = root.resolve()
         self._seen: dict[Path, tuple[int, int]] = {}
@@ -141,6 +164,8 @@ class Mirror:
     def _delete(self, paths: Iterable[Path]) -> None:
         bucket, prefix = split_uri(self._uri)
         for path in paths:
+            if any((twin / path.relative_to(self._folder)).exists() for twin in self._twins):
+                continue
             key = _join(prefix, path.relative_to(self._folder).as_posix())
             try:
                 self._s3.delete_object(Bucket=bucket, Key=key)
@@ -168,6 +193,11 @@ def _prefix(s3: Any, uri: str) -> Iterator[Object]:
             inside = key.startswith(prefix.rstrip("/") + "/") or not prefix
             path = key[len(prefix) :] if inside else key[len(parent) :]
             yield Object(bucket, key, path.lstrip("/"), item["Size"])
+
+
+def _object(s3: Any, uri: str) -> Object:
+    bucket, key = split_uri(uri)
+    return Object(bucket, key, key.rpartition("/")[2], s3.head_object(Bucket=bucket, Key=key)["ContentLength"])
 
 
 def _manifest(s3: Any, uri: str) -> list[Object]:
@@ -205,6 +235,10 @@ def _get(s3: Any, item: Object, path: Path) -> None:
         raise TransferError(
             f'"s3://{item.bucket}/{item.key}" has the name of a folder of other objects: no folder can hold both.'
         ) from error
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
+            raise
+        raise TransferError(f'"s3://{item.bucket}/{item.key}" can\'t be a file: {error.strerror}.') from error
 
 
 def _put(s3: Any, path: Path, bucket: str, key: str, root: Path) -> None:

@@ -12,10 +12,12 @@ _MESSAGES = {
     "Stopping": "Stopping the training job",
     "Stopped": "Training job stopped",
     "Restarting": "Restarting the training job after an interruption",
+    "Interrupted": "Training job interrupted: the managed spot instances were taken back",
+    "MaxWaitTimeExceeded": "Training job waited and ran longer than MaxWaitTimeInSeconds provided",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
     "Completed": "Training job completed",
 }
-_FINAL = ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded")
+_FINAL = ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded")
 
 
 def moved(document: dict[str, Any], status: str, now: float, message: str = "") -> None:
