@@ -141,6 +141,23 @@ def models(use_case: UseCase, target: TargetOption = LAPTOP) -> None:
 
 
 @app.command()
+def compare(
+    use_case: UseCase,
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="Sort by this one, such as validation:aucpr; else by the main one.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Only the newest executions.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="All metrics and parameters, as JSON.")] = False,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """A leaderboard of executions: metrics, parameters that differ, registered version."""
+    known(use_case)
+    from mlops import comparison
+
+    comparison.compare(connect(target), use_case, metric, limit, as_json=as_json)
+
+
+@app.command()
 def approve(use_case: UseCase, version: Version = None, reason: Reason = "", target: TargetOption = LAPTOP) -> None:
     """Approve a registered version, so that it may be deployed."""
     known(use_case)

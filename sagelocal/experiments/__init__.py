@@ -1,0 +1,1 @@
+"""Experiments, their trials, the components of trials, and what executions and jobs record there by themselves."""

@@ -1,0 +1,1 @@
+"""Lineage entities, their associations, and what jobs, packages and endpoints record there by themselves."""

@@ -1,0 +1,218 @@
+"""Search and GetSearchSuggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from botocore.model import StructureShape
+
+from sagelocal.api import listing
+from sagelocal.api.errors import AwsError, not_implemented
+from sagelocal.api.model import service_model
+from sagelocal.api.resources import RESOURCES
+from sagelocal.experiments import members, metrics
+from sagelocal.search import filters, properties
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+Document = dict[str, Any]
+# ResourceType -> (member of a SearchRecord, kind in the store)
+_RESOURCES = {
+    "TrainingJob": ("TrainingJob", "TrainingJob"),
+    "HyperParameterTuningJob": ("HyperParameterTuningJob", "HyperParameterTuningJob"),
+    "Experiment": ("Experiment", "Experiment"),
+    "ExperimentTrial": ("Trial", "Trial"),
+    "ExperimentTrialComponent": ("TrialComponent", "TrialComponent"),
+    "Pipeline": ("Pipeline", "Pipeline"),
+    "PipelineExecution": ("PipelineExecution", "PipelineExecution"),
+    "PipelineVersion": ("PipelineVersion", "PipelineVersion"),
+    "ModelPackage": ("ModelPackage", "ModelPackage"),
+    "ModelPackageGroup": ("ModelPackageGroup", "ModelPackageGroup"),
+    "Model": ("Model", "Model"),
+    "Endpoint": ("Endpoint", "Endpoint"),
+}
+_MOST_SUGGESTIONS = 100
+
+
+def search(app: SageLocal, request: Document) -> Document:
+    """Latest changes first unless asked otherwise. Other accounts share nothing with this one."""
+    if request.get("VisibilityConditions"):
+        raise not_implemented("Search's member VisibilityConditions")
+    member, kind = _resource(request["Resource"])
+    shape = _shape(member)
+    expression = request.get("SearchExpression")
+    test = filters.compiled(shape, expression) if expression is not None else None
+    order = properties.find(shape, request["SortBy"]) if "SortBy" in request else None
+    found = []
+    if request.get("CrossAccountFilterOption") != "CrossAccount":
+        records = (_record(app, kind, document) for document in _candidates(app, kind, expression or {}))
+        found = [record for record in records if test is None or test(record)]
+    found.sort(
+        key=lambda record: _sort_key(order.values(record) if order else [_changed(record)]),
+        reverse=request.get("SortOrder", "Descending") == "Descending",
+    )
+    answer = listing.page(request, found, "Results")
+    results = [{member: record} for record in answer["Results"]]
+    return answer | {"Results": results, "TotalHits": {"Value": len(found), "Relation": "EqualTo"}}
+
+
+def _resource(name: str) -> tuple[str, str]:
+    if name not in _RESOURCES:
+        raise not_implemented(f"Search for the resource {name}", f"It knows {', '.join(_RESOURCES)}.")
+    return _RESOURCES[name]
+
+
+def _shape(member: str) -> StructureShape:
+    record = service_model("sagemaker").shape_for("SearchRecord")
+    assert isinstance(record, StructureShape)
+    shape = record.members[member]
+    assert isinstance(shape, StructureShape)
+    return shape
+
+
+def _changed(record: Document) -> float:
+    inner = record.get("Model", record)
+    return float(inner.get("LastModifiedTime", inner.get("CreationTime", 0.0)))
+
+
+def _sort_key(values: list[Any]) -> tuple[int, float, str]:
+    """Records without the property come before all others, numbers before texts."""
+    if not values:
+        return (0, 0.0, "")
+    value = values[0]
+    return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
+
+
+def _candidates(app: SageLocal, kind: str, expression: Document) -> Iterator[Document]:
+    """Documents that can meet the expression. A filter for one name or for one parent spares reading all."""
+    if expression.get("Operator", "And") == "And":
+        for given in expression.get("Filters") or []:
+            if given.get("Operator", "Equals") == "Equals" and "," not in given.get("Value", ","):
+                narrowed = _narrowed(app, kind, given["Name"].lower(), given["Value"])
+                if narrowed is not None:
+                    return iter(narrowed)
+    return iter(app.store.list(kind))
+
+
+def _narrowed(app: SageLocal, kind: str, name: str, value: str) -> list[Document] | None:
+    """What a filter on an indexed property leaves; None for any other property."""
+    if kind in RESOURCES and name in (f"{kind}Name".lower(), f"{kind}Arn".lower()):
+        try:
+            return [app.find(kind, value)]
+        except AwsError:
+            return []
+    if name == "source.sourcearn" and kind == "TrialComponent":
+        return _linked(app, members.OF_SOURCE, value.lower())
+    if name == "parents.trialname":
+        return _linked(app, members.OF_TRIAL, value.lower())
+    if name == "parents.experimentname":
+        return _linked(app, members.OF_EXPERIMENT, value.lower())
+    return None
+
+
+def _linked(app: SageLocal, links: str, parent: str) -> list[Document]:
+    entries = app.store.list(links, parent=parent)
+    found = (app.store.find("TrialComponent", entry["TrialComponentName"]) for entry in entries)
+    return [component for component in found if component]
+
+
+def _record(app: SageLocal, kind: str, document: Document) -> Document:
+    """The document as a search result shows it."""
+    record = document | _MORE.get(kind, _nothing)(app, document)
+    arn = document.get(f"{kind}Arn")
+    if arn and (tags := app.store.tags(arn)):
+        record["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
+    return {"Model": record, "Endpoints": _endpoints(app, document)} if kind == "Model" else record
+
+
+def _nothing(app: SageLocal, document: Document) -> Document:
+    return {}
+
+
+def _component(app: SageLocal, component: Document) -> Document:
+    """Its trials as Parents, its metrics, and the job that it is of."""
+    parents = [
+        {"TrialName": trial["TrialName"], "ExperimentName": trial["ExperimentName"]}
+        for trial in members.trials_of(app.store, component)
+    ]
+    more: Document = {"Metrics": metrics.summaries(component), "Parents": parents}
+    if source := component.get("Source"):
+        more["SourceDetail"] = {"SourceArn": source["SourceArn"]}
+        if found := app.store.by_arn(source["SourceArn"]):
+            more["SourceDetail"][found[0]] = found[2]
+    return more
+
+
+def _trial(app: SageLocal, trial: Document) -> Document:
+    summaries = [
+        component | ({"TrialComponentSource": component["Source"]} if "Source" in component else {})
+        for component in members.components_of(app.store, trial["_name"])
+    ]
+    return {"TrialComponentSummaries": summaries}
+
+
+def _execution(app: SageLocal, execution: Document) -> Document:
+    answer = app.call("ListPipelineParametersForExecution", {"PipelineExecutionArn": execution["PipelineExecutionArn"]})
+    return {"PipelineParameters": answer["PipelineParameters"]}
+
+
+def _endpoint(app: SageLocal, endpoint: Document) -> Document:
+    return app.call("DescribeEndpoint", {"EndpointName": endpoint["EndpointName"]})
+
+
+def _version(app: SageLocal, version: Document) -> Document:
+    arn = version.get("LastExecutionPipelineExecutionArn")
+    execution = app.store.find("PipelineExecution", arn) if arn else None
+    if execution is None:
+        return {}
+    return {
+        "LastExecutedPipelineExecutionArn": arn,
+        "LastExecutedPipelineExecutionDisplayName": execution.get("PipelineExecutionDisplayName"),
+        "LastExecutedPipelineExecutionStatus": execution["PipelineExecutionStatus"],
+    }
+
+
+_MORE: dict[str, Callable[[SageLocal, Document], Document]] = {
+    "TrialComponent": _component,
+    "Trial": _trial,
+    "PipelineExecution": _execution,
+    "PipelineVersion": _version,
+    "Endpoint": _endpoint,
+}
+
+
+def _endpoints(app: SageLocal, model: Document) -> list[Document]:
+    """Endpoints whose configuration has the model."""
+    found = []
+    for endpoint in app.store.list("Endpoint"):
+        config = app.store.find("EndpointConfig", endpoint.get("EndpointConfigName", "")) or {}
+        variants = config.get("ProductionVariants") or []
+        if any(variant.get("ModelName") == model["ModelName"] for variant in variants):
+            found.append(endpoint)
+    return found
+
+
+def get_search_suggestions(app: SageLocal, request: Document) -> Document:
+    """Names of properties that hold the hint: hyperparameters, metrics and tags that there are, and fixed ones."""
+    member, kind = _resource(request["Resource"])
+    shape = _shape(member)
+    query = (request.get("SuggestionQuery") or {}).get("PropertyNameQuery") or {}
+    hint = str(query.get("PropertyNameHint", "")).lower()
+    known = dict.fromkeys(_dynamic(app, kind)) | dict.fromkeys(properties.names(shape.name))
+    found = [name for name in known if hint in name.lower()][:_MOST_SUGGESTIONS]
+    return {"PropertyNameSuggestions": [{"PropertyName": name} for name in found]}
+
+
+def _dynamic(app: SageLocal, kind: str) -> Iterator[str]:
+    for document in app.store.list(kind):
+        for name in ("HyperParameters", "Parameters"):
+            if isinstance(document.get(name), dict):
+                yield from (f"{name}.{key}" for key in document[name])
+        shown = metrics.summaries(document) if kind == "TrialComponent" else document.get("FinalMetricDataList") or []
+        yield from (f"Metrics.{metric['MetricName']}" for metric in shown)
+        yield from (f"Tags.{key}" for key in app.store.tags(document.get(f"{kind}Arn", "")))
+
+
+OPERATIONS = {"Search": search, "GetSearchSuggestions": get_search_suggestions}
