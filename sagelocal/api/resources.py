@@ -75,6 +75,21 @@ RESOURCES: dict[str, Resource] = {
             ),
         ),
         Resource(
+            "HyperParameterTuningJob",
+            "hyper-parameter-tuning-job",
+            "HyperParameterTuningJobSummaries",
+            "HyperParameterTuningJobStatus",
+            missing=(
+                "ResourceNotFound",
+                "Amazon SageMaker can't find a tuning job with the name {name}. Provide a valid tuning job name.",
+            ),
+            exists=(
+                "ResourceInUse",
+                "Hyperparameter tuning job names must be unique within an AWS account and region, and a tuning job "
+                "with this name already exists ({arn})",
+            ),
+        ),
+        Resource(
             "Pipeline",
             "pipeline",
             "PipelineSummaries",
@@ -128,6 +143,76 @@ RESOURCES: dict[str, Resource] = {
             order="Descending",
             missing=("ValidationException", 'Could not find endpoint "{arn}".'),
             exists=("ValidationException", 'Cannot create already existing endpoint "{arn}".'),
+        ),
+        Resource(
+            "Experiment",
+            "experiment",
+            "ExperimentSummaries",
+            order="Descending",
+            missing=("ResourceNotFound", "Experiment '{arn}' does not exist."),
+            exists=(
+                "ValidationException",
+                "Experiment names must be unique within an AWS account and region. Experiment with name ({name}) "
+                "already exists.",
+            ),
+        ),
+        Resource(
+            "Trial",
+            "experiment-trial",
+            "TrialSummaries",
+            order="Descending",
+            missing=("ResourceNotFound", "Trial '{arn}' does not exist."),
+            exists=(
+                "ValidationException",
+                "Trial names must be unique within an AWS account and region. Trial with name ({name}) already exists.",
+            ),
+        ),
+        Resource(
+            "TrialComponent",
+            "experiment-trial-component",
+            "TrialComponentSummaries",
+            order="Descending",
+            missing=("ResourceNotFound", "Trial component '{arn}' does not exist."),
+            exists=(
+                "ValidationException",
+                "Trial component names must be unique within an AWS account and region. Trial component with name "
+                "({name}) already exists.",
+            ),
+        ),
+        Resource(
+            "Artifact",
+            "artifact",
+            "ArtifactSummaries",
+            order="Descending",
+            missing=("ResourceNotFound", "Artifact '{arn}' does not exist."),
+            exists=("ValidationException", "An artifact of this source already exists: {arn}"),
+            filters=MappingProxyType({"ArtifactType": "ArtifactType"}),
+        ),
+        Resource(
+            "Action",
+            "action",
+            "ActionSummaries",
+            order="Descending",
+            missing=("ResourceNotFound", "Action '{arn}' does not exist."),
+            exists=(
+                "ValidationException",
+                "Action names must be unique within an AWS account and region. Action with name ({name}) already "
+                "exists.",
+            ),
+            filters=MappingProxyType({"ActionType": "ActionType"}),
+        ),
+        Resource(
+            "Context",
+            "context",
+            "ContextSummaries",
+            order="Descending",
+            missing=("ResourceNotFound", "Context '{arn}' does not exist."),
+            exists=(
+                "ValidationException",
+                "Context names must be unique within an AWS account and region. Context with name ({name}) already "
+                "exists.",
+            ),
+            filters=MappingProxyType({"ContextType": "ContextType"}),
         ),
     )
 }

@@ -61,7 +61,6 @@ def _check(request: dict[str, Any]) -> None:
     cluster = request["ProcessingResources"].get("ClusterConfig") or {}
     if not cluster.get("InstanceType") or not cluster.get("InstanceCount"):
         raise validation("ProcessingResources.ClusterConfig must have InstanceType and InstanceCount.")
-    checks.refuse(request, ("ExperimentConfig",))
     checks.refuse(cluster, ("InstancePreferences",), "ProcessingResources.ClusterConfig.")
     instance(cluster["InstanceType"])
     inputs = request.get("ProcessingInputs") or []

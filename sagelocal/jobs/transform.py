@@ -53,7 +53,6 @@ OPERATIONS = {"CreateTransformJob": create_transform_job, "StopTransformJob": st
 
 
 def _check(request: Document) -> None:
-    checks.refuse(request, ("ExperimentConfig",))
     source = request["TransformInput"]["DataSource"]["S3DataSource"]
     if source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
         raise validation(
