@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api import listing
-from sagelocal.api.errors import AwsError, not_implemented, validation
+from sagelocal.api.errors import AwsError, validation
+from sagelocal.api.refused import paths
 from sagelocal.api.resources import RESOURCES
 from sagelocal.store import Condition
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 _EMPTY_STATUS: dict[str, list[Any]] = {"ValidationStatuses": [], "ImageScanStatuses": []}
-_NEEDS_VALIDATION_JOBS = ("ValidationSpecification", "SourceAlgorithmSpecification")
 
 
 def create_model_package_group(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
@@ -39,9 +39,6 @@ def delete_model_package_group(app: SageLocal, request: dict[str, Any]) -> dict[
 
 def create_model_package(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
     """A new version of a group, or an unversioned package by name. `ClientToken` makes a retried request idempotent."""
-    for member in _NEEDS_VALIDATION_JOBS:
-        if member in request:
-            raise not_implemented(f"CreateModelPackage's member {member}")
     if ("ModelPackageGroupName" in request) == ("ModelPackageName" in request):
         raise validation("Specify exactly one of ModelPackageGroupName (for a version) and ModelPackageName.")
     if "ModelPackageName" in request:
@@ -136,3 +133,6 @@ OPERATIONS = {
     "UpdateModelPackage": update_model_package,
     "ListModelPackages": list_model_packages,
 }
+
+# Both need AWS's own validation jobs or marketplace.
+REFUSED = {"CreateModelPackage": paths("ValidationSpecification", "SourceAlgorithmSpecification")}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sagelocal.api.errors import not_implemented, validation
+from sagelocal.api.refused import Paths, others
 from sagelocal.containers import family
 from sagelocal.jobs.checks import s3_uri
 
@@ -15,33 +16,11 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-# KmsKeyId, VpcConfig and InstanceType are kept and described, and mean nothing on one machine.
-_MODEL = {
-    "ModelName",
-    "PrimaryContainer",
-    "Containers",
-    "ExecutionRoleArn",
-    "Tags",
-    "VpcConfig",
-    "EnableNetworkIsolation",
-}
-_CONTAINER = {
-    "ContainerHostname",
-    "Image",
-    "Mode",
-    "ModelDataUrl",
-    "ModelDataSource",
-    "Environment",
-    "ModelPackageName",
-    "InferenceSpecificationName",
-}
-_SOURCE = {"S3Uri", "S3DataType", "CompressionType"}
 _SOURCE_KINDS = {("S3Prefix", "None"), ("S3Object", "None"), ("S3Object", "Gzip")}
 
 
 def create_model(app: SageLocal, request: Document) -> Document:
     """Stores the model with the container that an endpoint will run. Raises AwsError, naming what is wrong in it."""
-    refuse(request, _MODEL, "CreateModel")
     containers = request.get("Containers") or []
     if ("PrimaryContainer" in request) == bool(containers):
         raise validation("Specify exactly one of PrimaryContainer and Containers.")
@@ -57,9 +36,6 @@ def create_model(app: SageLocal, request: Document) -> Document:
 
 def resolve(app: SageLocal, definition: Document) -> Document:
     """`{Image, Source?, Environment}` of a container definition, from its model package where it names one."""
-    refuse(definition, _CONTAINER, "ContainerDefinition")
-    if definition.get("Mode", "SingleModel") != "SingleModel":
-        raise not_implemented("ContainerDefinition's Mode MultiModel")
     merged = {**_packaged(app, definition), **{k: v for k, v in definition.items() if k != "Environment"}}
     if "Image" not in merged:
         raise validation("A container definition needs an Image or a ModelPackageName.")
@@ -101,7 +77,6 @@ def _source(app: SageLocal, container: Document) -> Document | None:
         source = container["ModelDataSource"].get("S3DataSource")
         if not source:
             raise validation("ModelDataSource needs an S3DataSource.")
-        refuse(source, _SOURCE, "S3ModelDataSource")
     else:
         return None
     if (source["S3DataType"], source["CompressionType"]) not in _SOURCE_KINDS:
@@ -122,8 +97,26 @@ def _require(app: SageLocal, source: Document) -> None:
         raise validation(f"Could not find model data at {source['S3Uri']}.") from error
 
 
-def refuse(request: Document, known: set[str], what: str) -> None:
-    """Raises an AwsError that names the first member which sagelocal would have to ignore."""
-    for member, value in request.items():
-        if member not in known and value not in (None, False, [], {}):
-            raise not_implemented(f"{what}'s member {member}")
+# VpcConfig is kept and described, and means nothing on one machine.
+_CONTAINER = (
+    *("ContainerHostname", "Image", "Mode", "ModelDataUrl", "ModelDataSource", "Environment"),
+    *("ModelPackageName", "InferenceSpecificationName"),
+)
+
+
+def _refused_of_container(where: str) -> Paths:
+    source = f"{where}.ModelDataSource.S3DataSource"
+    return {
+        **others("CreateModel", where, _CONTAINER),
+        f"{where}.Mode=MultiModel": "",
+        **others("CreateModel", source, ("S3Uri", "S3DataType", "CompressionType")),
+    }
+
+
+REFUSED: dict[str, Paths] = {
+    "CreateModel": {
+        "InferenceExecutionConfig": "",
+        **_refused_of_container("PrimaryContainer"),
+        **_refused_of_container("Containers[]"),
+    }
+}

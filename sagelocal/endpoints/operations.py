@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.api.errors import not_implemented, validation
-from sagelocal.endpoints import plans
-from sagelocal.endpoints.models import create_model
+from sagelocal.api.errors import validation
+from sagelocal.endpoints import models, plans
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -54,8 +53,6 @@ def update_endpoint_weights_and_capacities(app: SageLocal, request: Document) ->
             f'"{plan["EndpointConfigName"]}".'
         )
     for one in desired:
-        if "ServerlessUpdateConfig" in one:
-            raise not_implemented("DesiredWeightAndCapacity's member ServerlessUpdateConfig")
         variant = variants[one["VariantName"]]
         variant["Weight"] = one.get("DesiredWeight", variant["Weight"])
         variant["InstanceCount"] = one.get("DesiredInstanceCount", variant["InstanceCount"])
@@ -103,10 +100,11 @@ def _in_progress(endpoint: Document) -> Exception:
 
 
 OPERATIONS = {
-    "CreateModel": create_model,
+    "CreateModel": models.create_model,
     "CreateEndpointConfig": plans.create_endpoint_config,
     "CreateEndpoint": create_endpoint,
     "UpdateEndpoint": update_endpoint,
     "UpdateEndpointWeightsAndCapacities": update_endpoint_weights_and_capacities,
     "DeleteEndpoint": delete_endpoint,
 }
+REFUSED = {**models.REFUSED, **plans.REFUSED}

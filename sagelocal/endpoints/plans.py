@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.api.errors import not_implemented, validation
-from sagelocal.endpoints.models import refuse
+from sagelocal.api.errors import validation
+from sagelocal.api.refused import Paths, others
 from sagelocal.jobs.checks import s3_uri
 
 if TYPE_CHECKING:
@@ -14,22 +14,10 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-_CONFIG = {"EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "Tags", "KmsKeyId"}
-_VARIANT = {
-    "VariantName",
-    "ModelName",
-    "InitialInstanceCount",
-    "InstanceType",
-    "InitialVariantWeight",
-    "VolumeSizeInGB",
-    "ModelDataDownloadTimeoutInSeconds",
-    "ContainerStartupHealthCheckTimeoutInSeconds",
-}
 _STARTUP_SECONDS = 240  # the documented time to become healthy, where the variant does not say
 
 
 def create_endpoint_config(app: SageLocal, request: Document) -> Document:
-    refuse(request, _CONFIG, "CreateEndpointConfig")
     variants = [_variant(app, variant) for variant in request["ProductionVariants"]]
     names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
@@ -43,7 +31,6 @@ def create_endpoint_config(app: SageLocal, request: Document) -> Document:
 
 
 def _variant(app: SageLocal, variant: Document) -> Document:
-    refuse(variant, _VARIANT, "ProductionVariant")
     for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in variant:
             raise validation(f"Production variant {variant['VariantName']} needs {member}.")
@@ -91,14 +78,9 @@ def retain(plan: Document, running: Document, request: Document) -> None:
 
 
 def routing_waits(deployment: Document | None) -> float:
-    """Seconds that an update keeps the old fleet after all traffic moved. Raises AwsError for any other guardrail."""
-    if not deployment:
-        return 0.0
-    refuse(deployment, {"BlueGreenUpdatePolicy"}, "DeploymentConfig")
-    policy = deployment.get("BlueGreenUpdatePolicy") or {}
+    """Seconds that an update keeps the old fleet after all traffic moved."""
+    policy = (deployment or {}).get("BlueGreenUpdatePolicy") or {}
     routing = policy.get("TrafficRoutingConfiguration") or {}
-    if routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE":
-        raise not_implemented(f"TrafficRoutingConfiguration's Type {routing['Type']}", "ALL_AT_ONCE is.")
     return float(routing.get("WaitIntervalInSeconds", 0)) + float(policy.get("TerminationWaitInSeconds", 0))
 
 
@@ -129,3 +111,35 @@ def _summary(variant: Document, now: float) -> Document:
         "CurrentInstanceCount": variant["InstanceCount"],
         "DesiredInstanceCount": variant["InstanceCount"],
     }
+
+
+def _refused_of_deployment(operation: str) -> Paths:
+    routing = "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration"
+    return {
+        **others(operation, "DeploymentConfig", ("BlueGreenUpdatePolicy",)),
+        f"{routing}.Type=CANARY": "Use ALL_AT_ONCE.",
+        f"{routing}.Type=LINEAR": "Use ALL_AT_ONCE.",
+    }
+
+
+REFUSED: dict[str, Paths] = {
+    "CreateEndpointConfig": {
+        **others(
+            "CreateEndpointConfig",
+            "",
+            ("EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "Tags", "KmsKeyId"),
+        ),
+        **others(
+            "CreateEndpointConfig",
+            "ProductionVariants[]",
+            (
+                *("VariantName", "ModelName", "InitialInstanceCount", "InstanceType", "InitialVariantWeight"),
+                *("VolumeSizeInGB", "ModelDataDownloadTimeoutInSeconds"),
+                "ContainerStartupHealthCheckTimeoutInSeconds",
+            ),
+        ),
+    },
+    "CreateEndpoint": _refused_of_deployment("CreateEndpoint"),
+    "UpdateEndpoint": _refused_of_deployment("UpdateEndpoint"),
+    "UpdateEndpointWeightsAndCapacities": {"DesiredWeightsAndCapacities[].ServerlessUpdateConfig": ""},
+}
