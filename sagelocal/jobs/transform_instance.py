@@ -18,6 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
 from sagelocal.endpoints.server import ModelServer, Reply, UnansweredError
 from sagelocal.jobs import transfer
 from sagelocal.jobs.logs import LogWriter
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 _MB = 2**20
+FEW_PARTS = TransferConfig(max_concurrency=2)  # of 8 MB in memory; boto3's default of ten would be most of what is
 _TIMEOUT, _RETRIES = 600, 3  # API reference: the defaults of ModelClientConfig
 _PAUSES = (0.1, 0.3, 1.0)  # s before the first, second and third retry; AWS does not say
 _RESTART_PATIENCE = 60.0  # s that a request waits for a model server that is being started again
@@ -129,8 +133,7 @@ class Instance:
         self._log.close()
 
     async def _send(self, item: Item, local: Path) -> None:
-        single = transfer.Object(item.source.bucket, item.source.key, local.name, item.source.size)
-        await asyncio.to_thread(transfer.download, self._app.s3, [single], local.parent)
+        await asyncio.to_thread(fetch, self._app.s3, item.source, local)
         item.output.touch()
         if self._streams:
             while self._pending:
@@ -259,6 +262,13 @@ def _bad_status(where: str, status: int, body: bytes) -> Failure:
     said = body.decode(errors="replace").strip()
     kind = "ClientError" if 400 <= status < 500 else "AlgorithmError"
     return Failure(kind, f"{where}: Bad HTTP status received from algorithm: {status}. {said[:500]}")
+
+
+def fetch(s3: Any, source: transfer.Object, path: Path) -> None:
+    try:
+        s3.download_file(source.bucket, source.key, str(path), Config=FEW_PARTS)
+    except (BotoCoreError, ClientError) as error:
+        raise transfer.TransferError(f"it could not be downloaded: {error}") from error
 
 
 @contextlib.contextmanager

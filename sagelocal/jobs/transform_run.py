@@ -19,11 +19,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import BotoCoreError, ClientError
+
 from sagelocal.endpoints import artifacts
 from sagelocal.endpoints.server import ModelServer
 from sagelocal.jobs import reasons, staging, transfer
 from sagelocal.jobs.container import Control
-from sagelocal.jobs.transform_instance import Instance, Item, Limits, execution_parameters
+from sagelocal.jobs.transform_instance import FEW_PARTS, Instance, Item, Limits, execution_parameters
 from sagelocal.jobs.transform_join import Processing
 
 if TYPE_CHECKING:
@@ -179,8 +182,16 @@ def environment(job: Document) -> dict[str, str]:
 
 def _publish(app: SageLocal, job: Document, done: Sequence[Item]) -> None:
     target = job["TransformOutput"]["S3OutputPath"].rstrip("/")
-    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="s3") as pool:
-        list(pool.map(lambda item: transfer.put_file(app.s3, item.output, f"{target}/{item.source.path}.out"), done))
+
+    def upload(item: Item) -> None:
+        bucket, key = transfer.split_uri(f"{target}/{item.source.path}.out")
+        try:
+            app.s3.upload_file(str(item.output), bucket, key, Config=FEW_PARTS)
+        except (BotoCoreError, ClientError, S3UploadFailedError) as error:
+            raise transfer.TransferError(f'Failed to upload "s3://{bucket}/{key}": {error}') from error
+
+    with ThreadPoolExecutor(max_workers=4, thread_name_prefix="s3") as pool:
+        list(pool.map(upload, done))
     if done and (capture := job.get("DataCaptureConfig")):
         _capture(app, job["TransformJobName"], capture["DestinationS3Uri"].rstrip("/"), target, done)
 
