@@ -9,6 +9,7 @@ from sagelocal.api import generic
 from sagelocal.api.errors import AwsError, not_implemented
 from sagelocal.api.model import operation_model, operation_names
 from sagelocal.api.projection import project
+from sagelocal.api.refused import Paths, refuse
 from sagelocal.api.validation import validate
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ def handlers() -> dict[str, generic.Handler]:
     """Operation name -> behaviour; a part's own behaviour wins over the generic one."""
     from sagelocal import registry
     from sagelocal.endpoints import operations as endpoints
+    from sagelocal.experiments import operations as experiments
     from sagelocal.jobs import processing, training, transform
+    from sagelocal.jobs.tuning import operations as tuning
+    from sagelocal.lineage import operations as lineage
+    from sagelocal.search import operations as search
     from sagelocal.workflow import operations as workflow
     from sagelocal.workflow.steps import callback
 
@@ -28,12 +33,25 @@ def handlers() -> dict[str, generic.Handler]:
         **generic.handlers(),
         **processing.OPERATIONS,
         **training.OPERATIONS,
+        **tuning.OPERATIONS,
         **transform.OPERATIONS,
         **workflow.OPERATIONS,
         **callback.OPERATIONS,
         **registry.OPERATIONS,
         **endpoints.OPERATIONS,
+        **experiments.OPERATIONS,
+        **lineage.OPERATIONS,
+        **search.OPERATIONS,
     }
+
+
+@functools.cache
+def refused() -> dict[str, Paths]:
+    """Operation name -> the members of its request that sagelocal refuses."""
+    from sagelocal import registry
+    from sagelocal.endpoints import operations as endpoints
+
+    return {**registry.REFUSED, **endpoints.REFUSED}
 
 
 def call(app: SageLocal, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -44,5 +62,15 @@ def call(app: SageLocal, operation: str, request: dict[str, Any]) -> dict[str, A
     if handler is None:
         raise not_implemented(f"The operation {operation}")
     validate("sagemaker", operation, request)
+    refuse(request, refused().get(operation, {}))
     answer = handler(app, request)
     return project(operation_model("sagemaker", operation).output_shape, answer)
+
+
+def call_metrics(app: SageLocal, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    """The same of SageMaker Metrics, a service of its own: BatchPutMetrics and BatchGetMetrics."""
+    from sagelocal.experiments import metrics
+
+    validate("sagemaker-metrics", operation, request)
+    answer = metrics.OPERATIONS[operation](app, request)
+    return project(operation_model("sagemaker-metrics", operation).output_shape, answer)
