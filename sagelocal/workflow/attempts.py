@@ -12,7 +12,7 @@ import logging
 import secrets
 import string
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.model import operation_model
@@ -148,7 +148,13 @@ class StepRun:
             stop_asked=self._around.stopping.is_set,
             closing=self._around.closing.is_set,
             stopping=lambda: self._update({"StepStatus": "Stopping"}),
+            run_step=self._run_inner,
         )
+
+    def _run_inner(self, node: graph.Node, steps: graph.Graph, parameters: Document) -> graph.Progress:
+        around = self._around
+        execution = {**around.execution, "_parameters": around.execution["_parameters"] | parameters}
+        return StepRun(replace(around, execution=execution, graph=around.graph | steps), node).run()
 
     def _resource_name(self) -> str:
         node = self._node
@@ -165,6 +171,7 @@ class StepRun:
             "StepName": self._node.name,
             "StepDisplayName": step.get("DisplayName"),
             "StepDescription": step.get("Description"),
+            "IterationContext": step.get("IterationContext"),
             "StartTime": self._app.now(),
             "StepStatus": "Starting",
             "AttemptCount": 1,

@@ -18,7 +18,7 @@ from sagelocal.api.validation import problems as shape_problems
 from sagelocal.workflow import cache, conditions, expressions, graph, parameters, retries
 from sagelocal.workflow.expressions import ExpressionError
 from sagelocal.workflow.step_types import STEP_TYPES, members
-from sagelocal.workflow.steps import RUN, cleanup
+from sagelocal.workflow.steps import RUN, cleanup, foreach
 from sagelocal.workflow.steps.resources import RESOURCES
 
 VERSION = "2020-12-01"
@@ -236,6 +236,7 @@ def _property(path: str, nodes: graph.Graph) -> Iterator[str]:
 def _arguments(definition: Definition) -> Iterator[str]:
     """Literal arguments against the API's shapes. What expressions will give is judged when the step runs."""
     nodes = graph.build(definition["Steps"])
+    yield from foreach.problems([node.step for node in nodes.values() if node.type == "ForEach"], set(nodes))
     for node in _all_nodes(nodes):
         if node.type in RESOURCES:
             shape = operation_model("sagemaker", RESOURCES[node.type].create).input_shape

@@ -122,6 +122,11 @@ def _dependencies(node: Node) -> Iterator[Dependency]:
         if path.startswith("Steps.") and (name := step_path(path)[0]) not in named:
             named.add(name)
             yield Dependency(name)
+    for inner in node.body:  # what a body's step waits for outside, all iterations wait for
+        for one in _dependencies(Node({**inner, "Arguments": {}}, ())):
+            if one.step not in named:
+                named.add(one.step)
+                yield one
 
 
 def upstream(node: Node) -> set[str]:

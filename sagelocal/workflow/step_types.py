@@ -143,6 +143,24 @@ def _for_each(step: Step) -> Iterator[str]:
         yield f"Selector of {where} must have exactly Pick, MaxBy or MinBy, and Field"
 
 
+def _for_each_properties(step: Step, path: Path) -> bool:
+    """Counts, `IterationOutputs[i].<step of the body>.<property>`, and `Selected.<property>` where it selects."""
+    if path[0] == "Selected":
+        selector = step["Arguments"].get("Selector") or {"Field": {"Get": ""}}
+        name, rest = selector["Field"]["Get"].split(".")[1:2], path[1:]
+    elif path[0] == "IterationOutputs" and len(path) > 2 and isinstance(path[1], int):
+        name, rest = [path[2]], path[3:]
+    else:
+        return len(path) == 1 and path[0] in _FOR_EACH_COUNTS
+    inner = next((one for one in step["Arguments"]["ForEachBody"] if [one["Name"]] == name), None)
+    return inner is not None and bool(rest) and STEP_TYPES[inner["Type"]].properties(inner, rest)
+
+
+_FOR_EACH_COUNTS = (
+    "Status", "InputItemCount", "TotalStepCount", "SucceededStepCount", "FailedStepCount", "StoppedStepCount",
+)  # fmt: skip
+
+
 def _arguments(*names: str) -> tuple[str, ...]:
     return tuple(f"Arguments.{name}" for name in names)
 
@@ -237,10 +255,7 @@ STEP_TYPES: dict[str, StepType] = {
     "Cleanup": StepType(arguments=("Resources",), problems=cleanup.problems),
     "ForEach": StepType(
         arguments=("IterableItems", "MaxConcurrency", "Selector", "ForEachBody"),
-        properties=named(
-            "IterationOutputs", "Selected", "Status", "InputItemCount", "TotalStepCount", "SucceededStepCount",
-            "FailedStepCount", "StoppedStepCount",
-        ),
+        properties=_for_each_properties,
         problems=_for_each,
         nested=("ForEachBody",),
         lazy=True,

@@ -8,13 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sagelocal.workflow.steps import callback, cleanup, control, endpoints, functions, jobs, models, transform
+from sagelocal.workflow.steps import (
+    callback,
+    cleanup,
+    control,
+    endpoints,
+    foreach,
+    functions,
+    jobs,
+    lineage,
+    models,
+    transform,
+    tuning,
+)
 from sagelocal.workflow.steps.attempt import Attempt, Result
 
 RUN: dict[str, Callable[[Attempt], Result]] = {
     "Processing": jobs.run_processing,
     "Training": jobs.run_training,
     "Transform": transform.run_transform,
+    "Tuning": tuning.run_tuning,
     "Model": models.create_model,
     "RegisterModel": models.register_model,
     "EndpointConfig": endpoints.create_endpoint_config,
@@ -23,5 +36,7 @@ RUN: dict[str, Callable[[Attempt], Result]] = {
     "Fail": control.fail,
     "Lambda": functions.invoke_function,
     "Callback": callback.wait_for_answer,
+    "ForEach": foreach.run_iterations,
+    "Lineage": lineage.record,
     "Cleanup": cleanup.delete_outputs,
 }

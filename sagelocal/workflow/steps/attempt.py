@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import AwsError
 from sagelocal.workflow.expressions import Scope
+from sagelocal.workflow.graph import Graph, Node, Progress
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -49,6 +50,8 @@ class Attempt:
     stop_asked: Callable[[], bool]
     closing: Callable[[], bool]
     stopping: Callable[[], object]  # records StepStatus Stopping
+    # Runs a step that this one makes, to its end: its node, all steps made, and parameters that only it sees.
+    run_step: Callable[[Node, Graph, Document], Progress]
 
 
 @dataclass(frozen=True)

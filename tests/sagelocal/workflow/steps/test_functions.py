@@ -92,7 +92,7 @@ def test_a_failed_function_or_a_wrong_output_fails_the_step_with_the_reason(
 
 def test_a_missing_function_fails_the_step_in_lambdas_words(runs: Runs, laptop: Settings) -> None:
     arn = f"arn:aws:lambda:{laptop.region}:{laptop.account}:function:nobody"
-    step = {"Name": "Call", "Type": "Lambda", "Arguments": None, "FunctionArn": arn, "OutputParameters": []}
+    step: Document = {"Name": "Call", "Type": "Lambda", "Arguments": None, "FunctionArn": arn, "OutputParameters": []}
     execution = runs.start("lambda-missing", [step])
     runs.ended(execution)
     reason = runs.steps(execution)["Call"]["FailureReason"]
