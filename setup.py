@@ -32,6 +32,7 @@ REQUIREMENTS = [
     'xgboost-cpu>=3.2,<3.3; sys_platform != "darwin"',
     'xgboost>=3.2,<3.3; sys_platform == "darwin"',
     "imbalanced-learn>=0.14",
+    "optuna>=5,<6",
     "matplotlib>=3.10",
     "jinja2>=3.1",
     "typer>=0.20",

@@ -28,6 +28,7 @@ Document = dict[str, Any]
 _STATE = {
     "ProcessingJob": ("ProcessingJobStatus",),
     "TrainingJob": ("TrainingJobStatus", "SecondaryStatus"),
+    "HyperParameterTuningJob": ("HyperParameterTuningJobStatus",),
     "TransformJob": ("TransformJobStatus",),
     "PipelineExecution": ("PipelineExecutionStatus",),
     "PipelineExecutionStep": ("StepStatus",),
@@ -80,6 +81,13 @@ def _transform_job(before: Document | None, after: Document) -> _Built:
     return "SageMaker Transform Job State Change", [after["TransformJobArn"]], _described(after, _iso)
 
 
+def _tuning_job(before: Document | None, after: Document) -> _Built:
+    # The guide's sample writes times as strings, too; two members are only of the summary that List answers.
+    shown = {name: value for name, value in after.items() if name not in ("Strategy", "ResourceLimits")}
+    detail = _described(shown, lambda seconds: str(_milliseconds(seconds)))
+    return "SageMaker HyperParameter Tuning Job State Change", [after["HyperParameterTuningJobArn"]], detail
+
+
 def _endpoint(before: Document | None, after: Document) -> _Built:
     status = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", after["EndpointStatus"]).upper()
     detail = _described(after, _milliseconds) | {"EndpointStatus": status}
@@ -128,6 +136,7 @@ def _execution_step(before: Document | None, after: Document) -> _Built:
 _BUILDERS: dict[str, Callable[[Document | None, Document], _Built]] = {
     "ProcessingJob": _processing_job,
     "TrainingJob": _training_job,
+    "HyperParameterTuningJob": _tuning_job,
     "TransformJob": _transform_job,
     "PipelineExecution": _execution,
     "PipelineExecutionStep": _execution_step,
