@@ -131,6 +131,18 @@ def logs(
         command.steps(connect(target), use_case, step, execution, follow=follow)
 
 
+@app.command("why-not-cached")
+def why_not_cached(
+    execution: Annotated[str, typer.Argument(help="Id or ARN, or a pipeline's name for its newest one.")],
+    step: Annotated[str, typer.Argument(help="Such as Train.")],
+    target: TargetOption = LAPTOP,
+) -> None:
+    """What kept a step from taking an earlier run's results: the first attribute that differs, or the rule."""
+    from mlops import caching
+
+    caching.why_not_cached(connect(target), execution, step)
+
+
 @app.command()
 def models(use_case: UseCase, target: TargetOption = LAPTOP) -> None:
     """The registered versions, their metrics and approval, and which endpoint serves them."""
@@ -252,6 +264,17 @@ def monitor(
     verdict, _ = monitoring.run(connect(target), use_case, stage, since, until, reports)
     if fail and verdict.violations:
         raise Failure("")
+
+
+@app.command()
+def interrupt(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A managed spot training job that runs.")],
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Take a managed spot training job's instances back, as AWS may at any time: it starts again."""
+    from mlops import interrupt as command
+
+    command.interrupt(connect(target), job)
 
 
 @app.command()

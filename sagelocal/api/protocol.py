@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sagelocal import __version__
-from sagelocal.api import guard
+from sagelocal.api import guard, local, operations
 from sagelocal.api.errors import AwsError, not_implemented
 from sagelocal.api.model import operation_model
 from sagelocal.api.validation import validate
@@ -36,8 +36,14 @@ def asgi(app: SageLocal) -> Starlette:
     async def invoke(request: Request) -> Response:
         return await _answer(_invoke(app, request), "application/json", rest=True)
 
+    async def metrics(request: Request) -> Response:
+        return await _answer(_metrics(app, request), "application/json", rest=True)
+
     async def unknown(request: Request) -> Response:
         return await _answer(_unknown(app, request), "application/json", rest=True)
+
+    async def interrupted(request: Request) -> Response:
+        return await _answer(local.interrupted(app, request), "application/json", rest=True)
 
     async def ping(request: Request) -> Response:
         return Response(json.dumps({"service": "sagelocal", "version": __version__}), media_type="application/json")
@@ -47,7 +53,10 @@ def asgi(app: SageLocal) -> Starlette:
         routes=[
             Route("/", control, methods=["POST"]),
             Route("/ping", ping),
+            Route(local.INTERRUPTION, interrupted, methods=["POST"]),
             Route("/endpoints/{EndpointName}/invocations", invoke, methods=["POST"]),
+            Route("/BatchPutMetrics", metrics, methods=["PUT"]),
+            Route("/BatchGetMetrics", metrics, methods=["POST"]),
             Route("/{path:path}", unknown, methods=everything),
         ]
     )
@@ -58,14 +67,25 @@ async def _control(app: SageLocal, request: Request) -> Response:
     target = request.headers.get("x-amz-target", "")
     if not target.startswith(_TARGET_PREFIX):
         raise AwsError("UnknownOperationException", f"X-Amz-Target '{target}' names no service of sagelocal.", 404)
+    answer = await run_in_threadpool(app.call, target.removeprefix(_TARGET_PREFIX), await _body(request))
+    return Response(json.dumps(answer), media_type=_JSON)
+
+
+async def _metrics(app: SageLocal, request: Request) -> Response:
+    guard.check(request.headers, app.settings.port, app.settings.access_key)
+    operation = request.url.path.removeprefix("/")
+    answer = await run_in_threadpool(operations.call_metrics, app, operation, await _body(request))
+    return Response(json.dumps(answer), media_type="application/json")
+
+
+async def _body(request: Request) -> dict[str, Any]:
     try:
         parameters = json.loads(await request.body() or b"{}")
     except (ValueError, RecursionError) as error:  # the latter: brackets nested a thousand deep
         raise AwsError("SerializationException", f"The request body is not JSON: {error}") from error
     if not isinstance(parameters, dict):
         raise AwsError("SerializationException", "The request body is not a JSON object.")
-    answer = await run_in_threadpool(app.call, target.removeprefix(_TARGET_PREFIX), parameters)
-    return Response(json.dumps(answer), media_type=_JSON)
+    return parameters
 
 
 async def _invoke(app: SageLocal, request: Request) -> Response:

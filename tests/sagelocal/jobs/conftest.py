@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
+import json
+import tarfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +17,11 @@ from sagelocal.app import SageLocal
 from sagelocal.ministack import MiniStack
 
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
+IMAGES = {
+    "scikit-learn": SKLEARN,
+    "xgboost": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0",
+    "pytorch": "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312",
+}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +94,59 @@ def process(app: SageLocal, put: Callable[[str, str | bytes], str]) -> Callable[
         return app.call("DescribeProcessingJob", {"ProcessingJobName": name})
 
     return run
+
+
+@pytest.fixture
+def train(app: SageLocal, put: Callable[[str, str | bytes], str]) -> Callable[..., dict[str, Any]]:
+    """Runs a script by the toolkit's hyperparameters and returns the description of the job's end."""
+
+    def run(
+        name: str,
+        script: str,
+        hyperparameters: dict[str, str] | None = None,
+        image: str = "scikit-learn",
+        wait: bool = True,
+        algorithm: dict[str, Any] | None = None,
+        instances: int = 1,
+        **request: Any,
+    ) -> dict[str, Any]:
+        code = put(f"{name}/source/sourcedir.tar.gz", _archive({"train.py": script}))
+        own = {"sagemaker_program": json.dumps("train.py"), "sagemaker_submit_directory": json.dumps(code)}
+        app.call(
+            "CreateTrainingJob",
+            {
+                "TrainingJobName": name,
+                "RoleArn": app.settings.role_arn,
+                "AlgorithmSpecification": {
+                    "TrainingImage": IMAGES[image],
+                    "TrainingInputMode": "File",
+                    **(algorithm or {}),
+                },
+                "HyperParameters": {
+                    **({} if algorithm and "ContainerEntrypoint" in algorithm else own),
+                    **(hyperparameters or {}),
+                },
+                "OutputDataConfig": {"S3OutputPath": f"s3://{app.settings.bucket}/models"},
+                "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": instances, "VolumeSizeInGB": 5},
+                "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+                **request,
+            },
+        )
+        if wait:
+            ended(app, "TrainingJob", name)
+        return app.call("DescribeTrainingJob", {"TrainingJobName": name})
+
+    return run
+
+
+def _archive(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.uid, member.gid = len(text), 1234, 1234
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
 
 
 def ended(app: SageLocal, kind: str, name: str) -> dict[str, Any]:

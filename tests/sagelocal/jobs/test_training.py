@@ -16,11 +16,7 @@ from sagelocal.api.errors import AwsError
 from sagelocal.app import SageLocal
 
 pytestmark = pytest.mark.namespaces
-IMAGES = {
-    "scikit-learn": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3",
-    "xgboost": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0",
-    "pytorch": "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312",
-}
+IMAGES = ("scikit-learn", "xgboost", "pytorch")
 SCRIPT = """
 import argparse, json, os, pathlib
 parser = argparse.ArgumentParser()
@@ -57,49 +53,6 @@ def members(body: bytes) -> dict[str, str]:
 
 def channel(name: str, uri: str, **more: Any) -> dict[str, Any]:
     return {"ChannelName": name, "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}, **more}
-
-
-@pytest.fixture
-def train(app: SageLocal, put: Put) -> Train:
-    """Runs a script by the toolkit's hyperparameters and returns the description of the job's end."""
-
-    def run(
-        name: str,
-        script: str,
-        hyperparameters: dict[str, str] | None = None,
-        image: str = "scikit-learn",
-        wait: bool = True,
-        algorithm: dict[str, Any] | None = None,
-        instances: int = 1,
-        **request: Any,
-    ) -> dict[str, Any]:
-        code = put(f"{name}/source/sourcedir.tar.gz", archive({"train.py": script}))
-        own = {"sagemaker_program": json.dumps("train.py"), "sagemaker_submit_directory": json.dumps(code)}
-        app.call(
-            "CreateTrainingJob",
-            {
-                "TrainingJobName": name,
-                "RoleArn": app.settings.role_arn,
-                "AlgorithmSpecification": {
-                    "TrainingImage": IMAGES[image],
-                    "TrainingInputMode": "File",
-                    **(algorithm or {}),
-                },
-                "HyperParameters": {
-                    **({} if algorithm and "ContainerEntrypoint" in algorithm else own),
-                    **(hyperparameters or {}),
-                },
-                "OutputDataConfig": {"S3OutputPath": f"s3://{app.settings.bucket}/models"},
-                "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": instances, "VolumeSizeInGB": 5},
-                "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-                **request,
-            },
-        )
-        if wait:
-            finish(app, name)
-        return app.call("DescribeTrainingJob", {"TrainingJobName": name})
-
-    return run
 
 
 def finish(app: SageLocal, name: str) -> None:
