@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sagelocal.experiments import components
 from sagelocal.experiments import records as experiments
 from sagelocal.lineage import records as lineage
+from sagelocal.workflow import metrics
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -44,6 +45,7 @@ def _execution(app: SageLocal, before: Document | None, after: Document) -> None
     status = "PipelineExecutionStatus"
     if after[status] == "Executing" and (before is None or before[status] != "Executing"):
         experiments.of_execution(app, after)
+    metrics.of_execution(app, before, after)
 
 
 def _tuning(app: SageLocal, before: Document | None, after: Document) -> None:
@@ -68,6 +70,7 @@ def _endpoint(app: SageLocal, before: Document | None, after: Document) -> None:
 _RECORDS: dict[str, Callable[[SageLocal, Document | None, Document], None]] = {
     **{kind: _job(kind) for kind in components.KINDS},
     "PipelineExecution": _execution,
+    "PipelineExecutionStep": metrics.of_step,
     "HyperParameterTuningJob": _tuning,
     "ModelPackage": _package,
     "Endpoint": _endpoint,
