@@ -143,6 +143,18 @@ def why_not_cached(
     caching.why_not_cached(connect(target), execution, step)
 
 
+@app.command("why-not-cached")
+def why_not_cached(
+    execution: Annotated[str, typer.Argument(help="Id or ARN, or a pipeline's name for its newest one.")],
+    step: Annotated[str, typer.Argument(help="Such as Train.")],
+    target: TargetOption = LAPTOP,
+) -> None:
+    """What kept a step from taking an earlier run's results: the first attribute that differs, or the rule."""
+    from mlops import caching
+
+    caching.why_not_cached(connect(target), execution, step)
+
+
 @app.command()
 def models(use_case: UseCase, target: TargetOption = LAPTOP) -> None:
     """The registered versions, their metrics and approval, and which endpoint serves them."""

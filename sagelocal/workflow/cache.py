@@ -39,6 +39,32 @@ def key(step: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(attributes(step), sort_keys=True).encode()).hexdigest()
 
 
+def differences(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(path, old value, new value) of each difference, down to the innermost; None stands for nothing.
+
+    Lists whose members have a name (ChannelName, InputName …) are compared by name, as AWS's paths write them.
+    """
+    if old == new:
+        return
+    before, after = _members(old), _members(new)
+    if before is None or after is None:
+        yield where, old, new
+        return
+    for member in [*before, *(name for name in after if name not in before)]:
+        inner = f"{where}.{member}" if where and not member.startswith("[") else f"{where}{member}"
+        yield from differences(before.get(member), after.get(member), inner)
+
+
+def _members(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if not isinstance(value, list) or not all(isinstance(member, Mapping) for member in value):
+        return None
+    names = [next((text for name, text in member.items() if name.endswith("Name")), None) for member in value]
+    keys = names if None not in names and len(set(names)) == len(names) else range(len(value))
+    return {f"[{key!r}]": member for key, member in zip(keys, value, strict=True)}
+
+
 def made(metadata: Mapping[str, Any]) -> str:
     """The ARN of the SageMaker resource that a step made, after its Metadata; "" where it made none of its own."""
     for member in metadata.values():

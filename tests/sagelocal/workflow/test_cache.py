@@ -78,6 +78,19 @@ def test_of_a_tuning_step_only_a_part_of_its_training_definition_counts() -> Non
     assert key("Tuning", {"TrainingJobDefinition": definition}) != key("Tuning", other)
 
 
+def test_differences_go_down_to_the_value_and_name_the_members_of_lists() -> None:
+    old = {"A.B": {"x": 1, "y": [1, 2]}, "C": [{"ChannelName": "train", "Uri": "s3://b/1"}], "D": [{"n": 1}]}
+    new = {"A.B": {"x": 2, "y": [1, 3]}, "C": [{"ChannelName": "train", "Uri": "s3://b/2"}], "E": "e", "D": [{"n": 2}]}
+    assert list(cache.differences(old, new)) == [
+        ("A.B.x", 1, 2),
+        ("A.B.y", [1, 2], [1, 3]),
+        ("C['train'].Uri", "s3://b/1", "s3://b/2"),
+        ("D[0].n", 1, 2),
+        ("E", None, "e"),
+    ]
+    assert list(cache.differences(old, dict(old))) == []
+
+
 def test_the_resource_that_a_step_made() -> None:
     job = "arn:aws:sagemaker:eu-west-1:111122223333:processing-job/j"
     assert cache.made({"ProcessingJob": {"Arn": job}}) == job
