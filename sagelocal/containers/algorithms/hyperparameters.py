@@ -66,8 +66,8 @@ class Parameter:
         return f"{left}, {right}"
 
 
-def positive(default: int | None = None, **more: Any) -> Parameter:
-    """A positive integer."""
+def positive(default: Any = None, **more: Any) -> Parameter:
+    """A positive integer, or one of `words`."""
     return Parameter(int, default, low=1, **more)
 
 

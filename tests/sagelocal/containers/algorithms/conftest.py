@@ -27,8 +27,8 @@ def described(tmp_path: Path) -> Callable[..., Job]:
     ) -> Job:
         config = tmp_path / "input" / "config"
         config.mkdir(parents=True, exist_ok=True)
-        for folder in ("model", "output/data"):
-            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for place in ("model", "output/data"):
+            (tmp_path / place).mkdir(parents=True, exist_ok=True)
         inputs = {}
         for name, (content_type, body) in channels.items():
             folder = tmp_path / "input" / "data" / name

@@ -21,7 +21,7 @@ def test_dense_and_sparse_round_trip() -> None:
 
     wide = sparse.csr_matrix(([2.0, 3.0], ([0, 2], [1, 4])), shape=(3, 6))
     found, none = recordio.read([io.BytesIO(recordio.write(wide))])
-    assert none is None and found.shape == (3, 6)
+    assert none is None and sparse.issparse(found) and found.shape == (3, 6)
     np.testing.assert_array_equal(found.toarray(), wide.toarray())
 
 
