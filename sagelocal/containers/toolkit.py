@@ -42,7 +42,8 @@ def main() -> None:
         arguments = to_arguments(user)
         os.environ.update(environment(user, reserved, arguments, program, source, module, config))
         _install(program)
-        code, said = _run(command(program, arguments))
+        launcher = torchrun(config["resourceconfig"]) if reserved.get("sagemaker_torch_distributed_enabled") else []
+        code, said = _run(command(program, arguments, launcher))
     except Exception as error:  # whatever went wrong before the user's script: the job has to say it
         _fail(f"{type(error).__name__}: {error}", 1)
     if code:
@@ -121,8 +122,20 @@ def environment(
     return {f"SM_{name.upper()}": _text(value) for name, value in names.items()} | {"PYTHONPATH": path}
 
 
-def command(program: str, arguments: list[str]) -> list[str]:
-    """A package (`setup.py` beside it), a Python file, or a command of the shell."""
+def torchrun(resources: dict[str, Any]) -> list[str]:
+    """What starts a Python file's processes on every host; the first host's port 7777 is where they meet."""
+    hosts = resources["hosts"]
+    launcher = ["torchrun", f"--nnodes={len(hosts)}", f"--nproc_per_node={_gpus() or 1}"]
+    if len(hosts) > 1:
+        rank = hosts.index(resources["current_host"])
+        launcher += [f"--master_addr={hosts[0]}", "--master_port=7777", f"--node_rank={rank}"]
+    return launcher
+
+
+def command(program: str, arguments: list[str], launcher: list[str] | None = None) -> list[str]:
+    """A package (`setup.py` beside it), a Python file (which a launcher may start), or a command of the shell."""
+    if launcher and not program.endswith(".py"):
+        raise ValueError(f"torchrun starts Python files, and the entry point is {program or 'missing'}")
     if not program:
         raise ValueError("no entry point: give the hyperparameter sagemaker_program or the variable SAGEMAKER_PROGRAM")
     if (_CODE / "setup.py").exists():
@@ -132,7 +145,7 @@ def command(program: str, arguments: list[str]) -> list[str]:
             f"the entry point {program} is not in the submitted code: {sorted(each.name for each in _CODE.iterdir())}"
         )
     if program.endswith(".py"):
-        return [sys.executable, program, *arguments]
+        return [*(launcher or [sys.executable]), program, *arguments]
     return ["/bin/sh", "-c", shlex.join([f"./{program}", *arguments])]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from sagelocal.api.errors import not_implemented
 
@@ -17,6 +18,23 @@ _NOT_HERE = {
     "sagemaker_pytorch_xla_multi_worker_enabled": "PyTorch XLA",
     "sagemaker_distribution_instance_groups": "a distribution on some instance groups",
 }
+
+
+_DRIVERS = Path("input/data/sm_drivers/sm_train.sh")  # SDK v3's, below /opt/ml
+
+
+class MissingError(Exception):
+    """The job's drivers need what this machine's sandbox does not have."""
+
+
+def check_drivers(opt_ml: Path) -> None:
+    """SDK v3 names its driver nowhere in the request, only in the script that it uploads. Raises MissingError."""
+    script = opt_ml / _DRIVERS
+    if script.is_file() and "mpi_driver.py" in script.read_text(errors="replace"):
+        raise MissingError(
+            "The SDK's MPI driver needs mpirun, SSH servers and an /etc that it may write, which jobs on sagelocal do "
+            "not have. Use Torchrun(), which trains on several hosts here too."
+        )
 
 
 def check(hyperparameters: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.containers import family
-from sagelocal.jobs import container, pipe, reasons, staging, training_input, training_output, transfer
+from sagelocal.jobs import container, distribution, pipe, reasons, staging, training_input, training_output, transfer
 from sagelocal.jobs.container import Control, Ended, Host, Outcome, Plan
 from sagelocal.jobs.instances import cluster, memory_limit
 from sagelocal.jobs.metrics import Metrics
@@ -63,6 +63,10 @@ def _on_hosts(app: SageLocal, job: Document, hosts: list[Host], control: Control
         feeds = training_input.stage(app, job, hosts)
         for mirror in mirrors:
             mirror.restore()
+        distribution.check_drivers(hosts[0].opt_ml)
+    except distribution.MissingError as error:
+        _end(app, name, "Failed", "Failed", f"ClientError: {error}")
+        return False
     except transfer.TransferError as error:
         _end(app, name, "Failed", "Failed", f"ClientError: Data download failed: {error}")
         return False
@@ -119,6 +123,7 @@ def _plan(app: SageLocal, job: Document, hosts: list[Host], metrics: Metrics) ->
             **(job.get("Environment") or {}),
         },
         network=network,
+        image=algorithm["TrainingImage"],
         memory={host.name: memory_limit(host.instance_type, app.settings.memory, len(hosts)) for host in hosts},
         max_runtime=job["StoppingCondition"]["MaxRuntimeInSeconds"] - job.get("_seconds", 0),
         max_wait=_wait_left(app, job),
