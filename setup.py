@@ -58,6 +58,8 @@ EXTRAS = {
     "text": ["tokenizers>=0.21"],
     "vision": ["pillow>=11"],
     "forecast": ["statsmodels>=0.14"],
+    # AWS's own driver of notebook jobs, which brings papermill and nbconvert, and the kernel that notebooks run on.
+    "notebooks": ["sagemaker-headless-execution-driver==0.0.13", "ipykernel>=7"],
     "spark": ["pyspark>=4,<5"],
     "dashboard": ["streamlit>=1.50"],
     # Its last release, of 2023, imports pkg_resources, which setuptools 81 and later don't have.
@@ -86,7 +88,7 @@ setup(
     packages=find_namespace_packages(
         include=[pattern for folder in FOLDERS for pattern in (folder, f"{folder}.*")], exclude=["*__pycache__*"]
     ),
-    package_data={"": ["*.css", "*.html", "*.j2", "*.json", "*.md", "*.sh", "*.txt", "*.yaml", "*.yml"]},
+    package_data={"": ["*.css", "*.html", "*.j2", "*.json", "*.md", "*.sh", "*.toml", "*.txt", "*.yaml", "*.yml"]},
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     entry_points={

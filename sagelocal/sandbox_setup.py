@@ -83,7 +83,7 @@ class Layout:
             "var/log",
             "run",
             "opt/ml",
-            "home",
+            "home/sagemaker-user",  # the user of Studio's images; a notebook job's driver looks for it
             "mnt",
             "srv",
         ]

@@ -20,12 +20,19 @@ _REPOSITORIES = {
     "pytorch-training-arm64": "pytorch",
     "pytorch-inference-arm64": "pytorch",
     "pytorch-inference-graviton": "pytorch",
+    # Studio's images, for notebook jobs and remote functions; they bring no `train` command.
+    "sagemaker-distribution-prod": "sagemaker-distribution",
+    "sagemaker-distribution": "sagemaker-distribution",
+    "sagemaker-base-python-310": "base-python",
+    "sagemaker-base-python-38": "base-python",
     "factorization-machines": "factorization-machines",
     "kmeans": "kmeans",
     "knn": "knn",
     "linear-learner": "linear-learner",
     "pca": "pca",
     "randomcutforest": "randomcutforest",
+    "sagemaker-model-monitor-analyzer": "model-monitor",
+    "sagemaker-clarify-processing": "clarify",
 }
 # Framework modules as the images name them in SAGEMAKER_TRAINING_MODULE / SM_FRAMEWORK_MODULE.
 _TRAINING_MODULES = {
@@ -83,6 +90,7 @@ def family(image_uri: str) -> Family:
         raise validation(
             f"The image {image_uri} is not known to sagelocal. Known families: scikit-learn (sagemaker-scikit-learn), "
             "XGBoost (sagemaker-xgboost, xgboost), PyTorch (pytorch-training, pytorch-inference), "
+            "SageMaker Distribution (sagemaker-distribution-prod), base Python (sagemaker-base-python-310), "
             f"and the algorithms {', '.join(_FIRST_PARTY)}."
         )
     version = re.match(r"\d+(?:\.\d+)*(?:-\d+)?", match["tag"] or "")

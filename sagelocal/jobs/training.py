@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import not_implemented, validation
-from sagelocal.containers import family
+from sagelocal.containers import family, notebooks
 from sagelocal.jobs import checks, distribution, metrics, training_channels
 from sagelocal.jobs.instances import cluster, instance
 from sagelocal.jobs.transitions import moved
@@ -132,6 +132,7 @@ def _check_algorithm(request: dict[str, Any]) -> None:
     if algorithm.get("ContainerEntrypoint"):
         if not known.runs_scripts:
             raise not_implemented(f"AlgorithmSpecification.ContainerEntrypoint with the {known.repository} image")
+        notebooks.check(algorithm["ContainerEntrypoint"])
         return
     if algorithm.get("ContainerArguments"):
         raise not_implemented("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")

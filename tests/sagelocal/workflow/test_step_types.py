@@ -34,7 +34,7 @@ def test_cache_and_retries_are_members_of_the_types_that_have_them() -> None:
         ("QualityCheck", ["CalculatedBaselineStatistics"], True),
         ("ClarifyCheck", ["CalculatedBaselineStatistics"], False),
         ("Lineage", ["ArtifactArns", "data"], True),
-        ("ForEach", ["Selected", "OutputParameters", "o"], True),
+        ("ForEach", ["Status"], True),
         ("Fail", ["ErrorMessage"], False),
         ("Condition", ["Outcome"], True),
     ],
