@@ -6,13 +6,14 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sagelocal.api.errors import validation
+from sagelocal.experiments.metrics import count
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -36,12 +37,23 @@ def compiled(definitions: Sequence[dict[str, str]]) -> list[tuple[str, re.Patter
 
 
 class Metrics:
-    """Collects the values of one job; `line` is called for each line of each host's output, from their threads."""
+    """Collects the values of one job; `line` is called for each line of each host's output, from their threads.
 
-    def __init__(self, app: SageLocal, job: str, definitions: Sequence[dict[str, str]]) -> None:
+    `listener` is called with each value as it comes in.
+    """
+
+    def __init__(
+        self,
+        app: SageLocal,
+        job: str,
+        definitions: Sequence[dict[str, str]],
+        listener: Callable[[str, float], None] = lambda name, value: None,
+    ) -> None:
         self._app, self._job = app, job
         self._patterns = compiled(definitions)
+        self._listener = listener
         self._last: dict[str, dict[str, Any]] = {}
+        self._totals: dict[str, dict[str, Any]] = {}
         self._unsent: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -60,6 +72,11 @@ class Metrics:
         with self._lock:
             return list(self._last.values())
 
+    def totals(self) -> dict[str, dict[str, Any]]:
+        """What the job's trial component summarises: count, sums and extremes of each metric."""
+        with self._lock:
+            return {name: dict(known) for name, known in self._totals.items()}
+
     def flush(self) -> None:
         """Sends in the background what CloudWatch has not got yet."""
         with self._lock:
@@ -71,6 +88,7 @@ class Metrics:
         now = time.time()
         with self._lock:
             self._last[name] = {"MetricName": name, "Value": value, "Timestamp": now}
+            count(self._totals, name, value, now)
             self._unsent.append(
                 {
                     "MetricName": name,
@@ -80,6 +98,7 @@ class Metrics:
                 }
             )
             full = len(self._unsent) >= _BATCH
+        self._listener(name, value)
         if full:
             self.flush()
 

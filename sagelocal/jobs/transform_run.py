@@ -26,8 +26,10 @@ from sagelocal.endpoints import artifacts
 from sagelocal.endpoints.server import ModelServer
 from sagelocal.jobs import reasons, staging, transfer
 from sagelocal.jobs.container import Control
+from sagelocal.jobs.instances import memory_limit
 from sagelocal.jobs.transform_instance import FEW_PARTS, Instance, Item, Limits, execution_parameters
 from sagelocal.jobs.transform_join import Processing
+from sagelocal.jobs.utilisation import Utilisation
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -100,15 +102,21 @@ async def _run_instances(
     work = [
         asyncio.create_task(instance.run(items[number :: len(instances)])) for number, instance in enumerate(instances)
     ]
+    usage = Utilisation(app, LOG_GROUP, job["TransformJobName"], app.settings.state, disk=False)
+    memory = memory_limit(job["TransformResources"]["InstanceType"], app.settings.memory)
     try:
         while any(not task.done() for task in work):
             await asyncio.wait(work, timeout=_LOOK, return_when=asyncio.FIRST_EXCEPTION)
+            for server in servers:
+                if server.process:
+                    usage.look(server.instance, server.process, memory)
             if control.stopping or control.closing or any(task.done() and task.exception() for task in work):
                 break
         for task in work:
             if task.done():
                 task.result()
     finally:
+        usage.close()
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)

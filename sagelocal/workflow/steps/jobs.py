@@ -6,6 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import AwsError
+from sagelocal.experiments import records
+from sagelocal.experiments.components import KINDS
 from sagelocal.workflow.steps.attempt import Attempt, Closing, Result, StepFailed, StepStopped, invoke
 
 if TYPE_CHECKING:
@@ -14,13 +16,14 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 
-def run_job(kind: str, attempt: Attempt) -> Result:
+def run_job(kind: str, attempt: Attempt, metadata: str = "") -> Result:
+    """`metadata` is the member of the step's Metadata that shows the ARN, where that isn't the kind's name."""
     app, store = attempt.app, attempt.app.store
     if store.find(kind, attempt.name) is None:
-        invoke(app, f"Create{kind}", attempt.request | {f"{kind}Name": attempt.name})
+        invoke(app, f"Create{kind}", _tracked(kind, attempt) | {f"{kind}Name": attempt.name})
     job = store.get(kind, attempt.name)
-    metadata = {kind: {"Arn": job[f"{kind}Arn"]}}
-    attempt.executing(metadata)
+    shown = {metadata or kind: {"Arn": job[f"{kind}Arn"]}}
+    attempt.executing(shown)
     job = store.wait(
         kind, attempt.name, lambda document: _ended(kind, document) or attempt.closing() or attempt.stop_asked()
     )
@@ -35,8 +38,17 @@ def run_job(kind: str, attempt: Attempt) -> Result:
         raise StepStopped
     if job[f"{kind}Status"] != "Completed":
         reason = job.get("FailureReason", "The job failed without a reason.")
-        raise StepFailed(f"ClientError: {reason}", _job_error(reason), metadata)
-    return Result(metadata, app.call(f"Describe{kind}", {f"{kind}Name": attempt.name}))
+        raise StepFailed(f"ClientError: {reason}", _job_error(reason), shown)
+    return Result(shown, app.call(f"Describe{kind}", {f"{kind}Name": attempt.name}))
+
+
+def _tracked(kind: str, attempt: Attempt) -> Document:
+    """The request with what connects the job with its execution: a tag, and the execution's experiment and trial."""
+    tags = [*(attempt.request.get("Tags") or []), {"Key": records.EXECUTION_TAG, "Value": attempt.arn}]
+    request = attempt.request | {"Tags": tags}
+    if kind in KINDS and (config := records.job_config(attempt.app.store.get("PipelineExecution", attempt.arn))):
+        request["ExperimentConfig"] = request.get("ExperimentConfig") or config
+    return request
 
 
 def _ended(kind: str, job: Document) -> bool:

@@ -106,6 +106,16 @@ class Endpoints:
                 self.deploy(endpoint["EndpointName"])
 
 
+class Metrics:
+    """CloudWatch, as far as it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Document]] = []
+
+    def put(self, namespace: str, data: list[Document]) -> None:
+        self.told += [(namespace, datum) for datum in data]
+
+
 class Laptop(SageLocal):
     """`restart` is what a kill and a new start are."""
 
@@ -117,7 +127,8 @@ class Laptop(SageLocal):
         self.open()
 
     def open(self) -> None:
-        self.store = DyingStore(self.settings.state / "sagelocal.db")
+        self.store = DyingStore(self.settings.state / "sagelocal.db", on_change=self._changed)
+        self.metrics: Any = Metrics()
         self.jobs: Any = Jobs(self)
         self.endpoints: Any = Endpoints(self)
         self.workflow = Engine(self)
