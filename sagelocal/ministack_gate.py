@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from sagelocal import ministack_triggers
 from sagelocal.api import guard
 from sagelocal.api.errors import AwsError
 
@@ -36,6 +37,8 @@ EVENTS = "/_sagelocal/events"
 _OWN = "/_sagelocal/"
 _ADMIN = ("/_ministack", "/_localstack", "/health")
 _BUCKET = re.compile(r"/([a-z0-9][a-z0-9.-]{2,62})/?")
+_SSE = "x-amz-server-side-encryption"
+_SCOPE = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/aws4_request")
 _ATTEMPTS = (0.0, 1.0, 2.0)  # seconds before each attempt at an event's Lambda target; AWS waits minutes
 _MARKER = ".ministack-keys"  # MiniStack's own folder for keys that are no file names; it holds no object by itself
 
@@ -45,6 +48,7 @@ class Orders:
     """What the child process is told at its start; `s3` is the folder of the persisted objects."""
 
     port: int
+    sagemaker_port: int
     access_key: str
     secret_key: str
     token: str
@@ -71,10 +75,11 @@ class Gate:
                 await self._own(scope, headers, receive, send)
                 return
             self._check(scope, headers)
+            _name_key(scope, headers)
         except AwsError as error:
             await _refuse(scope, headers, error, send)
             return
-        await self._app(scope, receive, self._keep_bucket(scope, send))
+        await self._app(scope, receive, self._keep_triggers(scope, headers, self._keep_bucket(scope, send)))
 
     def _check(self, scope: Scope, headers: dict[str, str]) -> None:
         from ministack.core.router import extract_access_key_id
@@ -112,6 +117,31 @@ class Gate:
             await send(message)
 
         return keep
+
+
+def _name_key(scope: Scope, headers: dict[str, str]) -> None:
+    """S3 encrypts by aws:kms without a key id with its own key (SDK v2 uploads so); MiniStack wants one named."""
+    if headers.get(_SSE) == "aws:kms" and f"{_SSE}-aws-kms-key-id" not in headers:
+        scope["headers"] = [*scope["headers"], (f"{_SSE}-aws-kms-key-id".encode(), b"alias/aws/s3")]
+
+    def _keep_triggers(self, scope: Scope, headers: dict[str, str], send: Send) -> Send:
+        """Rules and schedules are on disk before their call is answered; MiniStack saves only when it stops cleanly."""
+        service = _credential_service(headers)
+        if service not in ("events", "scheduler"):
+            return send
+        saved = ministack_triggers.saved_service(service, scope.get("method", ""), headers.get("x-amz-target", ""))
+
+        async def keep(message: MutableMapping[str, Any]) -> None:
+            if saved and message.get("status") == 200:
+                ministack_triggers.save(saved)
+            await send(message)
+
+        return keep
+
+
+def _credential_service(headers: dict[str, str]) -> str:
+    found = _SCOPE.search(headers.get("authorization", ""))
+    return found[1] if found else ""
 
 
 def taken(envelope: dict[str, Any]) -> bool:

@@ -183,6 +183,16 @@ def test_presigned_urls_of_both_kinds_work_and_foreign_ones_do_not(settings: Set
         assert request(settings, "GET", path.replace(settings.access_key, "AKIAFOREIGN"))[0] == 403
 
 
+def test_encryption_by_kms_needs_no_key_id(settings: Settings) -> None:
+    """S3 has a key of its own for it; SDK v2 uploads every archive so."""
+    s3 = settings.client("s3")
+    s3.create_bucket(Bucket="encrypted")
+    s3.put_object(Bucket="encrypted", Key="a", Body=b"1", ServerSideEncryption="aws:kms")
+    assert s3.get_object(Bucket="encrypted", Key="a")["ServerSideEncryption"] == "aws:kms"
+    s3.put_object(Bucket="encrypted", Key="b", Body=b"1", ServerSideEncryption="aws:kms", SSEKMSKeyId="alias/mine")
+    assert s3.head_object(Bucket="encrypted", Key="b")["SSEKMSKeyId"] == "alias/mine"
+
+
 def test_admin_paths_are_closed(settings: Settings) -> None:
     settings.client("s3").create_bucket(Bucket="still-here")
     for method, path in [
