@@ -71,7 +71,7 @@ def positive(default: Any = None, **more: Any) -> Parameter:
     return Parameter(int, default, low=1, **more)
 
 
-def rate(default: float | None = None, **more: Any) -> Parameter:
+def rate(default: Any = None, **more: Any) -> Parameter:
     """A non-negative number."""
     return Parameter(float, default, low=0, **more)
 

@@ -22,7 +22,7 @@ def test_dense_and_sparse_round_trip() -> None:
     wide = sparse.csr_matrix(([2.0, 3.0], ([0, 2], [1, 4])), shape=(3, 6))
     found, none = recordio.read([io.BytesIO(recordio.write(wide))])
     assert none is None and sparse.issparse(found) and found.shape == (3, 6)
-    np.testing.assert_array_equal(found.toarray(), wide.toarray())
+    np.testing.assert_array_equal(sparse.csr_matrix(found).toarray(), wide.toarray())
 
 
 def test_the_documented_bytes() -> None:
