@@ -62,9 +62,14 @@ EXTRAS = {
     "notebooks": ["sagemaker-headless-execution-driver==0.0.13", "ipykernel>=7"],
     "spark": ["pyspark>=4,<5"],
     "dashboard": ["streamlit>=1.50"],
+    # What the Clarify image computes with: AWS's own bias metrics, and SHAP.
+    "checks": ["smclarify>=0.5", "shap>=0.51"],
     # Its last release, of 2023, imports pkg_resources, which setuptools 81 and later don't have.
     "experiments": ["sagemaker-experiments>=0.1.45", "setuptools<81"],
+    # What built-in algorithm images compute with beyond the base install: k-NN's index.
+    "algorithms": ["faiss-cpu>=1.9"],
     "dev": [
+        "faiss-cpu>=1.9",
         "pytest>=9",
         "pytest-cov>=7",
         "pytest-xdist>=3.8",

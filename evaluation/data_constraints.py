@@ -84,6 +84,12 @@ def settings(constraints: dict[str, Any], feature: dict[str, Any]) -> dict[str, 
     return merged
 
 
+def override_drift_method(constraints: dict[str, Any], method: str) -> None:
+    """Puts `method` in place of the constraints' global categorical_drift_method; a feature's own stays."""
+    config = constraints.setdefault("monitoring_config", {})
+    config.setdefault("distribution_constraints", {})["categorical_drift_method"] = method
+
+
 def check(
     constraints: dict[str, Any], baseline: dict[str, Any], current: Profile
 ) -> tuple[list[Comparison], list[dict[str, str]]]:

@@ -25,8 +25,9 @@ from typing import Any
 import data_metrics
 import pandas as pd
 from data_capture import Tally, Window, read_capture
-from data_constraints import Comparison, check, settings, suggest
-from data_statistics import Profile, describe, profile, read_csv
+from data_constraints import Comparison, check, override_drift_method, settings, suggest
+from data_statistics import Profile, describe, profile
+from data_tables import FORMATS, read_table
 
 CSV = '{"csv": {"header": true}}'
 CAPTURE = '{"sagemakerCaptureJson": {"captureIndexNames": ["endpointInput"]}}'
@@ -43,6 +44,7 @@ class Args:
     baseline_constraints: str = ""  # file
     start_time: str = ""  # first capture time to analyse, ISO 8601
     end_time: str = ""  # first capture time not to analyse any more
+    categorical_drift_method: str = ""  # instead of the one in the constraints: LInfinity or ChiSquared
     publish_cloudwatch_metrics: str = "Disabled"  # Enabled sends metrics with the job's credentials
     cloudwatch_namespace: str = ""  # another namespace than Model Monitor's
     sagemaker_endpoint_name: str = ""  # a metric dimension and part of the report's title
@@ -104,6 +106,8 @@ def compare(args: Args, output: Path) -> str:
     from data_report import render  # a baseline needs neither jinja2 nor matplotlib
 
     constraints, statistics = _load(args.baseline_constraints), _load(args.baseline_statistics)
+    if args.categorical_drift_method:
+        override_drift_method(constraints, args.categorical_drift_method)
     tally = Tally()
     current = profile(_frames(args, [feature["name"] for feature in constraints["features"]], tally))
     comparisons, violations = check(constraints, statistics, current)
@@ -150,14 +154,14 @@ def _frames(args: Args, columns: list[str], tally: Tally) -> Iterator[pd.DataFra
     except (ValueError, AttributeError, StopIteration) as error:
         raise ValueError(f"dataset_format is {text!r}: a JSON object such as {CSV} is expected") from error
     source = Path(args.dataset_source)
-    if kind == "csv" and (options or {}).get("header", True):
-        return read_csv(source)
+    if kind in ("csv", "json", "parquet"):
+        return read_table(source, kind, options or {})
     sides = (options or {}).get("captureIndexNames", ["endpointInput"]) if kind == "sagemakerCaptureJson" else []
     if len(sides) == 1 and columns:
         window = Window.parse(args.start_time, args.end_time)
         return read_capture(source, columns, window, tally, sides[0], args.sagemaker_endpoint_datacapture_prefix)
     raise ValueError(
-        f"dataset_format {text} is not supported: a baseline reads {CSV}, a comparison also {CAPTURE} "
+        f"dataset_format {text} is not supported: a baseline reads {FORMATS}, a comparison also {CAPTURE} "
         "with one of endpointInput and endpointOutput"
     )
 

@@ -9,9 +9,8 @@ counts, and beyond them a HyperLogLog sketch of the number of distinct values.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ SKETCH_K = 2048  # as Model Monitor; rank error about 0.14 %
 SKETCH_SHRINK = 2 / 3  # DataSketches' fixed capacity ratio between levels; Model Monitor's own sketch uses 0.64
 BUCKETS = 10  # fixed in Model Monitor's schema
 MAX_CATEGORIES = 1000
-CHUNK_ROWS = 200_000
 MISSING = frozenset({"", "nan", "null"})
 INTEGRAL = r"[+-]?\d+"
 NUMERIC = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -119,25 +117,6 @@ def profile(frames: Iterable[pd.DataFrame]) -> Profile:
         for name in frame.columns:
             found.columns.setdefault(str(name), Column()).add(frame[name])
     return found
-
-
-def read_csv(source: Path) -> Iterator[pd.DataFrame]:
-    """Text frames of at most CHUNK_ROWS rows from a header-bearing CSV file, or from every `*.csv` in a folder.
-
-    Raises:
-        ValueError: no file, a file that isn't a table, or no row in any of them.
-    """
-    files = sorted(source.rglob("*.csv")) if source.is_dir() else [source]
-    rows = 0
-    for file in files:
-        try:
-            for frame in pd.read_csv(file, dtype=str, keep_default_na=False, chunksize=CHUNK_ROWS):
-                rows += len(frame)
-                yield frame
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, FileNotFoundError) as error:
-            raise ValueError(f"{file} is not a CSV table with a header line: {error}") from error
-    if not rows:
-        raise ValueError(f"no rows under {source} ({len(files)} CSV files): a baseline needs a header line and records")
 
 
 def describe(table: Profile) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def family(image_uri: str) -> Family:
             f"The image {image_uri} is not known to sagelocal. Known families: scikit-learn (sagemaker-scikit-learn), "
             "XGBoost (sagemaker-xgboost, xgboost), PyTorch (pytorch-training, pytorch-inference), "
             "SageMaker Distribution (sagemaker-distribution-prod), base Python (sagemaker-base-python-310), "
+            "Model Monitor (sagemaker-model-monitor-analyzer), Clarify (sagemaker-clarify-processing), "
             f"and the algorithms {', '.join(_FIRST_PARTY)}."
         )
     version = re.match(r"\d+(?:\.\d+)*(?:-\d+)?", match["tag"] or "")

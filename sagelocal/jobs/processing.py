@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import not_implemented, validation
-from sagelocal.containers import family
+from sagelocal.containers import analyzers, family
 from sagelocal.jobs import checks
 from sagelocal.jobs.instances import instance
 
@@ -55,9 +55,14 @@ OPERATIONS = {
 def _check(request: dict[str, Any]) -> None:
     known = family(request["AppSpecification"]["ImageUri"])
     if not request["AppSpecification"].get("ContainerEntrypoint"):
-        raise validation(
-            f"The {known.name} image has no entrypoint for processing: give AppSpecification.ContainerEntrypoint."
-        )
+        analyzer = analyzers.find(request["AppSpecification"]["ImageUri"])
+        if analyzer is None:
+            raise validation(
+                f"The {known.name} image has no entrypoint for processing: give AppSpecification.ContainerEntrypoint."
+            )
+        if request["AppSpecification"].get("ContainerArguments"):
+            raise validation(f"The {known.name} image takes no AppSpecification.ContainerArguments.")
+        analyzer.check(request)
     cluster = request["ProcessingResources"].get("ClusterConfig") or {}
     if not cluster.get("InstanceType") or not cluster.get("InstanceCount"):
         raise validation("ProcessingResources.ClusterConfig must have InstanceType and InstanceCount.")

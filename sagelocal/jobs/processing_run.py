@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sagelocal.containers import analyzers
 from sagelocal.jobs import container, reasons, staging, transfer
 from sagelocal.jobs.container import Control, Ended, Host, Outcome, Plan
 from sagelocal.jobs.instances import memory_limit
@@ -116,13 +117,21 @@ def _plan(app: SageLocal, job: Document, hosts: list[Host]) -> Plan:
         group=LOG_GROUP,
         job=job["ProcessingJobName"],
         hosts=hosts,
-        command=[*specification["ContainerEntrypoint"], *(specification.get("ContainerArguments") or [])],
+        command=[*_entrypoint(job), *(specification.get("ContainerArguments") or [])],
+        binds=analyzers.binds(specification["ImageUri"]),
         environment={**aws, **(job.get("Environment") or {})},
         network=network,
         memory=dict.fromkeys([host.name for host in hosts], _memory(app, job)),
         max_runtime=job["StoppingCondition"]["MaxRuntimeInSeconds"],
         stop_grace=app.jobs.stop_grace,
     )
+
+
+def _entrypoint(job: Document) -> list[str]:
+    """The request's, else the image's own, which only an analyzer's image has."""
+    specification = job["AppSpecification"]
+    given = specification.get("ContainerEntrypoint")
+    return given or analyzers.command(specification["ImageUri"], job.get("Environment") or {})
 
 
 def _mirrors(app: SageLocal, job: Document, hosts: list[Host]) -> list[transfer.Mirror]:

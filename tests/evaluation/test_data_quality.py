@@ -13,10 +13,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "evaluation"))
 
-import data_statistics
 from data_constraints import check, suggest
 from data_drift import chi_squared_p, linfinity_distance, numeric_distance, sample_correction
-from data_statistics import Column, describe, profile, read_csv
+from data_statistics import Column, describe, profile
 
 CHURN_SHIFT = Path(__file__).parents[2] / "data" / "churn_shift.py"
 
@@ -120,19 +119,6 @@ def test_many_distinct_values_are_estimated_and_not_listed() -> None:
     body = describe(table)["features"][0]["string_statistics"]
     assert body["distinct_count"] == pytest.approx(8000, rel=0.05)
     assert body["distribution"]["categorical"]["buckets"] == []
-
-
-def test_csv_is_read_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_statistics, "CHUNK_ROWS", 10)
-    sample(3, 25).to_csv(tmp_path / "a.csv", index=False)
-    assert [len(frame) for frame in read_csv(tmp_path)] == [10, 10, 5]
-
-
-@pytest.mark.parametrize("content", ["", "a,b\n", 'a,b\n"1,2\n3,4'])
-def test_a_table_without_rows_or_form_is_an_error(tmp_path: Path, content: str) -> None:
-    (tmp_path / "a.csv").write_text(content)
-    with pytest.raises(ValueError, match=str(tmp_path)):
-        list(read_csv(tmp_path / "a.csv"))
 
 
 # --- suggested constraints

@@ -154,7 +154,7 @@ def test_no_record_in_the_window(made: Path, tmp_path: Path) -> None:
         ({"baseline_constraints": ""}, "give both to compare"),
         ({"baseline_constraints": "/nowhere/constraints.json"}, "/nowhere/constraints.json cannot be read"),
         ({"dataset_format": "csv"}, "a JSON object such as"),
-        ({"dataset_format": '{"parquet": {}}'}, "is not supported"),
+        ({"dataset_format": '{"xml": {}}'}, "is not supported"),
         (
             {"dataset_format": '{"sagemakerCaptureJson":{"captureIndexNames":["endpointInput","endpointOutput"]}}'},
             "one of",
