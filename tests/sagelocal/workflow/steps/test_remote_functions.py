@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sagelocal.config import Settings
-from tests.sagelocal.workflow.conftest import IMAGE
+from tests.sagelocal.workflow import conftest
 from tests.sagelocal.workflow.steps.conftest import Runs
 
 pytestmark = [pytest.mark.namespaces, pytest.mark.slow]  # the SDK looks for the end of a job every 10 s
+IMAGE = "885854791233.dkr.ecr.us-east-1.amazonaws.com/sagemaker-distribution-prod:3.2.0-cpu"
 
 
 def test_delayed_returns_parameters_and_a_condition_on_a_result(session: Any, runs: Runs, laptop: Settings) -> None:
@@ -56,3 +59,27 @@ def test_a_remote_function_returns_its_value_and_raises_its_exception(session: A
     assert divide(6, 4) == 1.5
     with pytest.raises(ZeroDivisionError, match="division by zero"):
         divide(1, 0)
+
+
+def test_an_image_without_the_sdk_needs_it_among_the_dependencies(
+    session: Any, runs: Runs, laptop: Settings, tmp_path: Path
+) -> None:
+    from sagemaker.mlops.workflow.function_step import step
+
+    where: dict[str, Any] = {"instance_type": "ml.m5.large", "image_uri": conftest.IMAGE, "role": laptop.role_arn}
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"sagemaker=={metadata.version('sagemaker')}\n")
+
+    @step(name="Without", **where)
+    def without() -> int:
+        return 1
+
+    @step(name="With", dependencies=str(requirements), **where)
+    def with_it() -> int:
+        return 2
+
+    runs_without = runs.build(session, "function-without", [without()])
+    runs_with = runs.build(session, "function-with", [with_it()])
+    assert runs.ended(runs_without)["PipelineExecutionStatus"] == "Failed"
+    assert "No module named 'sagemaker" in runs.reasons(runs_without)["Without"]
+    assert runs.ended(runs_with)["PipelineExecutionStatus"] == "Succeeded", runs.reasons(runs_with)
