@@ -10,13 +10,24 @@ import pytest
 from sagelocal.store import Closed
 from tests.sagelocal.workflow.conftest import Laptop, deploying, processing
 
-MADE_ONCE = ("ProcessingJob", "TrainingJob", "ModelPackage", "ModelPackageGroup", "Model", "EndpointConfig", "Endpoint")
+MADE_ONCE = (
+    "ProcessingJob",
+    "TrainingJob",
+    "ModelPackage",
+    "ModelPackageGroup",
+    "Model",
+    "EndpointConfig",
+    "Endpoint",
+    "Experiment",
+    "Trial",
+)
 
 
 def begun(path: Path) -> tuple[Laptop, str]:
     """An execution that is in the store and has not started, as after a kill right behind its acknowledgement."""
     app = Laptop(path)
-    app.pipeline(deploying(), Parameters=[{"Name": "Floor", "Type": "Float", "DefaultValue": 0.8}])
+    floor = {"Name": "Floor", "Type": "Float", "DefaultValue": 0.8}
+    app.pipeline(deploying(), Parameters=[floor], PipelineExperimentConfig={"ExperimentName": "p"})
     app.workflow.close()
     arn = app.begin()
     app.put(f"s3://bucket/{arn.rsplit('/', 1)[1]}/Evaluate/evaluation.json", {"metrics": [{"auc": 0.9}]})
@@ -44,6 +55,8 @@ def test_an_execution_goes_on_after_a_kill_at_any_write(tmp_path: Path) -> None:
             assert steps[name] == step
         for kind in MADE_ONCE:
             assert len(app.store.list(kind)) == 1, (writes, kind)
+        components = app.store.list("TrialComponent")
+        assert [one["Status"]["PrimaryStatus"] for one in components] == ["Completed", "Completed"], writes
         app.workflow.close()
         app.store.close()
         writes += 1
