@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def artifact(app: Laptop, uri: str, kind: str = "DataSet", **more: Any) -> str:
 
 
 def associate(app: Laptop, *path: str) -> None:
-    for source, destination in zip(path, path[1:], strict=False):
+    for source, destination in itertools.pairwise(path):
         app.call("AddAssociation", {"SourceArn": source, "DestinationArn": destination, "AssociationType": "Produced"})
 
 

@@ -92,7 +92,7 @@ def test_filters(app: Laptop, given: Document, jobs: str) -> None:
 
 def test_filters_nested_filters_and_subexpressions_combine(app: Laptop) -> None:
     uri = "InputDataConfig.DataSource.S3DataSource.S3Uri"
-    nested = {
+    nested: Document = {
         "NestedPropertyName": "InputDataConfig",
         "Filters": [where("InputDataConfig.ChannelName", value="test"), where(uri, "Contains", "bucket/a")],
     }
