@@ -124,6 +124,7 @@ def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
     )
     orders = Orders(
         port=settings.ministack_port,
+        sagemaker_port=settings.port,
         access_key=settings.access_key,
         secret_key=settings.secret_key,
         token=settings.internal_token,

@@ -17,6 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sagelocal import ministack_triggers
 from sagelocal.ministack_gate import Gate, Orders, give_lambda_the_key, let_lambda_targets_take_turns
 
 _STOP_SECONDS = 5.0  # for saving its state; then it is killed
@@ -54,6 +55,7 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
 
     give_lambda_the_key(orders)
     let_lambda_targets_take_turns()
+    ministack_triggers.install(ministack_triggers.starter(orders.sagemaker_port, orders.access_key))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)

@@ -79,7 +79,7 @@ class Gate:
         except AwsError as error:
             await _refuse(scope, headers, error, send)
             return
-        await self._app(scope, receive, self._keep_triggers(scope, headers, self._keep_bucket(scope, send)))
+        await self._app(scope, receive, _keep_triggers(scope, headers, self._keep_bucket(scope, send)))
 
     def _check(self, scope: Scope, headers: dict[str, str]) -> None:
         from ministack.core.router import extract_access_key_id
@@ -124,19 +124,20 @@ def _name_key(scope: Scope, headers: dict[str, str]) -> None:
     if headers.get(_SSE) == "aws:kms" and f"{_SSE}-aws-kms-key-id" not in headers:
         scope["headers"] = [*scope["headers"], (f"{_SSE}-aws-kms-key-id".encode(), b"alias/aws/s3")]
 
-    def _keep_triggers(self, scope: Scope, headers: dict[str, str], send: Send) -> Send:
-        """Rules and schedules are on disk before their call is answered; MiniStack saves only when it stops cleanly."""
-        service = _credential_service(headers)
-        if service not in ("events", "scheduler"):
-            return send
-        saved = ministack_triggers.saved_service(service, scope.get("method", ""), headers.get("x-amz-target", ""))
 
-        async def keep(message: MutableMapping[str, Any]) -> None:
-            if saved and message.get("status") == 200:
-                ministack_triggers.save(saved)
-            await send(message)
+def _keep_triggers(scope: Scope, headers: dict[str, str], send: Send) -> Send:
+    """Rules and schedules are on disk before their call is answered; MiniStack saves only when it stops cleanly."""
+    service = _credential_service(headers)
+    if service not in ("events", "scheduler"):
+        return send
+    saved = ministack_triggers.saved_service(service, scope.get("method", ""), headers.get("x-amz-target", ""))
 
-        return keep
+    async def keep(message: MutableMapping[str, Any]) -> None:
+        if saved and message.get("status") == 200:
+            ministack_triggers.save(saved)
+        await send(message)
+
+    return keep
 
 
 def _credential_service(headers: dict[str, str]) -> str:
