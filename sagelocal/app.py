@@ -5,42 +5,53 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from sagelocal import events
+from sagelocal import events, tracking
 from sagelocal.api import operations
 from sagelocal.api.errors import AwsError
 from sagelocal.api.resources import RESOURCES
+from sagelocal.cloudwatch import Publisher
 from sagelocal.config import Settings
+from sagelocal.environments.service import Environments
 from sagelocal.store import Exists, Store
 
 if TYPE_CHECKING:
     from sagelocal.endpoints.manager import Manager
     from sagelocal.jobs.runner import Runner
+    from sagelocal.jobs.tuning.engine import Tuner
     from sagelocal.workflow.engine import Engine
 
 
 class SageLocal:
     """Settings, state and the three parts that run things: jobs, workflow and endpoints."""
 
+    environments: Environments
     jobs: Runner
+    tuning: Tuner
     workflow: Engine
     endpoints: Manager
 
     def __init__(self, settings: Settings) -> None:
         from sagelocal.endpoints.manager import Manager
         from sagelocal.jobs.runner import Runner
+        from sagelocal.jobs.tuning.engine import Tuner
         from sagelocal.workflow.engine import Engine
 
         self.settings = settings
-        self.store = Store(
-            settings.state / "sagelocal.db",
-            on_change=lambda kind, before, after: events.for_change(kind, before, after, settings),
-        )
+        self.store = Store(settings.state / "sagelocal.db", on_change=self._changed)
         self.s3 = settings.client("s3")
         self.logs = settings.client("logs")
         self.cloudwatch = settings.client("cloudwatch")
+        self.metrics = Publisher(self.cloudwatch)
+        self.environments = Environments(settings.state)
         self.jobs = Runner(self)
+        self.tuning = Tuner(self)
         self.workflow = Engine(self)
         self.endpoints = Manager(self)
+
+    def _changed(self, kind: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[dict[str, Any]]:
+        """In the transaction of each change: what AWS records of it by itself, and its events."""
+        tracking.record(self, kind, before, after)
+        return events.for_change(kind, before, after, self.settings)
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """What the wire does: strict validation, behaviour, output projection. Raises AwsError."""
@@ -49,14 +60,18 @@ class SageLocal:
     def resume(self) -> None:
         """Takes up what a stop or a kill interrupted: jobs first, so that executions find theirs running."""
         self.jobs.resume()
+        self.tuning.resume()
         self.endpoints.resume()
         self.workflow.resume()
 
     def close(self) -> None:
         self.workflow.close()
+        self.tuning.close()
+        self.environments.close()  # first the installs that jobs and endpoints wait for
         self.jobs.close()
         self.endpoints.close()
         self.store.close()
+        self.metrics.close()
 
     def now(self) -> float:
         """Epoch seconds, to the millisecond as AWS gives them."""
@@ -105,6 +120,8 @@ class SageLocal:
         complete = {row.arn_field: arn, "CreationTime": now, "LastModifiedTime": now, "_name": key, **document}
         try:
             with self.store.transaction():
+                if self.store.by_arn(arn):  # names that differ in case alone have one ARN
+                    raise Exists(arn)
                 self.store.create(kind, key, complete, parent=parent, arn=arn)
                 if tags:
                     self.store.set_tags(arn, {tag["Key"]: tag["Value"] for tag in tags})

@@ -47,7 +47,7 @@ class Sandbox:
     hidden: Sequence[Path] = ()  # never visible inside, see `hidden_paths`
     binds: Mapping[str, Path] = field(
         default_factory=dict
-    )  # path inside (below /opt/ml folders only) -> host path, read-only
+    )  # path inside -> host path, read-only: new folders, or in the place of what is shown there
     writable: Mapping[str, Path] = field(default_factory=dict)  # path inside -> host folder
     network: bool = True  # False: only a private loopback
     join: int | None = None  # the process whose network (and user) namespace to enter instead; `network` is then unused
@@ -108,6 +108,10 @@ class Process:
     def resident(self) -> int:
         """Resident bytes with shared pages counted once for each process: cheap, and never less than `memory`."""
         return sum(_resident(process) for process in self._children(recursive=True))
+
+    def cpu_seconds(self) -> float:
+        """CPU time of the process tree, with that of processes which it has waited for."""
+        return sum(_cpu(process) for process in self._children(recursive=True))
 
     def _children(self, recursive: bool) -> list[psutil.Process]:
         try:
@@ -173,9 +177,8 @@ def _enter(process: int | None) -> list[str]:
 
 def environment() -> dict[str, str]:
     """What every sandboxed process gets; `Sandbox.environment` comes on top."""
-    own = f"/root/.local/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     return {
-        "PATH": f"{Path(sys.prefix) / 'bin'}:/root/.local/bin:/usr/local/sbin:/usr/local/bin:{TOOLS_PATH}",
+        "PATH": f"/root/.local/bin:{Path(sys.prefix) / 'bin'}:/usr/local/sbin:/usr/local/bin:{TOOLS_PATH}",
         "HOME": "/root",
         "TMPDIR": "/tmp",
         "LANG": "C.UTF-8",
@@ -184,9 +187,8 @@ def environment() -> dict[str, str]:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
-        # The environment is read-only: what a requirements.txt adds is this process's own.
+        # The environment is read-only: what a sandbox's own pip installs is the sandbox's own.
         "PIP_PREFIX": "/root/.local",
-        "PYTHONPATH": own,
         "TAR_OPTIONS": "--no-same-owner",  # uid 0 alone exists in a user namespace: tar's chown would fail
     }
 
@@ -233,6 +235,14 @@ def _resident(process: psutil.Process) -> int:
         return process.memory_info().rss
     except psutil.Error:  # it ended meanwhile
         return 0
+
+
+def _cpu(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.Error:  # it ended meanwhile
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def _proportional(process: psutil.Process) -> int:

@@ -87,6 +87,11 @@ class ModelServer:
         self._in_flight = 0  # the event loop's thread alone changes it
         self._thread = threading.Thread(target=self._supervise, name=f"model-server {self.stream}", daemon=True)
 
+    @property
+    def process(self) -> sandbox.Process | None:
+        """What runs now, if anything does."""
+        return self._process
+
     def start(self) -> None:
         self._thread.start()
 
@@ -207,7 +212,7 @@ class ModelServer:
         pump = threading.Thread(target=self._pump, args=(reading, log), name=f"log {self.stream}", daemon=True)
         pump.start()
         try:
-            process = self._process = sandbox.start(self._command(), self._sandbox(), writing)
+            process = self._process = sandbox.start(self._command(), self._sandbox(log), writing)
         except (OSError, RuntimeError) as error:
             self.last_line = str(error)
             return False
@@ -251,21 +256,26 @@ class ModelServer:
         program = "algorithms.serving" if family.algorithm(container["Environment"]) else "model_server"
         return ["python", "-m", program, family.name, f"{_SOCKETS}/{_SOCKET}"]
 
-    def _sandbox(self) -> sandbox.Sandbox:
+    def _sandbox(self, log: LogWriter) -> sandbox.Sandbox:
         settings = self._app.settings
         asked = self._plan["Container"]["Environment"]
+        network = not self._plan["Isolated"]
+        image = self._app.environments.inside(self._plan["Container"]["Image"], network=network)
+        if image.note:
+            log.write(f"{image.note}\n".encode())
         path = ":".join(part for part in (str(Path(_PROGRAM).parent), asked.get("PYTHONPATH")) if part)
         return sandbox.Sandbox(
             opt_ml=self._opt_ml,
             environment={**settings.aws_environment(), **asked, "PYTHONPATH": path},
             hidden=sandbox.hidden_paths(settings.state),
             binds={
+                **image.binds,
                 _PROGRAM: Path(containers.__file__).parent / "serving",
                 _ALGORITHMS: Path(containers.__file__).parent / "algorithms",
                 "/opt/ml/model": self._model,
             },
             writable={_SOCKETS: self._sockets},
-            network=not self._plan["Isolated"],
+            network=network,
         )
 
 

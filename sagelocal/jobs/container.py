@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 from sagelocal import sandbox
 from sagelocal.jobs.logs import LogWriter, log_file
 from sagelocal.jobs.network import Network, addresses, network
+from sagelocal.jobs.utilisation import Utilisation
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 _SAMPLE = 0.25  # seconds between looks at memory and time
 _TAIL_BYTES = 32_000
+# Where the command starts: in AWS's images the root folder, which is writable there and read-only here.
+_WORKDIR = "/root"
 
 
 class Outcome(Enum):
@@ -87,12 +90,13 @@ class Plan:
     `network` False means that only the hosts of this job reach each other.
     """
 
-    group: str  # CloudWatch log group
+    group: str  # CloudWatch log group, and namespace of its metrics
     job: str
     hosts: Sequence[Host]
     command: Sequence[str]
     environment: Mapping[str, str]
     network: bool
+    image: str  # URI
     memory: Mapping[str, int]
     max_runtime: float
     stop_grace: float
@@ -129,19 +133,22 @@ class _Running:
         self._on_line = plan.on_line
         self._wake = wake
         names = addresses([each.name for each in plan.hosts])
+        image = app.environments.inside(plan.image, network=plan.network)
         box = sandbox.Sandbox(
             opt_ml=host.opt_ml,
             environment={**plan.environment, **shared.environment},
             hidden=sandbox.hidden_paths(app.settings.state),
-            binds=plan.binds,
+            binds={**image.binds, **plan.binds},
             writable=host.writable,
             network=plan.network,
             join=shared.holder,
             hosts={host.name: names.pop(host.name), **names},
         )
         self._writer = LogWriter(app, plan.group, stream)
+        if image.note and host is plan.hosts[0]:
+            self._writer.write(f"{image.note}\n".encode())
         try:
-            self.process = sandbox.start(plan.command, box, subprocess.PIPE)
+            self.process = sandbox.start(plan.command, box, subprocess.PIPE, cwd=_WORKDIR)
         except BaseException:
             self._writer.close()
             raise
@@ -188,17 +195,19 @@ def run(app: SageLocal, plan: Plan, control: Control) -> Ended:
     """Starts every host's process and returns when all have ended. Raises ClosingError when sagelocal closes."""
     started = int(time.time())
     running: list[_Running] = []
+    utilisation = Utilisation(app, plan.group, plan.job, plan.hosts[0].opt_ml)
     with network(app.settings, [host.name for host in plan.hosts], plan.network) as shared:
         try:
             for host in plan.hosts:
                 running.append(_Running(app, plan, host, f"{plan.job}/{host.name}-{started}", control.wake, shared))
-            return _supervise(plan, running, control)
+            return _supervise(plan, running, control, utilisation)
         finally:
             for each in running:
                 each.kill()
+            utilisation.close()
 
 
-def _supervise(plan: Plan, running: Sequence[_Running], control: Control) -> Ended:
+def _supervise(plan: Plan, running: Sequence[_Running], control: Control, utilisation: Utilisation) -> Ended:
     started = time.monotonic()
     outcome = Outcome.EXITED
     peak = 0
@@ -208,6 +217,8 @@ def _supervise(plan: Plan, running: Sequence[_Running], control: Control) -> End
         control.wake.clear()
         control.check()
         alive = [each for each in running if each.status is None]
+        for each in alive:
+            utilisation.look(each.host, each.process, each.memory)
         failed = any(each.status for each in running)
         if alive:
             used, heaviest = max(((_used(each), each) for each in alive), key=lambda pair: pair[0])

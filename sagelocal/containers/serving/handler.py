@@ -6,12 +6,12 @@ import importlib
 import inspect
 import json
 import os
+import subprocess
 import sys
 import tarfile
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -161,7 +161,7 @@ def _user_module(defaults: Defaults, environment: Mapping[str, str]) -> ModuleTy
         if not environment.get("SAGEMAKER_PROGRAM"):
             return None
         raise FileNotFoundError(f"SAGEMAKER_PROGRAM {program} is not in SAGEMAKER_SUBMIT_DIRECTORY {directory}")
-    _check_requirements(directory / "requirements.txt")
+    _install(directory / "requirements.txt")
     sys.path.insert(0, str((directory / program).parent))
     sys.path.insert(0, str(directory))
     return importlib.import_module(Path(program).stem)
@@ -184,26 +184,11 @@ def _local(directory: str) -> str:
     return str(code)
 
 
-def _check_requirements(file: Path) -> None:
-    """AWS's images pip-install these; here the environment is read-only, so one that it lacks is an error."""
-    if not file.is_file():
-        return
-    from packaging.requirements import Requirement
-
-    lines = [line.partition("#")[0].strip() for line in file.read_text().splitlines()]
-    for line in lines:
-        if not line or line.startswith("-"):
-            continue
-        wanted = Requirement(line)
-        if wanted.marker and not wanted.marker.evaluate():
-            continue
-        try:
-            version = metadata.version(wanted.name)
-        except metadata.PackageNotFoundError:
-            missing = f"requirements.txt asks for {line}, which is not installed: pip install {line!r}"
-            raise ModuleNotFoundError(missing) from None
-        if not wanted.specifier.contains(version, prereleases=True):
-            raise ImportError(f"requirements.txt asks for {line}, but {wanted.name} {version} is installed.")
+def _install(file: Path) -> None:
+    """As the images do at start; raises CalledProcessError, and the log says what pip said."""
+    if file.is_file():
+        subprocess.run([sys.executable, "-m", "pip", "install", "-r", str(file)], check=True)
+        importlib.invalidate_caches()
 
 
 def workers(environment: Mapping[str, str]) -> int:
