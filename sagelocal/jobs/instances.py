@@ -11,11 +11,36 @@ from sagelocal.api.errors import validation
 
 # Family -> GiB of memory per vCPU, where every size of it has the same ratio.
 _PER_CPU = {
-    **dict.fromkeys(("m4", "m5", "m5d", "m6g", "m6gd", "m6i", "m6id", "m7g", "m7i", "m8g", "g4dn", "g5", "g6"), 4.0),
-    **dict.fromkeys(("c5", "c5d", "c6g", "c6gd", "c6gn", "c6i", "c6id", "c7g", "c7i", "c8g", "inf2"), 2.0),
+    **dict.fromkeys(
+        (
+            "m4",
+            "m5",
+            "m5d",
+            "m6g",
+            "m6gd",
+            "m6i",
+            "m6id",
+            "m7g",
+            "m7i",
+            "m7i-flex",
+            "m8g",
+            "m8i",
+            "m8i-flex",
+            "g4dn",
+            "g5",
+            "g6",
+        ),
+        4.0,
+    ),
+    **dict.fromkeys(
+        ("c5", "c5d", "c6g", "c6gd", "c6gn", "c6i", "c6id", "c7g", "c7i", "c7i-flex", "c8g", "c8i", "c8i-flex", "inf2"),
+        2.0,
+    ),
     **dict.fromkeys(("c4",), 1.875),
     **dict.fromkeys(("c5n",), 2.625),
-    **dict.fromkeys(("r5", "r5d", "r6g", "r6gd", "r6i", "r6id", "r7g", "r7i", "r8g", "g6e"), 8.0),
+    **dict.fromkeys(
+        ("r5", "r5d", "r6g", "r6gd", "r6i", "r6id", "r7g", "r7i", "r8g", "r8i", "r8i-flex", "g6e", "g7e"), 8.0
+    ),
     **dict.fromkeys(("r4", "p2", "p3"), 7.625),
 }
 _SIZES = {"medium": 1, "large": 2, "xlarge": 4}  # vCPUs; "<n>xlarge" has 4 n
@@ -39,9 +64,15 @@ _EXCEPTIONS = {
     "ml.p3dn.24xlarge": (96, 768.0),
     "ml.p4d.24xlarge": (96, 1152.0),
     "ml.p4de.24xlarge": (96, 1152.0),
+    "ml.p5.4xlarge": (16, 256.0),
     "ml.p5.48xlarge": (192, 2048.0),
+    "ml.p5e.48xlarge": (192, 2048.0),
+    "ml.p5en.48xlarge": (192, 2048.0),
+    "ml.p6-b200.48xlarge": (192, 2048.0),
     "ml.trn1.2xlarge": (8, 32.0),
     "ml.trn1.32xlarge": (128, 512.0),
+    "ml.trn1n.32xlarge": (128, 512.0),
+    "ml.trn2.48xlarge": (192, 2048.0),
 }
 
 
@@ -56,7 +87,7 @@ def instance(instance_type: str) -> Instance:
     if instance_type in _EXCEPTIONS:
         cpus, gib = _EXCEPTIONS[instance_type]
         return Instance(cpus, int(gib * 2**30))
-    match = re.fullmatch(r"ml\.(\w+)\.(?:(\d+)(?=xlarge))?(medium|large|xlarge)", instance_type)
+    match = re.fullmatch(r"ml\.(\w+(?:-flex)?)\.(?:(\d+)(?=xlarge))?(medium|large|xlarge)", instance_type)
     if not match or match[1] not in _PER_CPU:
         families = ", ".join(f"ml.{family}" for family in sorted({*_PER_CPU, "t2", "t3"}))
         raise validation(

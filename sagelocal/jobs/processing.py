@@ -89,7 +89,7 @@ def _check_input(given: dict[str, Any]) -> None:
         return
     checks.below(source.get("LocalPath"), _LOCAL, f"{where}S3Input.LocalPath")
     if source.get("S3InputMode") == "Pipe":
-        raise not_implemented(f"{where}S3Input.S3InputMode Pipe", "Use File.")
+        raise not_implemented(f"{where}S3Input.S3InputMode Pipe (AWS does not document its pipes' names)", "Use File.")
     if source.get("S3CompressionType", "None") != "None":
         raise validation(f"{where}S3Input.S3CompressionType Gzip is only possible with S3InputMode Pipe.")
 

@@ -21,6 +21,11 @@ class Slots:
         self._queue: deque[object] = deque()
         self._changed = threading.Condition()
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for their slots."""
+        return len(self._queue)
+
     @contextmanager
     def hold(self, hosts: int, check: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Waits for the slots; `check` is called now and then, and ends the waiting by raising."""

@@ -60,6 +60,24 @@ def stop_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]
     return {}
 
 
+def update_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    """The profiler's settings, which are kept and have no effect here. Raises AwsError."""
+    job = app.find("TrainingJob", request["TrainingJobName"])
+    if (request.get("RemoteDebugConfig") or {}).get("EnableRemoteDebug"):
+        raise not_implemented("The field RemoteDebugConfig.EnableRemoteDebug")
+    if request.get("ResourceConfig"):
+        pool = (job.get("WarmPoolStatus") or {}).get("Status", "none")
+        raise validation(
+            f"KeepAlivePeriodInSeconds can be updated only while the warm pool is Available, and that of "
+            f"{job['TrainingJobName']} is {pool}: sagelocal keeps no instances."
+        )
+    checks.terminal(job["TrainingJobStatus"], job["TrainingJobName"], "training")
+    changes = {name: request[name] for name in ("ProfilerConfig", "ProfilerRuleConfigurations") if name in request}
+    document = job | changes
+    app.store.update("TrainingJob", job["_name"], changes | _unused(document, app.now()))
+    return {"TrainingJobArn": job["TrainingJobArn"]}
+
+
 def delete_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
     with app.store.transaction():
         job = app.find("TrainingJob", request["TrainingJobName"])
@@ -71,6 +89,7 @@ def delete_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, An
 OPERATIONS = {
     "CreateTrainingJob": create_training_job,
     "StopTrainingJob": stop_training_job,
+    "UpdateTrainingJob": update_training_job,
     "DeleteTrainingJob": delete_training_job,
 }
 

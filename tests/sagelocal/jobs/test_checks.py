@@ -73,7 +73,7 @@ def changed(request: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("ProcessingResources.ClusterConfig.InstanceType", "ml.zz9.large", "ml.zz9.large is not known"),
         ("ProcessingInputs.0.S3Input.LocalPath", "/opt/ml/model", "under /opt/ml/processing/"),
         ("ProcessingInputs.0.S3Input.LocalPath", "/opt/ml/processing/../../etc", "under /opt/ml/processing/"),
-        ("ProcessingInputs.0.S3Input.S3InputMode", "Pipe", "S3InputMode Pipe is not implemented"),
+        ("ProcessingInputs.0.S3Input.S3InputMode", "Pipe", "S3InputMode Pipe .* is not implemented"),
         ("ProcessingInputs.0.S3Input.S3CompressionType", "Gzip", "only possible with S3InputMode Pipe"),
         ("ProcessingInputs.0.S3Input.S3Uri", "https://b/raw", "is no S3 URI"),
         ("ProcessingInputs.0.DatasetDefinition", {"LocalPath": "x"}, r"ProcessingInputs\[raw\].DatasetDefinition"),
@@ -139,6 +139,7 @@ def test_doubled_names_are_refused() -> None:
         ("ml.t3.medium", 2, 4),
         ("ml.g4dn.xlarge", 4, 16),
         ("ml.p3.2xlarge", 8, 61),
+        ("ml.m7i-flex.large", 2, 8),
     ],
 )
 def test_instance_sizes(name: str, cpus: int, gib: int) -> None:
