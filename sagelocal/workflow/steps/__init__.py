@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from sagelocal.workflow.steps import (
     callback,
+    checks,
     cleanup,
     control,
     endpoints,
@@ -34,6 +35,8 @@ RUN: dict[str, Callable[[Attempt], Result]] = {
     "Endpoint": endpoints.deploy_endpoint,
     "Condition": control.decide,
     "Fail": control.fail,
+    "QualityCheck": checks.check_quality,
+    "ClarifyCheck": checks.check_with_clarify,
     "Lambda": functions.invoke_function,
     "Callback": callback.wait_for_answer,
     "ForEach": foreach.run_iterations,
