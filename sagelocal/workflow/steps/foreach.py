@@ -3,8 +3,8 @@
 The iterations are steps like others, with records, attempts, caching and retry policies of their own. Before any of
 them starts, the items are in this step's record, so that after a kill the same iterations go on; a retry of the
 execution keeps those that succeeded. Once a step of an iteration has failed, no further one starts, as elsewhere in an
-execution; AWS documents neither this nor how MaxParallelExecutionSteps counts them (here MaxConcurrency alone limits
-them, and the ForEach step counts as one).
+execution; AWS documents neither this nor how MaxParallelExecutionSteps counts them (here it limits the iterations of
+one ForEach step, too, which counts as one beside other steps).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ Document = dict[str, Any]
 STEP = "PipelineExecutionStep"
 CURRENT = "ForEach.CurrentItem"
 OUTPUT = "IterationOutput"
+MAX_CONCURRENCY = 50
 _LONGEST_ITEM = 12800  # characters in a step's IterationContext
 _Ended = tuple[str, graph.Progress | None]  # None: the engine closes
 
@@ -166,13 +167,11 @@ class _Iterations:
         attempt = self._attempt
         frontier = graph.Frontier(self._nodes, self._progress())
         running = {name for name, one in frontier.started.items() if one.status not in graph.ENDED}
-        if not attempt.stop_asked():
-            attempt.executing(self._metadata(frontier.started, None))
         for name in running:
             self._spawn(name)
         while not attempt.closing():
-            room = 0 if attempt.stop_asked() else self._arguments["MaxConcurrency"] - len(running)
-            for name in frontier.take(max(0, room)):
+            self._tell(frontier.started)
+            for name in frontier.take(self._room(len(running))):
                 running.add(name)
                 self._spawn(name)
             if not running:
@@ -186,6 +185,21 @@ class _Iterations:
         for thread in self._threads:
             thread.join()
         raise Closing
+
+    def _tell(self, started: Mapping[str, graph.Progress]) -> None:
+        """The step's status and counts, for who looks while it runs."""
+        if self._attempt.stop_asked():
+            self._attempt.stopping()
+        else:
+            self._attempt.executing(self._metadata(started, None))
+
+    def _room(self, running: int) -> int:
+        """How many more steps may start now. The execution's own limit holds inside, too (AWS documents neither)."""
+        if self._attempt.stop_asked():
+            return 0
+        execution = self._attempt.app.store.get("PipelineExecution", self._attempt.arn)
+        limit = (execution.get("ParallelismConfiguration") or {}).get("MaxParallelExecutionSteps", MAX_CONCURRENCY)
+        return max(0, min(limit, self._arguments["MaxConcurrency"]) - running)
 
     def _progress(self) -> dict[str, graph.Progress]:
         records = self._attempt.app.store.list(STEP, parent=self._attempt.arn)

@@ -1,7 +1,8 @@
 """Lambda steps: a function that MiniStack runs is invoked with the step's inputs, and its answer is the outputs.
 
-A kill of sagelocal while the function runs repeats the invocation: at least once. Stop waits for the function, as AWS
-does.
+A kill of sagelocal while the function runs repeats the invocation: at least once. MiniStack forgets its functions when
+it is killed, so that repetition then fails until the function is there again and the execution is retried. Stop waits
+for the function, as on AWS; where it runs out of time meanwhile, AWS calls the execution Failed, sagelocal Stopped.
 """
 
 from __future__ import annotations

@@ -122,6 +122,20 @@ def test_no_more_iterations_run_at_once_than_allowed(app: Laptop) -> None:
     assert app.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
 
 
+def test_the_executions_own_limit_holds_inside(app: Laptop) -> None:
+    app.jobs.held.add("Fit")
+    app.pipeline([loop(["a", "b"], [fit()], at_once=2)])
+    arn = app.begin(ParallelismConfiguration={"MaxParallelExecutionSteps": 1})
+    app.step_is(arn, "Fit-0", "Executing")
+    app.jobs.finish("TrainingJob", app.jobs.started[0])
+    app.step_is(arn, "Fit-1", "Executing")
+    steps = app.steps(arn)
+    assert steps["Fit-0"]["EndTime"] <= steps["Fit-1"]["StartTime"]
+    assert steps["Each"]["Metadata"]["ForEach"]["SucceededStepCount"] == 1
+    app.jobs.finish("TrainingJob", app.jobs.started[1])
+    assert app.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
+
+
 def test_the_steps_of_one_iteration_wait_for_each_other_and_all_for_what_is_outside(app: Laptop) -> None:
     body = [
         fit("Judge", {"Get": "Steps.Fit.ModelArtifacts.S3ModelArtifacts"}),

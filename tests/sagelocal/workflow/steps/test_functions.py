@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from sagelocal import config, server
 from sagelocal.config import Settings
+from sagelocal.workflow.steps import functions
+from sagelocal.workflow.steps.attempt import Attempt, StepFailed
 from tests.sagelocal.workflow.steps.conftest import Document, Runs
 
 ECHO = """
@@ -128,3 +135,58 @@ def test_stop_waits_for_the_function(runs: Runs, function: Callable[..., Any]) -
     runs.sagemaker.stop_pipeline_execution(PipelineExecutionArn=execution)
     assert runs.ended(execution)["PipelineExecutionStatus"] == "Stopped"
     assert {name: found["StepStatus"] for name, found in runs.steps(execution).items()} == {"Slow": "Succeeded"}
+
+
+def test_a_function_reaches_this_laptops_aws(runs: Runs, function: Callable[..., Any], laptop: Settings) -> None:
+    source = (
+        "import boto3\n\ndef handler(event, context):\n"
+        "    found = boto3.client('sagemaker').describe_pipeline(PipelineName=event['name'])['PipelineStatus']\n"
+        "    buckets = [one['Name'] for one in boto3.client('s3').list_buckets()['Buckets']]\n"
+        "    return {'said': found + ' ' + buckets[0]}\n"
+    )
+    arn = function("looker", source).upsert()["FunctionArn"]
+    step: Document = {
+        "Name": "Look", "Type": "Lambda", "Arguments": {"name": {"Get": "Execution.PipelineName"}}, "FunctionArn": arn,
+        "OutputParameters": [{"OutputName": "said", "OutputType": "String"}],
+    }  # fmt: skip
+    execution = runs.start("lambda-looker", [step])
+    assert runs.ended(execution)["PipelineExecutionStatus"] == "Succeeded", runs.reasons(execution)
+    said = runs.steps(execution)["Look"]["Metadata"]["Lambda"]["OutputParameters"]
+    assert said == [{"Name": "said", "Value": f"Active {laptop.bucket}"}]
+
+
+def test_a_function_over_the_steps_limit_fails_it(
+    function: Callable[..., Any], laptop: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "LAMBDA_SECONDS", 1)
+    here = replace(laptop, cpus=99)  # a client of its own
+    source = "import time\n\ndef handler(event, context):\n    time.sleep(3)\n"
+    arn = function("sleeper", source).upsert()["FunctionArn"]
+    nothing: Any = None
+    attempt = Attempt(
+        SimpleNamespace(settings=here), "", "", "", {"FunctionArn": arn}, {}, nothing, 0.0, lambda metadata: None,  # type: ignore[arg-type]
+        lambda: False, lambda: False, lambda: None, nothing,
+    )  # fmt: skip
+    with pytest.raises(StepFailed, match="it ran longer than"):
+        functions.invoke_function(attempt)
+
+
+@pytest.mark.slow
+def test_after_a_kill_the_step_runs_again_once_the_function_is_back(
+    runs: Runs, function: Callable[..., Any], laptop: Settings
+) -> None:
+    """Last of this file: it restarts what the others use. MiniStack forgets its functions when it is killed."""
+    source = "import time\n\ndef handler(event, context):\n    time.sleep(1)\n    return {'done': 'yes'}\n"
+    helper = function("killed", source)
+    arn = helper.upsert()["FunctionArn"]
+    declared = [{"OutputName": "done", "OutputType": "String"}]
+    step = {"Name": "Slow", "Type": "Lambda", "Arguments": {}, "FunctionArn": arn, "OutputParameters": declared}
+    execution = runs.start("lambda-killed", [step])
+    runs.step_is(execution, "Slow", "Executing")
+    os.kill(server.status(laptop)["pid"], signal.SIGKILL)
+    server.up(laptop)
+    if runs.ended(execution)["PipelineExecutionStatus"] == "Failed":
+        assert "Failed to invoke lambda:Invoke" in runs.reasons(execution)["Slow"]
+        helper.upsert()
+        runs.sagemaker.retry_pipeline_execution(PipelineExecutionArn=execution)
+    assert runs.ended(execution)["PipelineExecutionStatus"] == "Succeeded", runs.reasons(execution)
