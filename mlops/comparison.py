@@ -20,6 +20,7 @@ from mlops.targets import Target
 _LOWER_IS_BETTER = ("loss", "error", "rmse", "mse", "mae", "mape", "wape", "pinball", "brier", "false_")
 _SUFFIX = {"TrainingJob": "aws-training-job", "ProcessingJob": "aws-processing-job"}
 _OWN = "SageMaker."  # parameters and artifacts that SageMaker itself records start with it
+_PLUMBING = (_OWN, "sagemaker_", "_")  # nobody chose these parameters: what runs, and a tuning job's objective
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,13 @@ def _row(entry: Entry, columns: Sequence[str], parameters: Sequence[str]) -> tup
         console.duration(entry.started, entry.ended),
         entry.version,
         *(f"{entry.metrics[name]:.4f}" if name in entry.metrics else "" for name in columns),
-        *(entry.parameters.get(name, "") for name in parameters),
+        *(_short(entry.parameters.get(name, "")) for name in parameters),
     )
+
+
+def _short(text: str) -> str:
+    """Of a URI its end, which is where two of them differ."""
+    return "…/" + "/".join(text.rstrip("/").rsplit("/", 2)[1:]) if text.startswith("s3://") else text
 
 
 def entries(target: Target, use_case: str, limit: int) -> list[Entry]:
@@ -201,7 +207,7 @@ def _evaluation(target: Target, component: Component) -> dict[str, float]:
 def _parameters(training: Component | None, given: Mapping[str, Any]) -> dict[str, str]:
     """The training job's hyperparameters, and of the pipeline's parameters those that are no hyperparameter too."""
     own = training.parameters if training else {}
-    found = {name: _text(value) for name, value in own.items() if not name.startswith(_OWN)}
+    found = {name: _text(value) for name, value in own.items() if not name.startswith(_PLUMBING)}
     same = {_bare(name) for name in found}
     return found | {name: _text(value) for name, value in given.items() if _bare(name) not in same}
 
