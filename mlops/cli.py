@@ -69,21 +69,37 @@ def run(
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", metavar="NAME=VALUE", help="A pipeline parameter.")
     ] = None,
+    steps: Annotated[
+        str | None, typer.Option("--steps", metavar="A,B", help="Only these, with an earlier execution's results.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="EXECUTION", help="With --steps: the execution; else the newest that ended."),
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--given", metavar="STEP.OUTPUT=VALUE", help="With --steps: a result that no execution made."),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return as soon as it has started.")] = False,
     target: TargetOption = LAPTOP,
 ) -> None:
     """Upsert the pipeline, start an execution and watch its steps."""
-    parameters = dict(_assignment(each) for each in param or [])
+    parameters = dict(_assignment("--param", each) for each in param or [])
+    results = dict(_assignment("--given", each) for each in given or [])
+    if (source or results) and not steps:
+        raise ValueError("--from and --given belong to --steps: name the steps to run.")
     known(use_case)
     from mlops import run as command
+    from mlops.selection import Selection
 
-    command.run(connect(target), use_case, parameters, detach=detach)
+    chosen = Selection([name.strip() for name in steps.split(",")], source, results) if steps else None
+    command.run(connect(target), use_case, parameters, chosen, detach=detach)
 
 
-def _assignment(text: str) -> tuple[str, str]:
+def _assignment(option: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ValueError(f"--param {text}: write it as Name=value.")
+        raise ValueError(f"{option} {text}: write it as Name=value.")
     return name, value
 
 
@@ -129,18 +145,6 @@ def logs(
         command.endpoint(connect(target), use_case, endpoint, follow=follow)
     else:
         command.steps(connect(target), use_case, step, execution, follow=follow)
-
-
-@app.command("why-not-cached")
-def why_not_cached(
-    execution: Annotated[str, typer.Argument(help="Id or ARN, or a pipeline's name for its newest one.")],
-    step: Annotated[str, typer.Argument(help="Such as Train.")],
-    target: TargetOption = LAPTOP,
-) -> None:
-    """What kept a step from taking an earlier run's results: the first attribute that differs, or the rule."""
-    from mlops import caching
-
-    caching.why_not_cached(connect(target), execution, step)
 
 
 @app.command("why-not-cached")

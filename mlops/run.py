@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mlops import console, executions
+from mlops import selection as selections
 from mlops.errors import Failure
 from mlops.executions import Step
+from mlops.selection import Selection
 from mlops.targets import Target
 
 if TYPE_CHECKING:
@@ -47,12 +49,14 @@ def _took(step: Step) -> str:
     return "" if step.cached else console.duration(step.start, step.end)
 
 
-def run(target: Target, use_case: str, parameters: dict[str, str], *, detach: bool) -> str:
+def run(
+    target: Target, use_case: str, parameters: dict[str, str], selection: Selection | None = None, *, detach: bool
+) -> str:
     """The execution's ARN. Raises Failure when it ends as anything but Succeeded, LookupError for a parameter that the
     pipeline doesn't have.
     """
     with console.stderr().status("Building the pipeline (the SageMaker SDK takes a moment to import) …"):
-        execution = start(target, use_case, parameters)
+        execution = start(target, use_case, parameters, selection)
     console.note(f"Execution {execution}")
     if detach:
         console.say(execution)
@@ -69,7 +73,7 @@ def run(target: Target, use_case: str, parameters: dict[str, str], *, detach: bo
     return execution
 
 
-def start(target: Target, use_case: str, parameters: dict[str, str]) -> str:
+def start(target: Target, use_case: str, parameters: dict[str, str], selection: Selection | None = None) -> str:
     from pipelines import run_pipeline
     from pipelines.project import Project
 
@@ -78,8 +82,20 @@ def start(target: Target, use_case: str, parameters: dict[str, str]) -> str:
     known = sorted(each.name for each in pipeline.parameters)
     if unknown := sorted(set(parameters) - set(known)):
         raise LookupError(f"{use_case} has no parameter {', '.join(unknown)}. It has: {', '.join(known)}.")
+    sagemaker = target.client("sagemaker")
     run_pipeline.upsert(pipeline, project)
-    return run_pipeline.start(target.client("sagemaker"), pipeline.name, parameters)
+    if selection is None:
+        return run_pipeline.start(sagemaker, pipeline.name, parameters)
+    source = selections.find_source(sagemaker, pipeline.name, selection)
+    if source:
+        console.note(f"What other steps made is taken from {source}, and so are parameters that are not given")
+    version = selections.version_with(sagemaker, pipeline.name, selection.given)
+    more: dict[str, Any] = {"SelectiveExecutionConfig": selections.request(selection, source)}
+    if version:
+        more["PipelineVersionId"] = version
+    return run_pipeline.start(
+        sagemaker, pipeline.name, selections.parameters(sagemaker, source, known) | parameters, **more
+    )
 
 
 def watch(target: Target, execution: str) -> tuple[list[Step], str]:

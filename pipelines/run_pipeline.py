@@ -65,10 +65,11 @@ def groups(steps: Sequence[Mapping[str, Any]]) -> set[str]:
     return found
 
 
-def start(sagemaker: Any, name: str, parameters: Mapping[str, Any]) -> str:
-    """The new execution's ARN. `sagemaker` is a boto3 client."""
+def start(sagemaker: Any, name: str, parameters: Mapping[str, Any], **more: Any) -> str:
+    """The new execution's ARN. `sagemaker` is a boto3 client, `more` are further members of StartPipelineExecution."""
     values = [{"Name": key, "Value": str(value)} for key, value in parameters.items()]
-    return sagemaker.start_pipeline_execution(PipelineName=name, PipelineParameters=values)["PipelineExecutionArn"]
+    started = sagemaker.start_pipeline_execution(PipelineName=name, PipelineParameters=values, **more)
+    return str(started["PipelineExecutionArn"])
 
 
 def wait(sagemaker: Any, execution: str, poll: float = 10.0) -> str:
