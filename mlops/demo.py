@@ -96,6 +96,7 @@ def rows(target: Target, loop: Loop) -> list[tuple[str, str]]:
     how = f"Succeeded, from the cache: {', '.join(cached)}" if cached else "Succeeded, every step ran"
     return [
         ("execution", f"{loop.execution} ({how})"),
+        *[("tuning", executions.best_trial(target, step)) for step in steps if "TuningJob" in step.metadata],
         *[("metrics" if first else "", line) for first, line in _metric_lines(target, loop)],
         ("version", f"{loop.package['ModelPackageArn']}, {loop.package['ModelApprovalStatus']}"),
         ("endpoint", f"{loop.endpoint}, in service"),

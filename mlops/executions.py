@@ -13,6 +13,7 @@ from mlops.targets import Target
 
 RUNNING = ("Executing", "Stopping")
 JOBS = {"ProcessingJob": "ProcessingJobs", "TrainingJob": "TrainingJobs"}  # member of a step's Metadata: log group
+TUNING = "HyperParameterTuningJob"  # the kind; the member of Metadata is TuningJob
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Step:
 
     @property
     def job(self) -> tuple[str, str] | None:
-        """("ProcessingJob" or "TrainingJob", the job's name); a cached step's job is the one it was taken from."""
-        for kind in JOBS:
-            if arn := self.metadata.get(kind, {}).get("Arn"):
+        """(kind, the job's name), the kind as in describe_job; a cached step's job is the one it was taken from."""
+        for member, kind in {**{kind: kind for kind in JOBS}, "TuningJob": TUNING}.items():
+            if arn := self.metadata.get(member, {}).get("Arn"):
                 return kind, arn.rsplit("/", 1)[1]
         return None
 
@@ -109,17 +110,39 @@ def outcome(target: Target, step: Step) -> str:
     for kind in ("Model", "EndpointConfig", "Endpoint"):
         if kind in step.metadata:
             return str(step.metadata[kind]["Arn"].rsplit("/", 1)[1])
-    return ", ".join(f"{name} {value:.4g}" for name, value in metrics(target, step).items())
+    said = ", ".join(f"{name} {value:.4g}" for name, value in metrics(target, step).items())
+    if step.job and step.job[0] == TUNING and step.status == "Succeeded":
+        return f"{said} by {best_trial(target, step)}"
+    return said
+
+
+def best_trial(target: Target, step: Step) -> str:
+    """Which training job of a Tuning step is the best, of how many, and with which hyperparameters."""
+    assert step.job
+    job = describe_job(target.client("sagemaker"), *step.job)
+    best = job["BestTrainingJob"]
+    tuned = ", ".join(f"{name} {_short(value)}" for name, value in sorted(best["TunedHyperParameters"].items()))
+    return f"{best['TrainingJobName']}, best of {job['TrainingJobStatusCounters']['Completed']}: {tuned}"
+
+
+def _short(value: str) -> str:
+    try:
+        return f"{float(value):.3g}"
+    except ValueError:
+        return value
 
 
 def metrics(target: Target, step: Step) -> dict[str, float]:
-    """A training job's final metrics, or the headline numbers of an evaluation.json."""
+    """A training job's final metrics, a tuning job's best objective, or the headline numbers of an evaluation.json."""
     if step.job is None or step.status != "Succeeded":
         return {}
     kind, name = step.job
     job = describe_job(target.client("sagemaker"), kind, name)
     if kind == "TrainingJob":
         return {each["MetricName"]: each["Value"] for each in job.get("FinalMetricDataList", [])}
+    if kind == TUNING:
+        objective = job.get("BestTrainingJob", {}).get("FinalHyperParameterTuningJobObjectiveMetric")
+        return {objective["MetricName"]: objective["Value"]} if objective else {}
     uri = outputs(job).get("evaluation")
     return headline(evaluation(target, uri)) if uri else {}
 
@@ -154,22 +177,31 @@ def output(sagemaker: Any, execution: str, step_name: str, name: str) -> str:
 
 
 def log_streams(target: Target, step: Step) -> Iterator[tuple[str, str]]:
-    """(log group, stream prefix) of a step's job. The ARN has its name in lower case, the streams as it is."""
+    """(log group, stream prefix) of a step's job. The ARN has its name in lower case, the streams as it is.
+
+    A tuning job's prefix is that of all its training jobs.
+    """
     if step.job:
         kind, name = step.job
-        yield f"/aws/sagemaker/{JOBS[kind]}", f"{describe_job(target.client('sagemaker'), kind, name)[f'{kind}Name']}/"
+        named = describe_job(target.client("sagemaker"), kind, name)[f"{kind}Name"]
+        yield f"/aws/sagemaker/{JOBS.get(kind, 'TrainingJobs')}", f"{named}-" if kind == TUNING else f"{named}/"
 
 
 def describe_job(sagemaker: Any, kind: str, name: str) -> dict[str, Any]:
-    """DescribeProcessingJob or DescribeTrainingJob."""
-    describe = sagemaker.describe_training_job if kind == "TrainingJob" else sagemaker.describe_processing_job
+    """DescribeProcessingJob, DescribeTrainingJob or DescribeHyperParameterTuningJob."""
+    describe = {
+        "ProcessingJob": sagemaker.describe_processing_job,
+        "TrainingJob": sagemaker.describe_training_job,
+        TUNING: sagemaker.describe_hyper_parameter_tuning_job,
+    }[kind]
     return dict(describe(**{f"{kind}Name": name}))
 
 
 def log_link(target: Target, group: str, prefix: str) -> str:
     """Where a job's log is to be read: a folder on the laptop, CloudWatch's console page on AWS."""
     if target.settings:
-        return str(target.settings.state / "logs" / group.strip("/") / prefix.rstrip("/"))
+        logs = target.settings.state / "logs" / group.strip("/") / prefix.rstrip("/")
+        return f"{logs}*" if prefix.endswith("-") else str(logs)
     # The console's own encoding: percent signs of an encoded name are written as $25.
     encoded = quote(quote(group, safe=""), safe="").replace("%", "$")
     stream = quote(quote(prefix, safe=""), safe="").replace("%", "$")

@@ -108,8 +108,9 @@ def _show_failed_jobs(target: Target, count: int = 5) -> None:
         found = [each for page in pages for each in page[f"{kind}Summaries"]]
         for each in [each for each in found if not each[f"{kind}Name"].startswith("pipelines-")][:count]:
             name = each[f"{kind}Name"]
-            reason = executions.describe_job(sagemaker, kind, name).get("FailureReason", "")
-            rows.append((each["CreationTime"], name, reason))
+            job = executions.describe_job(sagemaker, kind, name)
+            if "TuningJobArn" not in job:  # one of many trials, which the tuning job has reckoned with
+                rows.append((each["CreationTime"], name, job.get("FailureReason", "")))
     rows = [(name, console.ago(made), reason) for made, name, reason in sorted(rows, reverse=True)[:count]]
     if rows:
         console.show(("job", "started", "why it failed"), rows, title="failed jobs outside pipelines")

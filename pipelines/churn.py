@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sagemaker.core.parameter import ContinuousParameter, IntegerParameter
 from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
 from sagemaker.mlops.workflow.pipeline import Pipeline
@@ -12,6 +13,14 @@ from pipelines.project import Project
 # The floor is a cross-validated average precision of 0.655. The test split's 1,409 customers measure it with a standard
 # error of 0.027, so the gate sits two of them lower (docs/churn.md).
 GATE = 0.601
+# Wherever the search ends in here, cross-validation stays above both floors; beyond, deep and quick trees fall short.
+RANGES = {
+    "eta": ContinuousParameter(0.03, 0.1, scaling_type="Logarithmic"),
+    "max_depth": IntegerParameter(2, 4),
+    "min_child_weight": ContinuousParameter(5, 30, scaling_type="Logarithmic"),
+    "subsample": ContinuousParameter(0.5, 0.9),
+    "reg_lambda": ContinuousParameter(1, 20, scaling_type="Logarithmic"),
+}
 STATUSES = ["PendingManualApproval", "Approved", "Rejected"]
 STAGES = ["staging"]  # where the pipeline may deploy by itself; production goes through approval
 
@@ -26,8 +35,6 @@ def build(project: Project) -> Pipeline:
     serving = ParameterString("EndpointInstanceType", "ml.m5.large")
     hyperparameters = {
         "imbalance": ParameterString("Imbalance", "none", enum_values=["weights", "smote", "none"]),
-        "eta": ParameterFloat("Eta", 0.05),
-        "max_depth": ParameterInteger("MaxDepth", 3),
         "num_round": ParameterInteger("NumRound", 1000),
     }
 
@@ -41,11 +48,16 @@ def build(project: Project) -> Pipeline:
     train, validation, test, features = (
         steps.output(splits, name) for name in ("train", "validation", "test", "baseline")
     )
-    model = steps.train(
+    model = steps.tune(
         project,
         "churn",
         channels={"train": train, "validation": validation},
         hyperparameters=hyperparameters,
+        ranges=RANGES,
+        objective="validation:logloss",
+        objective_type="Minimize",
+        jobs=6,
+        strategy="Random",  # as good as any for a handful of trials, and the same ones each time
         instance_type=large,
     )
     report = steps.evaluate(

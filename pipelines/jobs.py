@@ -1,4 +1,4 @@
-"""The two kinds of job that steps are made of, with this project's conventions: `steps.py` says which job does what."""
+"""The kinds of job that steps are made of, with this project's conventions: `steps.py` says which job does what."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from sagemaker.core import image_uris
 from sagemaker.core.helper.pipeline_variable import PipelineVariable
+from sagemaker.core.parameter import ParameterRange
 from sagemaker.core.processing import Processor
 from sagemaker.core.shapes import (
     MetricDefinition,
@@ -28,8 +29,9 @@ from sagemaker.mlops.workflow.retry import (
     StepExceptionTypeEnum,
     StepRetryPolicy,
 )
-from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep
+from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep, TuningStep
 from sagemaker.train.model_trainer import ModelTrainer
+from sagemaker.train.tuner import HyperparameterTuner
 
 from deploy.names import tags
 from pipelines.project import Project
@@ -41,6 +43,7 @@ warnings.filterwarnings("ignore", message="Running within a PipelineSession")
 Text = Any  # a str, or a pipeline variable that is one when the pipeline runs
 
 IMAGES = {"xgboost": "3.2-0", "sklearn": "1.9-0"}  # setup.py holds the same libraries
+SEED = 1  # of the search; the SDK leaves out a 0
 CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
 TRIES = {"interval_seconds": 30, "backoff_rate": 2.0, "max_attempts": 3}
 SERVICE_RETRIES = [
@@ -144,16 +147,73 @@ def training(
     if metrics and framework == "xgboost":
         raise ValueError(f"Metrics {', '.join(metrics)}: AWS defines the XGBoost image's itself and refuses others.")
     code = project.source(script)
-    trainer = ModelTrainer(
+    source = SourceCode(
+        source_dir=code.uri,
+        entry_script=script.rsplit("/", 1)[-1],
+        requirements=REQUIREMENTS if code.requirements else None,
+    )
+    trainer = _trainer(project, use_case, source, hyperparameters, instance_type, framework, max_hours)
+    if metrics:
+        definitions = [MetricDefinition(name=each, regex=metric_regex(each)) for each in metrics]
+        trainer.with_metric_definitions(definitions)
+    step_args = trainer.train(input_data_config=_inputs(channels))
+    return TrainingStep(name, step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
+
+
+def tuning(
+    project: Project,
+    use_case: str,
+    name: str,
+    script: str,
+    *,
+    channels: Mapping[str, Text],
+    hyperparameters: Mapping[str, Any],
+    ranges: Mapping[str, ParameterRange],
+    objective: str,
+    objective_type: str,
+    jobs: int,
+    parallel: int,
+    strategy: str,
+    instance_type: Text,
+    framework: str,
+    metrics: Sequence[str] = (),
+    max_hours: int = 1,
+) -> TuningStep:
+    """A step `name` that trains `jobs` times with other values from `ranges`; `metrics` as in `training`.
+
+    The trials run the script by the image's own toolkit, so what its requirements file names is installed, too.
+    """
+    source = SourceCode(source_dir=project.source_archive(script), entry_script=script.rsplit("/", 1)[-1])
+    tuner = HyperparameterTuner(
+        _trainer(project, use_case, source, hyperparameters, instance_type, framework, max_hours),
+        objective,
+        dict(ranges),
+        metric_definitions=[{"Name": each, "Regex": metric_regex(each)} for each in metrics] or None,
+        objective_type=objective_type,
+        strategy=strategy,
+        max_jobs=jobs,
+        max_parallel_jobs=parallel,
+        random_seed=SEED,
+    )
+    step_args = tuner.tune(inputs=_inputs(channels))
+    return TuningStep(name, step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
+
+
+def _trainer(
+    project: Project,
+    use_case: str,
+    source: SourceCode,
+    hyperparameters: Mapping[str, Any],
+    instance_type: Text,
+    framework: str,
+    max_hours: int,
+) -> ModelTrainer:
+    return ModelTrainer(
         sagemaker_session=project.session,
         role=project.role,
         base_job_name=use_case,
         training_image=image(project.region, framework),
-        source_code=SourceCode(
-            source_dir=code.uri,
-            entry_script=script.rsplit("/", 1)[-1],
-            requirements=REQUIREMENTS if code.requirements else None,
-        ),
+        source_code=source,
         compute=Compute(instance_type=instance_type, instance_count=1),
         # CreateTrainingJob takes strings only, and ModelTrainer leaves a Float or Integer parameter what it is.
         hyperparameters={each: text(value) for each, value in hyperparameters.items()},
@@ -161,12 +221,21 @@ def training(
         stopping_condition=StoppingCondition(max_runtime_in_seconds=max_hours * 3600),
         tags=[Tag(key=tag["Key"], value=tag["Value"]) for tag in tags(use_case)],
     )
-    if metrics:
-        definitions = [MetricDefinition(name=each, regex=f"{each}=([-+0-9.eE]+)") for each in metrics]
-        trainer.with_metric_definitions(definitions)
-    data = [InputData(channel_name=each, data_source=uri, content_type="text/csv") for each, uri in channels.items()]
-    step_args = trainer.train(input_data_config=data)
-    return TrainingStep(name, step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
+
+
+def _inputs(channels: Mapping[str, Text]) -> list[InputData]:
+    return [InputData(channel_name=each, data_source=uri, content_type="text/csv") for each, uri in channels.items()]
+
+
+def metric_regex(name: str) -> str:
+    return f"{name}=([-+0-9.eE]+)"
+
+
+def artifact(project: Project, use_case: str, model: TrainingStep | TuningStep) -> Text:
+    """The model.tar.gz of a training step, or of a tuning step's best training job."""
+    if isinstance(model, TuningStep):
+        return model.get_top_model_s3_uri(0, project.bucket, project.key("models", use_case))
+    return model.properties.ModelArtifacts.S3ModelArtifacts
 
 
 def text(value: Any) -> Text:

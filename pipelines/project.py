@@ -98,7 +98,10 @@ class Project:
 
     def uri(self, *parts: str) -> str:
         """An address in the project's bucket."""
-        return "s3://" + "/".join(part for part in (self.bucket, self.prefix.strip("/"), *parts) if part)
+        return f"s3://{self.bucket}/{self.key(*parts)}"
+
+    def key(self, *parts: str) -> str:
+        return "/".join(part for part in (self.prefix.strip("/"), *parts) if part)
 
     def data_uri(self, use_case: str) -> str:
         """Where the use case's raw data is, under its content's hash; puts it there if the bucket lacks it.
@@ -116,6 +119,13 @@ class Project:
         """
         files = bundle(self.root, script)
         return Source(files.upload(self.s3, self.bucket, self.prefix), files.command, files.requirements)
+
+    def source_archive(self, script: str) -> str:
+        """The same in one archive, which the trials of a tuning job take: its API has no way to name an entrypoint.
+
+        The training toolkit in AWS's images unpacks `sagemaker_submit_directory` only if that is a gzipped tar.
+        """
+        return bundle(self.root, script).upload_archive(self.s3, self.bucket, self.prefix)
 
 
 def default_role(session: PipelineSession) -> str:

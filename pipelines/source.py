@@ -14,8 +14,11 @@ What a script `training/churn.py` takes along, found by reading and never by imp
 from __future__ import annotations
 
 import ast
+import gzip
 import hashlib
+import io
 import re
+import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +60,25 @@ class Bundle:
             return ["python3", script]
         pip = f"python3 -m pip install --quiet --disable-pip-version-check --requirement {CODE}/{REQUIREMENTS}"
         return ["/bin/bash", "-c", f'{pip} && exec python3 "$0" "$@"', script]
+
+    def upload_archive(
+        self, s3: Any, bucket: str, prefix: str = "", extra_args: Mapping[str, Any] | None = None
+    ) -> str:
+        """The same as one gzipped tar, `s3://<bucket>/[<prefix>/]code/<name>/<digest>.tar.gz`."""
+        key = "/".join(part for part in (prefix.strip("/"), "code", self.name, f"{self.digest}.tar.gz") if part)
+        if not any(s3.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])):
+            s3.put_object(Bucket=bucket, Key=key, Body=self.archive(), **(extra_args or {}))
+        return f"s3://{bucket}/{key}"
+
+    def archive(self) -> bytes:
+        """Byte for byte the same for the same files."""
+        whole = io.BytesIO()
+        with gzip.GzipFile(fileobj=whole, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
+            for name, content in sorted(self.files.items()):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+        return whole.getvalue()
 
     def upload(self, s3: Any, bucket: str, prefix: str = "", extra_args: Mapping[str, Any] | None = None) -> str:
         """The folder's URI, `s3://<bucket>/[<prefix>/]code/<name>/<digest>/`; sends only what the bucket lacks.

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 from sagemaker.core.model_registry import create_model_package_from_containers
+from sagemaker.core.parameter import ParameterRange
 from sagemaker.core.workflow.conditions import Condition, ConditionIn
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join, JsonGet
@@ -23,11 +24,13 @@ from sagemaker.mlops.workflow.endpoint_step import EndpointConfigStep, EndpointS
 from sagemaker.mlops.workflow.fail_step import FailStep
 from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
-from sagemaker.mlops.workflow.steps import ProcessingStep, Step, TrainingStep
+from sagemaker.mlops.workflow.steps import ProcessingStep, Step, TrainingStep, TuningStep
 
 from deploy.names import VARIANT, capture_config, capture_uri, tags
-from pipelines.jobs import SERVICE_RETRIES, Text, image, processing, text, training
+from pipelines.jobs import SERVICE_RETRIES, Text, artifact, image, processing, text, training, tuning
 from pipelines.project import Project
+
+Model: TypeAlias = TrainingStep | TuningStep  # what has an artifact
 
 # A training script leaves its handler in the artifact: it serves as it is, and no repacking job is needed.
 SERVING = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
@@ -84,19 +87,57 @@ def train(
     )
 
 
+def tune(
+    project: Project,
+    use_case: str,
+    *,
+    channels: Mapping[str, Text],
+    hyperparameters: Mapping[str, Any],
+    ranges: Mapping[str, ParameterRange],
+    objective: str,
+    instance_type: Text,
+    objective_type: str = "Maximize",
+    jobs: int = 6,
+    parallel: int = 2,
+    strategy: str = "Bayesian",
+    framework: str = "xgboost",
+    metrics: Sequence[str] = (),
+    max_hours: int = 1,
+) -> TuningStep:
+    """`training/<use case>.py`, `jobs` times with values from `ranges`; as a model it stands for the best of them."""
+    return tuning(
+        project,
+        use_case,
+        "Tune",
+        f"training/{use_case}.py",
+        channels=channels,
+        hyperparameters=hyperparameters,
+        ranges=ranges,
+        objective=objective,
+        objective_type=objective_type,
+        jobs=jobs,
+        parallel=parallel,
+        strategy=strategy,
+        instance_type=instance_type,
+        framework=framework,
+        metrics=metrics,
+        max_hours=max_hours,
+    )
+
+
 def evaluate(
     project: Project,
     use_case: str,
     problem: str,
     *,
-    model: TrainingStep,
+    model: Model,
     data: Mapping[str, Text],
     instance_type: Text,
     framework: str = "xgboost",
     arguments: Sequence[Text] = (),
 ) -> ProcessingStep:
     """`evaluation/<problem>.py` over artifact and data sets; `metric()` reads the evaluation.json that it writes."""
-    inputs = {"model": model.properties.ModelArtifacts.S3ModelArtifacts, **data}
+    inputs = {"model": artifact(project, use_case, model), **data}
     return processing(
         project,
         use_case,
@@ -147,7 +188,7 @@ def register(
     project: Project,
     use_case: str,
     *,
-    model: TrainingStep,
+    model: Model,
     report: ProcessingStep,
     baseline: ProcessingStep,
     approval: Text,
@@ -163,7 +204,7 @@ def register(
     begin_model_step(project)
     step_args = create_model_package_from_containers(
         project.session,
-        containers=[container(project, model, framework)],
+        containers=[container(project, use_case, model, framework)],
         content_types=CONTENT_TYPES,
         response_types=CONTENT_TYPES,
         inference_instances=["ml.t2.medium", "ml.m5.large", "ml.m5.xlarge"],
@@ -181,9 +222,9 @@ def json_file(uri: Text) -> dict[str, Text]:
     return {"ContentType": "application/json", "S3Uri": uri}
 
 
-def container(project: Project, model: TrainingStep, framework: str) -> dict[str, Any]:
-    artifact = model.properties.ModelArtifacts.S3ModelArtifacts
-    return {"Image": image(project.region, framework), "ModelDataUrl": artifact, "Environment": dict(SERVING)}
+def container(project: Project, use_case: str, model: Model, framework: str) -> dict[str, Any]:
+    url = artifact(project, use_case, model)
+    return {"Image": image(project.region, framework), "ModelDataUrl": url, "Environment": dict(SERVING)}
 
 
 def begin_model_step(project: Project) -> None:
@@ -211,7 +252,7 @@ def deploy_when(
     conditions: Sequence[Condition],
     stage: Parameter,
     stages: Sequence[str],
-    model: TrainingStep,
+    model: Model,
     instance_type: Text,
     framework: str = "xgboost",
 ) -> ConditionStep:
@@ -223,9 +264,8 @@ def deploy_when(
     """
     name = [use_case.replace("_", "-"), stage]  # deploy.names.endpoint_name, when the pipeline runs
     begin_model_step(project)
-    project.session.create_model(
-        use_case, role=project.role, container_defs=container(project, model, framework), tags=tags(use_case)
-    )
+    definition = container(project, use_case, model, framework)
+    project.session.create_model(use_case, role=project.role, container_defs=definition, tags=tags(use_case))
     create_model = ModelStep("CreateModel", step_args=project.session.context, retry_policies=SERVICE_RETRIES)
     variant = {
         "VariantName": VARIANT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ def test_the_loop_ends_with_its_summary(loop: Loop) -> None:
     run, _ = loop
     assert run.returncode == 0, run.stdout + run.stderr
     summary = run.stdout[run.stdout.index("The loop took") :]
+    assert re.search(r"tuning +\S+-Tune-\S+-00\d-[0-9a-f]{8}, best of 6: eta 0\.\d+, max_depth \d, ", summary)
     for said in ("every step ran", "average_precision", "MinAveragePrecision", "model-package/churn/1, Approved"):
         assert said in summary
     assert "held-out traffic: no violation" in summary
@@ -55,7 +57,7 @@ def test_a_second_run_takes_its_steps_from_the_cache(laptop: Settings) -> None:
     run = mlops(laptop, "run", "churn")
     assert run.returncode == 0, run.stderr
     assert "Taken from the cache, as neither code, data nor parameters changed: " in run.stdout
-    for step in ("ProcessData", "Train", "Evaluate", "Baseline"):
+    for step in ("ProcessData", "Tune", "Evaluate", "Baseline"):
         assert f"{step:<22}Succeeded (cached)" in run.stdout
 
 
@@ -66,7 +68,7 @@ def test_a_changed_parameter_misses_the_cache_where_it_matters_and_a_stage_is_de
     ended = {line.split()[0]: line for line in run.stdout.splitlines() if "Succeeded" in line}
     for step in ("ProcessData", "Baseline"):
         assert "(cached)" in ended[step]
-    for step in ("Train", "Evaluate", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
+    for step in ("Tune", "Evaluate", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
         assert "(cached)" not in ended[step]
     probability, label = mlops(laptop, "invoke", "churn", "--stage", "staging").stdout.strip().split(",")
     assert 0 < float(probability) < 1
@@ -85,15 +87,15 @@ def test_a_gate_that_is_not_reached_fails_the_command_and_status_says_why(laptop
 
 @pytest.mark.usefixtures("loop")
 def test_an_unknown_parameter_is_refused_with_the_known_ones(laptop: Settings) -> None:
-    run = mlops(laptop, "run", "churn", "--param", "Etta=1")
+    run = mlops(laptop, "run", "churn", "--param", "NumRounds=1")
     assert run.returncode == 1
-    assert "churn has no parameter Etta. It has: DeployTo, EndpointInstanceType, Eta," in run.stderr
+    assert "churn has no parameter NumRounds. It has: DeployTo, EndpointInstanceType, Imbalance," in run.stderr
 
 
 @pytest.mark.usefixtures("loop")
 def test_models_logs_and_a_question(laptop: Settings) -> None:
     assert "churn-production" in mlops(laptop, "models", "churn").stdout
-    assert "best round" in mlops(laptop, "logs", "churn", "--step", "Train").stdout
+    assert mlops(laptop, "logs", "churn", "--step", "Tune").stdout.count("best round") == 6
     answer = mlops(laptop, "invoke", "churn", "--accept", "application/json")
     assert '"probability"' in answer.stdout
     refused = mlops(laptop, "invoke", "churn", "1,2,3")

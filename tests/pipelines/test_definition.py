@@ -22,6 +22,7 @@ from sagelocal.api.validation import validate
 OPERATIONS = {
     "Processing": ("CreateProcessingJob", {"ProcessingJobName": "pipelines-abcdef123456-Step-0123456789"}),
     "Training": ("CreateTrainingJob", {"TrainingJobName": "pipelines-abcdef123456-Step-0123456789"}),
+    "Tuning": ("CreateHyperParameterTuningJob", {"HyperParameterTuningJobName": "abcdef123456-Step-0123456789"}),
     "RegisterModel": ("CreateModelPackage", {}),
     "Model": ("CreateModel", {"ModelName": "pipelines-abcdef123456-Step-0123456789"}),
     "EndpointConfig": ("CreateEndpointConfig", {}),
@@ -85,20 +86,22 @@ def test_every_step_is_a_valid_request(use_case: str, project: Any) -> None:
         except AwsError as error:
             pytest.fail(f"{name}: {error.message}")
         checked.add(operation)
-    assert checked == {operation for operation, _ in OPERATIONS.values()}
+    steps = {step["Type"] for step in all_steps(definition(use_case, project)["Steps"])}
+    assert checked == {OPERATIONS[kind][0] for kind in steps - {"Condition", "Fail"}}
 
 
+TRIAL = "TrainingJobDefinition"
 BREAKS: dict[str, tuple[str, list[str], Any]] = {
     "required": ("CreateProcessingJob", ["RoleArn"], None),
     "unknown member": ("CreateProcessingJob", ["Colour"], "red"),
     "type": ("CreateProcessingJob", ["ProcessingResources", "ClusterConfig", "InstanceCount"], "one"),
-    "minimum": ("CreateTrainingJob", ["ResourceConfig", "InstanceCount"], -1),
-    "maximum": ("CreateTrainingJob", ["StoppingCondition", "MaxRuntimeInSeconds"], -5),
+    "minimum": ("CreateHyperParameterTuningJob", [TRIAL, "ResourceConfig", "InstanceCount"], -1),
+    "maximum": ("CreateHyperParameterTuningJob", [TRIAL, "StaticHyperParameters", "x"], "1" * 2501),
     "enum": ("CreateModelPackage", ["ModelApprovalStatus"], "Maybe"),
     "pattern": ("CreateEndpointConfig", ["EndpointConfigName"], "not_a_name"),
     "length": ("CreateEndpoint", ["EndpointName"], "e" * 64),
     "items": ("CreateEndpointConfig", ["ProductionVariants"], []),
-    "strings only": ("CreateTrainingJob", ["HyperParameters", "eta"], 0.05),
+    "strings only": ("CreateHyperParameterTuningJob", [TRIAL, "StaticHyperParameters", "eta"], 0.05),
 }
 
 
@@ -129,7 +132,7 @@ def keys(definition: dict[str, Any]) -> dict[str, str]:
     """What AWS's cache compares for each job step, by step name."""
     attributes = {
         "Processing": ["AppSpecification", "Environment", "ProcessingInputs"],
-        "Training": ["AlgorithmSpecification", "Environment", "HyperParameters", "InputDataConfig"],
+        "Tuning": ["HyperParameterTuningJobConfig", "TrainingJobDefinition"],
     }
     return {
         step["Name"]: json.dumps([step["Arguments"].get(each) for each in attributes[step["Type"]]])
@@ -144,7 +147,7 @@ def test_an_edit_misses_the_cache_of_its_own_steps_only(project: Any, churn: Any
     copied = dataclasses.replace(project, root=tmp_path)
     edits = {
         ("processing/churn.py", "evaluation/data_report.html.j2", "training/fraud.py"): {"ProcessData", "Baseline"},
-        ("training/tabular_inference.py", "evaluation/classification_plots.py"): {"Train", "Evaluate"},
+        ("training/tabular_inference.py", "evaluation/classification_plots.py"): {"Tune", "Evaluate"},
     }
     before = keys(churn)
     for files, missed in edits.items():
@@ -157,23 +160,47 @@ def test_an_edit_misses_the_cache_of_its_own_steps_only(project: Any, churn: Any
 
 
 def test_jobs_are_cached_retried_and_tagged(churn: Any) -> None:
-    jobs = [step for step in all_steps(churn["Steps"]) if step["Type"] in ("Processing", "Training")]
-    assert {step["Name"] for step in jobs} == {"ProcessData", "Train", "Evaluate", "Baseline"}
+    jobs = [step for step in all_steps(churn["Steps"]) if step["Type"] in ("Processing", "Tuning")]
+    assert {step["Name"] for step in jobs} == {"ProcessData", "Tune", "Evaluate", "Baseline"}
     for step in jobs:
         assert step["CacheConfig"] == {"Enabled": True, "ExpireAfter": "P30D"}
         assert {error for policy in step["RetryPolicies"] for error in policy["ExceptionType"]} >= {"Step.THROTTLING"}
         assert step["Arguments"]["Tags"] == [{"Key": "mlops:use-case", "Value": "churn"}]
 
 
-def test_aws_refuses_metric_definitions_for_its_xgboost_image(project: Any, churn: Any) -> None:
+def training_step(project: Any, **members: Any) -> dict[str, Any]:
     from pipelines import steps
 
-    train = next(step for step in churn["Steps"] if step["Name"] == "Train")
-    assert "MetricDefinitions" not in train["Arguments"]["AlgorithmSpecification"]
+    given = {"channels": {"train": "s3://b/train"}, "hyperparameters": {"eta": 0.1}, "instance_type": "ml.m5.large"}
+    return steps.train(project, "churn", **{**given, **members}).to_request()
+
+
+def test_a_training_step_is_a_valid_request(project: Any) -> None:
+    request = training_step(project)["Arguments"]
+    validate("sagemaker", "CreateTrainingJob", {"TrainingJobName": "x", **request})
+    assert request["HyperParameters"]["eta"] == "0.1"
+
+
+def test_aws_refuses_metric_definitions_for_its_xgboost_image(project: Any, churn: Any) -> None:
+    tune = next(step for step in churn["Steps"] if step["Name"] == "Tune")
+    assert "MetricDefinitions" not in tune["Arguments"][TRIAL]["AlgorithmSpecification"]
     with pytest.raises(ValueError, match="validation:auc"):
-        steps.train(
-            project, "churn", channels={}, hyperparameters={}, instance_type="ml.m5.large", metrics=["validation:auc"]
-        )
+        training_step(project, metrics=["validation:auc"])
+    sklearn = training_step(project, metrics=["auc"], framework="sklearn")["Arguments"]["AlgorithmSpecification"]
+    assert sklearn["MetricDefinitions"] == [{"Name": "auc", "Regex": "auc=([-+0-9.eE]+)"}]
+
+
+def test_the_best_trial_is_the_model(churn: Any) -> None:
+    """Evaluated, registered and deployed is the artifact below the prefix where the trials put theirs."""
+    steps = {step["Name"]: step for step in all_steps(churn["Steps"])}
+    output = steps["Tune"]["Arguments"][TRIAL]["OutputDataConfig"]["S3OutputPath"]
+    container = steps["Register"]["Arguments"]["InferenceSpecification"]["Containers"][0]
+    bucket, prefix = output.removeprefix("s3://").split("/", 1)
+    best = {"Get": "Steps.Tune.TrainingJobSummaries[0].TrainingJobName"}
+    assert container["ModelDataUrl"] == {
+        "Std:Join": {"On": "/", "Values": ["s3:/", bucket, prefix, best, "output/model.tar.gz"]}
+    }
+    assert steps["Evaluate"]["Arguments"]["ProcessingInputs"][0]["S3Input"]["S3Uri"] == container["ModelDataUrl"]
 
 
 def test_no_condition_lies_in_a_branch_or_waits_for_another(churn: Any) -> None:

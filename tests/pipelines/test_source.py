@@ -1,7 +1,9 @@
 """What travels with a job, and when its address changes."""
 
+import io
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import boto3
@@ -9,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from pipelines import source
-from pipelines.source import bundle, folder
+from pipelines.source import Bundle, bundle, folder
 
 ROOT = Path(source.__file__).parent.parent
 SCRIPT = 'import json\nimport churn_features\nfrom shared import scale\nPAGE = "page.html.j2"\n'
@@ -122,3 +124,18 @@ def test_our_scripts_start_from_their_bundle_alone(script: str, tmp_path: Path) 
     command = [sys.executable, str(tmp_path / Path(script).name), "--help"]
     started = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={"PATH": ""}, check=False)
     assert started.returncode == 0, started.stderr
+
+
+def test_an_archive_is_the_same_for_the_same_files_and_is_sent_once() -> None:
+    files = Bundle("training/churn", {"churn.py": b"print()", "a/b.json": b"{}"})
+    again = Bundle("training/churn", dict(reversed(files.files.items())))
+    assert files.archive() == again.archive()
+    with tarfile.open(fileobj=io.BytesIO(files.archive())) as tar:
+        assert {member.name: tar.extractfile(member).read() for member in tar} == files.files  # type: ignore[union-attr]
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="bucket")
+        uri = files.upload_archive(s3, "bucket", "p/")
+        assert uri == f"s3://bucket/p/code/training/churn/{files.digest}.tar.gz" == files.upload_archive(s3, "bucket", "p")
+        (listed,) = s3.list_object_versions(Bucket="bucket")["Versions"]
+        assert listed["Key"] == uri.removeprefix("s3://bucket/")
