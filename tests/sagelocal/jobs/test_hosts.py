@@ -8,6 +8,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from sagelocal.app import SageLocal
 from sagelocal.jobs.slots import Slots
 
 namespaces = pytest.mark.namespaces
-Process = Train = Callable[..., dict[str, Any]]
+Process = Callable[..., dict[str, Any]]
+Train = Callable[..., dict[str, Any]]
 Put = Callable[[str, str | bytes], str]
 Got = Callable[[str], dict[str, bytes]]
 
@@ -195,6 +197,37 @@ open(f"/data/checkpoints/{os.environ['SM_CURRENT_HOST']}", "w").write("new")
     job = train("checkpoints-of-two", script, instances=2, CheckpointConfig=place)
     assert job["TrainingJobStatus"] == "Completed", job
     assert sorted(got("ckpt/")) == ["algo-1", "algo-2", "one"]
+
+
+@namespaces
+def test_hosts_reach_the_world_by_a_proxy(app: SageLocal, process: Process) -> None:
+    """127.0.0.5 of this machine stands for the world: inside, that address is the job's own."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"world")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    script = """
+import http.client, os, urllib.request
+assert urllib.request.urlopen("http://127.0.0.5:PORT/x").read() == b"world"
+host, port = os.environ["HTTPS_PROXY"].removeprefix("http://").split(":")
+tunnel = http.client.HTTPConnection(host, int(port))
+tunnel.set_tunnel("127.0.0.5", PORT)
+tunnel.request("GET", "/")
+assert tunnel.getresponse().read() == b"world"
+"""
+    with ThreadingHTTPServer(("127.0.0.5", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        job = process("proxied", script.replace("PORT", str(server.server_port)), instances=2)
+        server.shutdown()
+        thread.join()
+    assert job["ProcessingJobStatus"] == "Completed", job
 
 
 def test_slots_are_taken_all_at_once_and_in_order() -> None:
