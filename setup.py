@@ -44,6 +44,9 @@ REQUIREMENTS = [
     "psutil>=7",
     "platformdirs>=4",
     "datasketches>=5",
+    # Its last release, of 2023, imports pkg_resources, which setuptools 81 and later don't have.
+    "sagemaker-experiments>=0.1.45",
+    "setuptools<81",
     # With the above anyway; named because they are imported too.
     "hypercorn>=0.17",
     "joblib>=1.4",
@@ -64,8 +67,6 @@ EXTRAS = {
     "dashboard": ["streamlit>=1.50"],
     # What the Clarify image computes with: AWS's own bias metrics, and SHAP.
     "checks": ["smclarify>=0.5", "shap>=0.51"],
-    # Its last release, of 2023, imports pkg_resources, which setuptools 81 and later don't have.
-    "experiments": ["sagemaker-experiments>=0.1.45", "setuptools<81"],
     # What built-in algorithm images compute with beyond the base install: k-NN's index.
     "algorithms": ["faiss-cpu>=1.9"],
     "dev": [

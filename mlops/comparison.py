@@ -161,9 +161,10 @@ class Components:
         )
         left = set(self._names)
         while left and (component := next(results, None)) is not None:
-            if component.trial_component_name in left:
-                left.discard(component.trial_component_name)
-                self._found[component.trial_component_name] = Component.read(component)
+            name = component.trial_component_name.lower()
+            if name in left:
+                left.discard(name)
+                self._found[name] = Component.read(component)
 
     def of(self, name: str) -> Component | None:
         """A component by its name; None when it is gone."""

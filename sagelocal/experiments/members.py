@@ -23,12 +23,19 @@ def add(app: SageLocal, component: Document, trial: Document) -> None:
     store = app.store
     with store.transaction():
         trials = store.get("TrialComponent", component["_name"]).get("_trials", {})
-        if trial["_name"] in trials:
-            return
-        experiment = trial["ExperimentName"].lower()
-        link(store, OF_TRIAL, trial["_name"], component)
-        link(store, OF_EXPERIMENT, experiment, component)
-        store.update("TrialComponent", component["_name"], {"_trials": trials | {trial["_name"]: experiment}})
+        if trial["_name"] not in trials:
+            store.update("TrialComponent", component["_name"], {"_trials": trials | entry(trial)})
+            list_under(store, component, trial)
+
+
+def entry(trial: Document) -> dict[str, str]:
+    """What a component keeps of a trial that it is in: key and experiment's key."""
+    return {trial["_name"]: trial["ExperimentName"].lower()}
+
+
+def list_under(store: Store, component: Document, trial: Document) -> None:
+    link(store, OF_TRIAL, trial["_name"], component)
+    link(store, OF_EXPERIMENT, trial["ExperimentName"].lower(), component)
 
 
 def remove(app: SageLocal, component: Document, trial: Document) -> None:

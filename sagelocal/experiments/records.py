@@ -83,16 +83,19 @@ def of_new_job(app: SageLocal, kind: str, job: Document) -> Document:
         "InputArtifacts": components.inputs(kind, job),
         **components.status(kind, job),
     }
+    trial = _trial(app, config, kind, job)
+    if trial:
+        request["_trials"] = members.entry(trial)
     if app.store.find("TrialComponent", name):  # of a deleted job of the same name
         component = app.store.update("TrialComponent", name, request)
     else:
         component = operations.create(app, "TrialComponent", request)
     members.link(app.store, members.OF_SOURCE, source["SourceArn"].lower(), component)
-    if trial := _trial(app, config, kind, job):
-        members.add(app, component, trial)
+    if trial:
+        members.list_under(app.store, component, trial)
     if run := config.get("RunName"):
         _add_source(app.store, app.find("TrialComponent", run), source)
-    return app.store.get("TrialComponent", name)
+    return component
 
 
 def _trial(app: SageLocal, config: Document, kind: str, job: Document) -> Document | None:
