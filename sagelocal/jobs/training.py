@@ -174,7 +174,7 @@ def _check_resources(request: dict[str, Any]) -> None:
     if not groups and not (resources.get("InstanceType") and resources.get("InstanceCount")):
         raise validation("ResourceConfig must have InstanceType and InstanceCount.")
     if groups and (resources.get("InstanceType") or resources.get("InstanceCount")):
-        raise validation("ResourceConfig must have either InstanceGroups or InstanceType and InstanceCount, not both.")
+        raise validation("InstanceType or InstanceCount cannot be specified with InstanceGroups")
     checks.unique([group["InstanceGroupName"] for group in groups], "InstanceGroupName")
     for _host, instance_type, _group in cluster(resources):
         instance(instance_type)

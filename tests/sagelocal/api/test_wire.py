@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import socket
 import urllib.error
@@ -13,6 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from sagelocal.api import local
 from sagelocal.config import Settings
 
 
@@ -135,3 +137,11 @@ def test_it_listens_on_the_loopback_address_only(laptop: Settings) -> None:
     with socket.socket() as probe:
         probe.settimeout(1)
         assert probe.connect_ex(("127.0.0.2", laptop.port)) != 0
+
+
+def test_interruptions_want_the_internal_token(laptop: Settings) -> None:
+    """The one path that is no AWS API; `mlops interrupt` alone has its token."""
+    with pytest.raises(RuntimeError, match="There is no training job nobody"):
+        local.interrupt(laptop, "nobody")
+    with pytest.raises(RuntimeError, match="is for `mlops interrupt` alone"):
+        local.interrupt(dataclasses.replace(laptop, internal_token=laptop.access_key), "nobody")

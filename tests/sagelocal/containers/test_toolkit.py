@@ -57,3 +57,13 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_entry_point_is_needed() -> None:
     with pytest.raises(ValueError, match="sagemaker_program"):
         toolkit.command("", [])
+
+
+def test_torchrun_meets_at_the_first_host() -> None:
+    resources = {"hosts": ["algo-1", "algo-2"], "current_host": "algo-2"}
+    launcher = toolkit.torchrun(resources)
+    assert launcher[:2] == ["torchrun", "--nnodes=2"]
+    assert launcher[3:] == ["--master_addr=algo-1", "--master_port=7777", "--node_rank=1"]
+    assert toolkit.torchrun({"hosts": ["algo-1"], "current_host": "algo-1"})[1:2] == ["--nnodes=1"]
+    with pytest.raises(ValueError, match="starts Python files"):
+        toolkit.command("train.sh", [], launcher)

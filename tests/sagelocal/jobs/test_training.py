@@ -244,6 +244,42 @@ open(f"/opt/ml/model/{me}", "w").write(" ".join(hosts) + " " + socket.gethostnam
     }
 
 
+def test_what_describes_infrastructure_is_kept_and_what_does_not_run_says_so(app: SageLocal, train: Train) -> None:
+    """The profiler and debugger settings are what SDK v2 sends by itself."""
+    bucket = f"s3://{app.settings.bucket}/kept"
+    rule = {"RuleConfigurationName": "ProfilerReport", "RuleEvaluatorImage": "1.dkr.ecr.us-east-1.amazonaws.com/r:1"}
+    kept: dict[str, Any] = {
+        "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
+        "EnableInterContainerTrafficEncryption": True,
+        "OutputDataConfig": {"S3OutputPath": bucket, "KmsKeyId": "alias/mine"},
+        "ResourceConfig": {
+            "InstanceType": "ml.m5.large",
+            "InstanceCount": 1,
+            "VolumeSizeInGB": 5,
+            "VolumeKmsKeyId": "alias/mine",
+            "KeepAlivePeriodInSeconds": 60,
+        },
+        "ProfilerConfig": {"S3OutputPath": bucket, "DisableProfiler": False},
+        "ProfilerRuleConfigurations": [rule],
+        "DebugHookConfig": {"S3OutputPath": bucket, "CollectionConfigurations": []},
+    }
+    job = train("kept", "", algorithm={"ContainerEntrypoint": ["sleep", "1"]}, wait=False, **kept)
+    assert {name: job[name] for name in kept} == kept
+    assert job["WarmPoolStatus"] == {"Status": "InUse"}
+    app.call("UpdateTrainingJob", {"TrainingJobName": "kept", "ProfilerConfig": {"DisableProfiler": True}})
+    with pytest.raises(AwsError, match="that of kept is InUse"):
+        app.call("UpdateTrainingJob", {"TrainingJobName": "kept", "ResourceConfig": {"KeepAlivePeriodInSeconds": 5}})
+    finish(app, "kept")
+    job = app.call("DescribeTrainingJob", {"TrainingJobName": "kept"})
+    assert (job["TrainingJobStatus"], job["WarmPoolStatus"]["Status"]) == ("Completed", "Terminated")
+    assert (job["ProfilingStatus"], job["ProfilerConfig"]) == ("Disabled", {"DisableProfiler": True})
+    (status,) = job["ProfilerRuleEvaluationStatuses"]
+    assert (status["RuleEvaluationStatus"], status["StatusDetails"].split(":")[0]) == (
+        "Stopped",
+        "sagelocal has no profiler",
+    )
+
+
 def test_requirements_that_are_met_need_no_network(app: SageLocal, put: Put, train: Train) -> None:
     code = put("required/source.tar.gz", archive({"train.py": "import numpy", "requirements.txt": "numpy\n"}))
     program = {"sagemaker_program": "train.py", "sagemaker_submit_directory": code}
