@@ -112,22 +112,29 @@ def expand(step: Mapping[str, Any], items: Sequence[Any]) -> graph.Graph:
             copy = _copy(body[name], frozenset(body), index)
             copy["Name"] = f"{name}-{index}"
             copy["IterationContext"] = {"ParentStepName": step["Name"], "Index": index, "Item": _said(item)}
-            waits = tuple(graph.Dependency(f"{one}-{index}") for one in _inner_dependencies(body[name], body))
-            nodes[copy["Name"]] = graph.Node(copy, waits)
+            waits = _inner_dependencies(body[name], body)
+            inner = tuple(graph.Dependency(f"{one}-{index}", trigger) for one, trigger in waits.items())
+            nodes[copy["Name"]] = graph.Node(copy, inner)
     return nodes
 
 
 def _sorted(body: Mapping[str, Mapping[str, Any]]) -> list[str]:
     inner = [
-        {"Name": name, "Type": one["Type"], "DependsOn": _inner_dependencies(one, body)} for name, one in body.items()
+        {"Name": name, "Type": one["Type"], "DependsOn": list(_inner_dependencies(one, body))}
+        for name, one in body.items()
     ]
     return list(graph.build(inner))
 
 
-def _inner_dependencies(step: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
-    explicit = [one if isinstance(one, str) else one["Step"] for one in step.get("DependsOn") or []]
-    named = [path.split(".")[1] for path in references(step) if path.startswith("Steps.")]
-    return [name for name in dict.fromkeys([*explicit, *named]) if name in body]
+def _inner_dependencies(step: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, str]:
+    """The body's steps that one of them waits for, by DependsOn or by reference, and each one's trigger."""
+    named = {path.split(".")[1]: graph.COMPLETED for path in references(step) if path.startswith("Steps.")}
+    for one in step.get("DependsOn") or []:
+        explicit = (
+            {one: graph.COMPLETED} if isinstance(one, str) else {one["Step"]: one.get("Trigger", graph.COMPLETED)}
+        )
+        named |= explicit
+    return {name: trigger for name, trigger in named.items() if name in body}
 
 
 def _copy(value: Any, body: frozenset[str], index: int) -> Any:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from sagelocal import config, server
 from sagelocal.config import Settings
 
 Document = dict[str, Any]
+
+
+@pytest.fixture(scope="package")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """One running sagelocal for all files here: each test names its pipelines, functions and prefixes."""
+    settings = config.load(tmp_path_factory.mktemp("state"))
+    server.up(settings)
+    yield settings
+    server.down(settings)
 
 
 @pytest.fixture
@@ -75,11 +87,29 @@ def runs(laptop: Settings) -> Runs:
 
 
 @pytest.fixture
-def function(laptop: Settings, session: Any, tmp_path: Path) -> Callable[..., Any]:
-    """Makes the SDK's Lambda helper for a handler's source."""
+def function(laptop: Settings) -> Callable[[str, str], str]:
+    """Makes a function of a handler's source, or makes it again; its ARN."""
+    client = laptop.client("lambda")
+
+    def make(name: str, source: str) -> str:
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as file:
+            file.writestr("code.py", source)
+        made = client.create_function(
+            FunctionName=name, Runtime="python3.11", Role=laptop.role_arn, Handler="code.handler", Timeout=30,
+            Code={"ZipFile": code.getvalue()},
+        )  # fmt: skip
+        return str(made["FunctionArn"])
+
+    return make
+
+
+@pytest.fixture
+def helper(laptop: Settings, session: Any, tmp_path: Path) -> Callable[[str, str], Any]:
+    """Makes the SDK's own Lambda helper for a handler's source; a LambdaStep creates the function."""
     from sagemaker.core.lambda_helper import Lambda
 
-    def make(name: str, source: str, **more: Any) -> Any:
+    def make(name: str, source: str) -> Any:
         script = tmp_path / f"{name}.py"
         script.write_text(source)
         return Lambda(
@@ -89,7 +119,6 @@ def function(laptop: Settings, session: Any, tmp_path: Path) -> Callable[..., An
             handler=f"{name}.handler",
             runtime="python3.11",
             session=session,
-            **more,
         )
 
     return make

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +16,20 @@ from sagelocal.config import Settings
 from tests.sagelocal.workflow.steps.conftest import Document, Runs
 
 DECLARED = [{"OutputName": "rows", "OutputType": "Integer"}, {"OutputName": "good", "OutputType": "Boolean"}]
+
+ANSWERER = """
+import json
+import boto3
+
+def handler(event, context):
+    for record in event["Records"]:
+        message = json.loads(record["body"])
+        rows = str(len(message["arguments"]["question"]))
+        outputs = [{"Name": "rows", "Value": rows}, {"Name": "good", "Value": "true"}]
+        boto3.client("sagemaker").send_pipeline_execution_step_success(
+            CallbackToken=message["token"], OutputParameters=outputs
+        )
+"""
 
 
 class Queue:
@@ -129,6 +144,18 @@ def test_a_missing_queue_fails_the_step(runs: Runs, queue: Queue) -> None:
     execution = runs.start("callback-no-queue", [queue.step(SqsQueueUrl=f"{queue.url}-not-there")])
     assert runs.ended(execution)["PipelineExecutionStatus"] == "Failed"
     assert "Failed to invoke sqs:SendMessage on http" in runs.steps(execution)["Ask"]["FailureReason"]
+
+
+def test_a_function_behind_the_queue_answers(
+    runs: Runs, queue: Queue, function: Callable[[str, str], str], laptop: Settings
+) -> None:
+    """The usual setup on AWS: an SQS event source invokes a Lambda function with the message."""
+    arn = function("answerer", ANSWERER)
+    queue_arn = f"arn:aws:sqs:{laptop.region}:{laptop.account}:{queue.url.rsplit('/', 1)[1]}"
+    laptop.client("lambda").create_event_source_mapping(EventSourceArn=queue_arn, FunctionName=arn, BatchSize=1)
+    execution = runs.start("callback-function", [queue.step()])
+    assert runs.ended(execution)["PipelineExecutionStatus"] == "Succeeded", runs.reasons(execution)
+    assert runs.steps(execution)["Ask"]["Metadata"]["Callback"]["OutputParameters"] == answer("9")
 
 
 def test_waiting_survives_a_kill(runs: Runs, queue: Queue, laptop: Settings) -> None:

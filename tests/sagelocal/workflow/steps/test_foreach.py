@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from sagelocal.api.errors import AwsError
-from sagelocal.config import Settings
 from sagelocal.workflow import graph
 from sagelocal.workflow.steps.foreach import current, expand, select
 from tests.sagelocal.workflow.conftest import Laptop, output, processing, training
@@ -48,7 +47,7 @@ def statuses(app: Laptop, arn: str) -> dict[str, str]:
 
 
 def test_the_sdks_step_fans_out_and_the_best_iteration_is_selected(
-    session: Any, runs: Runs, function: Callable[..., Any], laptop: Settings
+    session: Any, runs: Runs, helper: Callable[[str, str], Any]
 ) -> None:
     from sagemaker.core.workflow.functions import Join
     from sagemaker.core.workflow.parameters import ParameterString
@@ -61,7 +60,7 @@ def test_the_sdks_step_fans_out_and_the_best_iteration_is_selected(
     item = CurrentItem()
     score = LambdaStep(
         "Score",
-        lambda_func=function("score", source),
+        lambda_func=helper("score", source),
         inputs={"eta": item.eta, "name": item.name},
         outputs=[LambdaOutput("score", LambdaOutputTypeEnum.Float)],
     )
@@ -263,6 +262,12 @@ def test_expansion_leads_references_to_the_same_iteration() -> None:
     assert list(nodes) == ["Fit-0", "Judge-0", "Fit-1", "Judge-1"]
     assert nodes["Judge-1"].dependencies == (graph.Dependency("Fit-1"),)
     assert nodes["Judge-1"].arguments["HyperParameters"] == {"eta": {"Get": "Steps.Fit-1.TrainingJobName"}}
+
+
+def test_expansion_keeps_triggers() -> None:
+    rescue = fit("Rescue", "x", DependsOn=[{"Step": "Fit", "Trigger": "Failed"}])
+    nodes = expand(loop(["a"], [rescue, fit()]), ["a"])
+    assert nodes["Rescue-0"].dependencies == (graph.Dependency("Fit-0", "Failed"),)
 
 
 def test_selection_takes_the_first_of_equal_ones() -> None:

@@ -27,7 +27,7 @@ HEAD = "def handler(event, context):\n    "
 
 
 def test_outputs_reach_the_next_steps_with_their_types(
-    session: Any, runs: Runs, function: Callable[..., Any], laptop: Settings
+    session: Any, runs: Runs, helper: Callable[[str, str], Any], laptop: Settings
 ) -> None:
     from sagemaker.core.workflow.conditions import ConditionEquals, ConditionGreaterThan
     from sagemaker.core.workflow.functions import Join
@@ -40,7 +40,7 @@ def test_outputs_reach_the_next_steps_with_their_types(
     kinds = {"said": "String", "count": "Integer", "share": "Float", "ok": "Boolean"}
     echo = LambdaStep(
         "Echo",
-        lambda_func=function("echo", ECHO),
+        lambda_func=helper("echo", ECHO),
         inputs={"word": word, "times": times},
         outputs=[LambdaOutput(name, LambdaOutputTypeEnum[kind]) for name, kind in kinds.items()],
     )
@@ -84,9 +84,9 @@ def test_outputs_reach_the_next_steps_with_their_types(
     ],
 )
 def test_a_failed_function_or_a_wrong_output_fails_the_step_with_the_reason(
-    runs: Runs, function: Callable[..., Any], name: str, source: str, outputs: list[tuple[str, str]], reason: str
+    runs: Runs, function: Callable[[str, str], str], name: str, source: str, outputs: list[tuple[str, str]], reason: str
 ) -> None:
-    arn = function(name, HEAD + source).upsert()["FunctionArn"]
+    arn = function(name, HEAD + source)
     declared = [{"OutputName": output, "OutputType": kind} for output, kind in outputs]
     step = {"Name": "Call", "Type": "Lambda", "Arguments": {}, "FunctionArn": arn, "OutputParameters": declared}
     execution = runs.start(f"lambda-{name}", [step])
@@ -107,9 +107,9 @@ def test_a_missing_function_fails_the_step_in_lambdas_words(runs: Runs, laptop: 
     assert "nobody" in reason
 
 
-def test_a_cached_step_is_not_invoked_again(runs: Runs, function: Callable[..., Any], laptop: Settings) -> None:
+def test_a_cached_step_is_not_invoked_again(runs: Runs, function: Callable[[str, str], str], laptop: Settings) -> None:
     source = "import time\n\ndef handler(event, context):\n    return {'at': str(time.time_ns())}\n"
-    arn = function("clock", source).upsert()["FunctionArn"]
+    arn = function("clock", source)
     declared = [{"OutputName": "at", "OutputType": "String"}]
     step: Document = {
         "Name": "Clock", "Type": "Lambda", "Arguments": {"zone": "x"}, "FunctionArn": arn,
@@ -124,9 +124,9 @@ def test_a_cached_step_is_not_invoked_again(runs: Runs, function: Callable[..., 
     assert two["Metadata"] == one["Metadata"]
 
 
-def test_stop_waits_for_the_function(runs: Runs, function: Callable[..., Any]) -> None:
+def test_stop_waits_for_the_function(runs: Runs, function: Callable[[str, str], str]) -> None:
     source = "import time\n\ndef handler(event, context):\n    time.sleep(1)\n    return {'done': 'yes'}\n"
-    arn = function("slow", source).upsert()["FunctionArn"]
+    arn = function("slow", source)
     declared = [{"OutputName": "done", "OutputType": "String"}]
     step = {"Name": "Slow", "Type": "Lambda", "Arguments": {}, "FunctionArn": arn, "OutputParameters": declared}
     after = {**step, "Name": "After", "DependsOn": ["Slow"]}
@@ -137,14 +137,14 @@ def test_stop_waits_for_the_function(runs: Runs, function: Callable[..., Any]) -
     assert {name: found["StepStatus"] for name, found in runs.steps(execution).items()} == {"Slow": "Succeeded"}
 
 
-def test_a_function_reaches_this_laptops_aws(runs: Runs, function: Callable[..., Any], laptop: Settings) -> None:
+def test_a_function_reaches_this_laptops_aws(runs: Runs, function: Callable[[str, str], str], laptop: Settings) -> None:
     source = (
         "import boto3\n\ndef handler(event, context):\n"
         "    found = boto3.client('sagemaker').describe_pipeline(PipelineName=event['name'])['PipelineStatus']\n"
         "    buckets = [one['Name'] for one in boto3.client('s3').list_buckets()['Buckets']]\n"
         "    return {'said': found + ' ' + buckets[0]}\n"
     )
-    arn = function("looker", source).upsert()["FunctionArn"]
+    arn = function("looker", source)
     step: Document = {
         "Name": "Look", "Type": "Lambda", "Arguments": {"name": {"Get": "Execution.PipelineName"}}, "FunctionArn": arn,
         "OutputParameters": [{"OutputName": "said", "OutputType": "String"}],
@@ -156,12 +156,12 @@ def test_a_function_reaches_this_laptops_aws(runs: Runs, function: Callable[...,
 
 
 def test_a_function_over_the_steps_limit_fails_it(
-    function: Callable[..., Any], laptop: Settings, monkeypatch: pytest.MonkeyPatch
+    function: Callable[[str, str], str], laptop: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(config, "LAMBDA_SECONDS", 1)
     here = replace(laptop, cpus=99)  # a client of its own
     source = "import time\n\ndef handler(event, context):\n    time.sleep(3)\n"
-    arn = function("sleeper", source).upsert()["FunctionArn"]
+    arn = function("sleeper", source)
     nothing: Any = None
     attempt = Attempt(
         SimpleNamespace(settings=here), "", "", "", {"FunctionArn": arn}, {}, nothing, 0.0, lambda metadata: None,  # type: ignore[arg-type]
@@ -173,12 +173,11 @@ def test_a_function_over_the_steps_limit_fails_it(
 
 @pytest.mark.slow
 def test_after_a_kill_the_step_runs_again_once_the_function_is_back(
-    runs: Runs, function: Callable[..., Any], laptop: Settings
+    runs: Runs, function: Callable[[str, str], str], laptop: Settings
 ) -> None:
     """Last of this file: it restarts what the others use. MiniStack forgets its functions when it is killed."""
     source = "import time\n\ndef handler(event, context):\n    time.sleep(1)\n    return {'done': 'yes'}\n"
-    helper = function("killed", source)
-    arn = helper.upsert()["FunctionArn"]
+    arn = function("killed", source)
     declared = [{"OutputName": "done", "OutputType": "String"}]
     step = {"Name": "Slow", "Type": "Lambda", "Arguments": {}, "FunctionArn": arn, "OutputParameters": declared}
     execution = runs.start("lambda-killed", [step])
@@ -187,6 +186,6 @@ def test_after_a_kill_the_step_runs_again_once_the_function_is_back(
     server.up(laptop)
     if runs.ended(execution)["PipelineExecutionStatus"] == "Failed":
         assert "Failed to invoke lambda:Invoke" in runs.reasons(execution)["Slow"]
-        helper.upsert()
+        function("killed", source)
         runs.sagemaker.retry_pipeline_execution(PipelineExecutionArn=execution)
     assert runs.ended(execution)["PipelineExecutionStatus"] == "Succeeded", runs.reasons(execution)
