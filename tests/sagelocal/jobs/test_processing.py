@@ -228,7 +228,8 @@ def test_only_a_job_that_has_ended_is_deleted(app: SageLocal, process: Process) 
 def test_a_stop_before_the_runner_knows_the_job_counts(app: SageLocal, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[bool] = []
     monkeypatch.setitem(runner._RUNS, "ProcessingJob", lambda app, name, control: started.append(control.stopping))
-    app.create("ProcessingJob", {"ProcessingJobName": "early", "ProcessingJobStatus": "Stopping"})
+    document = {"ProcessingJobName": "early", "ProcessingJobStatus": "Stopping"}
+    app.create("ProcessingJob", {**document, "AppSpecification": {"ImageUri": "image"}, "ProcessingResources": {}})
     app.jobs.start("ProcessingJob", "early")
     wait_until(lambda: started)
     app.store.delete("ProcessingJob", "early")
@@ -238,7 +239,7 @@ def test_a_stop_before_the_runner_knows_the_job_counts(app: SageLocal, monkeypat
 def test_a_job_that_cannot_be_started_fails_and_leaves_no_log_open(
     app: SageLocal, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(*arguments: Any) -> None:
+    def missing(*arguments: Any, **options: Any) -> None:
         raise RuntimeError("Jobs need the command unshare")
 
     monkeypatch.setattr(sandbox, "start", missing)
