@@ -40,8 +40,8 @@ class Engine:
 
     def resume(self) -> None:
         """Goes on with every execution that was running when the process ended."""
-        for execution in self._app.store.list(KIND):
-            if execution["PipelineExecutionStatus"] in RUNNING:
+        for status in RUNNING:
+            for execution in self._app.store.page(KIND, where=[("PipelineExecutionStatus", "=", status)]):
                 self.start(execution["PipelineExecutionArn"])
 
     def close(self) -> None:

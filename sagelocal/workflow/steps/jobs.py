@@ -38,7 +38,7 @@ def run_job(kind: str, attempt: Attempt, metadata: str = "") -> Result:
         raise StepStopped
     if job[f"{kind}Status"] != "Completed":
         reason = job.get("FailureReason", "The job failed without a reason.")
-        raise StepFailed(f"ClientError: {reason}", _job_error(reason), shown)
+        raise StepFailed(f"ClientError: {reason}", _job_error(kind, reason), shown)
     return Result(shown, app.call(f"Describe{kind}", {f"{kind}Name": attempt.name}))
 
 
@@ -68,7 +68,12 @@ def run_training(attempt: Attempt) -> Result:
     return run_job("TrainingJob", attempt)
 
 
-def _job_error(reason: str) -> str:
-    """The same of a failed job; AWS starts such a FailureReason with the error's name."""
-    starts = {"InternalServerError": "SageMaker.JOB_INTERNAL_ERROR", "CapacityError": "SageMaker.CAPACITY_ERROR"}
-    return next((error for start, error in starts.items() if reason.startswith(start)), "")
+def _job_error(kind: str, reason: str) -> str:
+    """The exception type of a failed job; AWS starts such a FailureReason with the error's name.
+
+    A tuning job retries its own jobs' internal errors, and no policy covers its own (developer guide, retry policies).
+    """
+    if reason.startswith("CapacityError"):
+        return "SageMaker.CAPACITY_ERROR"
+    internal = reason.startswith("InternalServerError") and kind != "HyperParameterTuningJob"
+    return "SageMaker.JOB_INTERNAL_ERROR" if internal else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,3 +127,9 @@ def test_what_is_wrong_with_steps(steps: list[Any], said: str) -> None:
 def test_what_is_wrong_with_the_document(document: str, said: str) -> None:
     with pytest.raises(AwsError, match=said):
         definition.parse(document)
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parent / "definitions").iterdir()), ids=lambda file: file.stem)
+def test_what_sdk_v2_compiles_is_taken(file: Path) -> None:
+    """Compiled with sagemaker 2.257.7: old and new model steps, step collections with their repack step, tuning."""
+    definition.parse(file.read_text())

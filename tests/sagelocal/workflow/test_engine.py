@@ -7,6 +7,9 @@ import re
 import threading
 from typing import Any
 
+import pytest
+
+from sagelocal.api.errors import AwsError
 from tests.sagelocal.workflow.conftest import (
     FILES,
     IMAGE,
@@ -208,6 +211,110 @@ def test_a_retry_policy_makes_another_attempt_with_another_job(app: Laptop) -> N
     assert len(set(app.jobs.started)) == 3
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "policy", "attempts"),
+    [
+        ("ThrottlingException", 400, None, 3),  # retried without a policy
+        ("InternalFailure", 500, None, 3),
+        ("ValidationException", 400, None, 1),
+        ("ResourceLimitExceeded", 400, None, 1),
+        ("ResourceLimitExceeded", 400, {"ExceptionType": ["SageMaker.RESOURCE_LIMIT"], "ExpireAfterMin": 1}, 3),
+        ("ResourceLimitExceeded", 400, {"ExceptionType": ["SageMaker.RESOURCE_LIMIT"], "MaxAttempts": 1}, 2),
+        ("ThrottlingException", 400, {"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": 0}, 1),
+    ],
+)
+def test_refused_calls_are_tried_again(
+    app: Laptop, monkeypatch: pytest.MonkeyPatch, code: str, status: int, policy: Any, attempts: int
+) -> None:
+    """The call fails twice and succeeds at the third attempt, if one is made."""
+    monkeypatch.setattr("sagelocal.workflow.attempts.StepRun._pause", lambda self, seconds: True)
+    failures, call = [AwsError(code, "no", status)] * 2, app.call
+
+    def faulty(operation: str, request: Any) -> Any:
+        if operation == "CreateProcessingJob" and failures:
+            raise failures.pop()
+        return call(operation, request)
+
+    monkeypatch.setattr(app, "call", faulty)
+    app.pipeline([processing("Flaky", **({"RetryPolicies": [policy]} if policy else {}))])
+    step = app.steps(app.run()["PipelineExecutionArn"])["Flaky"]
+    assert step["AttemptCount"] == attempts
+    assert step["StepStatus"] == ("Succeeded" if attempts == 3 else "Failed")
+
+
+def test_a_stop_ends_the_wait_for_the_next_attempt(app: Laptop) -> None:
+    app.jobs.outcomes["Flaky"] = {"ProcessingJobStatus": "Failed", "FailureReason": "CapacityError: none left"}
+    policy = {"ExceptionType": ["SageMaker.CAPACITY_ERROR"], "IntervalSeconds": 3600}
+    app.pipeline([processing("Flaky", RetryPolicies=[policy])])
+    arn = app.begin()
+    app.step_is(arn, "Flaky", "Executing")
+    app.call("StopPipelineExecution", {"PipelineExecutionArn": arn, "ClientRequestToken": "s" * 32})
+    assert app.ended(arn)["PipelineExecutionStatus"] == "Stopped"
+    assert app.steps(arn)["Flaky"]["FailureReason"] == "ClientError: CapacityError: none left"
+
+
+def test_the_limit_is_the_pipelines_unless_the_execution_has_its_own_and_may_change(app: Laptop) -> None:
+    names = ["A", "B", "C"]
+    app.jobs.held.update(names)
+    app.pipeline([processing(name) for name in names])
+    app.call("UpdatePipeline", {"PipelineName": "p", "ParallelismConfiguration": {"MaxParallelExecutionSteps": 1}})
+    arn = app.begin()
+    first = app.step_is(arn, "A", "Executing")
+    assert set(statuses(app, arn)) == {"A"}
+    wider = {"PipelineExecutionArn": arn, "ParallelismConfiguration": {"MaxParallelExecutionSteps": 2}}
+    app.call("UpdatePipelineExecution", wider)
+    app.jobs.finish("ProcessingJob", first["_resource"])
+    for name in ("B", "C"):
+        app.step_is(arn, name, "Executing")
+    for name in app.jobs.started[1:]:
+        app.jobs.finish("ProcessingJob", name)
+    assert app.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
+
+
+def test_steps_for_a_stopped_step_and_for_any_end(app: Laptop) -> None:
+    app.jobs.outcomes["Halted"] = {"ProcessingJobStatus": "Stopped"}
+    app.pipeline([
+        processing("Halted"), processing("After", DependsOn=["Halted"]),
+        processing("Tidy", DependsOn=[{"Step": "Halted", "Trigger": "Stopped"}]),
+        processing("Always", DependsOn=[{"Step": "Halted", "Trigger": "Any"}]),
+        processing("Failing", DependsOn=[{"Step": "Halted", "Trigger": "Failed"}]),
+    ])  # fmt: skip
+    execution = app.run()
+    assert execution["PipelineExecutionStatus"] == "CompletedWithFailures"
+    assert statuses(app, execution["PipelineExecutionArn"]) == {
+        "Halted": "Stopped", "Tidy": "Succeeded", "Always": "Succeeded",
+    }  # fmt: skip
+
+
+def test_a_rescue_that_fails_itself_fails_the_execution(app: Laptop) -> None:
+    broken = {"ProcessingJobStatus": "Failed", "FailureReason": "AlgorithmError: no"}
+    app.jobs.outcomes = {"Breaks": broken, "Notify": broken}
+    app.pipeline([processing("Breaks"), processing("Notify", DependsOn=[{"Step": "Breaks", "Trigger": "Any"}])])
+    assert app.run()["PipelineExecutionStatus"] == "Failed"
+
+
+def test_a_step_costs_as_much_of_the_store_in_a_long_pipeline_as_in_a_short_one(
+    app: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, rows = [0], app.store._rows
+
+    def counted(query: str, *arguments: Any) -> Any:
+        found = rows(query, *arguments)
+        read[0] += len(found)
+        return found
+
+    monkeypatch.setattr(app.store, "_rows", counted)
+
+    def cost(steps: int) -> float:
+        chain = [processing(f"S{n}", **({"DependsOn": [f"S{n - 1}"]} if n else {})) for n in range(steps)]
+        app.pipeline(chain, name=f"chain-{steps}")
+        read[0] = 0
+        app.run(f"chain-{steps}")
+        return read[0] / steps
+
+    assert cost(60) < 1.2 * cost(15)
+
+
 def test_steps_for_failures_run_after_one(app: Laptop) -> None:
     app.jobs.outcomes["Breaks"] = {"ProcessingJobStatus": "Failed", "FailureReason": "AlgorithmError: no"}
     app.pipeline([
@@ -304,7 +411,7 @@ def test_executions_that_register_at_once_into_a_group_that_is_missing_all_succe
                 together.abort()
         return find(kind, name)
 
-    app.find = find_together  # type: ignore[method-assign]
+    app.find = find_together  # type: ignore[method-assign, assignment]
     started = [app.begin() for _ in range(4)]
     assert [app.ended(arn)["PipelineExecutionStatus"] for arn in started] == ["Succeeded"] * 4
     assert [one["ModelPackageVersion"] for one in app.store.list("ModelPackage")] == [1, 2, 3, 4]

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
-from sagelocal.workflow.graph import GraphError, Progress, build, rescuers, states
+from sagelocal.workflow.graph import READY, Frontier, GraphError, Progress, build, rescuers, select, states
 
 Step = dict[str, Any]
 
@@ -100,3 +101,46 @@ def test_what_follows_a_rescue_may_run_too() -> None:
 def test_what_is_no_graph(steps: list[Step], said: str) -> None:
     with pytest.raises(GraphError, match=said):
         build(steps)
+
+
+def chance(seed: int) -> list[Step]:
+    """Twenty steps that wait for earlier ones by any trigger, some of them conditions with a branch each way."""
+    draw = random.Random(seed)
+    steps: list[Step] = []
+    for number in range(20):
+        before = draw.sample([one["Name"] for one in steps], k=min(len(steps), draw.choice([0, 1, 1, 2])))
+        after = [
+            one if draw.random() < 0.7 else {"Step": one, "Trigger": draw.choice(["Failed", "Any"])} for one in before
+        ]
+        if draw.random() < 0.2:
+            branches = [step(f"{number}Yes")], [step(f"{number}No")]
+            steps.append(condition(f"S{number}", *branches) | {"DependsOn": after})
+        else:
+            steps.append(step(f"S{number}", *after))
+    return steps
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_may_start_is_the_same_step_by_step_as_from_all_records(seed: int) -> None:
+    graph, draw = build(chance(seed)), random.Random(seed)
+    frontier = Frontier(graph, {})
+    running: list[str] = []
+    while True:
+        expected = [name for name, state in states(graph, frontier.started).items() if state == READY]
+        limit = draw.choice([None, 1, 2])
+        taken = frontier.take(limit)
+        assert taken == expected[:limit]
+        running += taken
+        if not running:
+            break
+        name = running.pop(draw.randrange(len(running)))
+        status = draw.choices(["Succeeded", "Failed", "Stopped"], [8, 1, 1])[0]
+        outcome = draw.choice(["True", "False"]) if graph[name].type == "Condition" else ""
+        frontier.end(name, Progress(status, outcome))
+
+
+def test_selected_steps_wait_only_for_each_other() -> None:
+    graph = build([step("A"), condition("Gate", [step("B", "A"), step("C", uses="B")], [])])
+    chosen = select(graph, {"B", "C"})
+    assert list(chosen) == ["B", "C"]
+    assert states(chosen, {}) == {"B": "Ready", "C": "Waiting"}
