@@ -19,6 +19,8 @@ SETUP_FAILED = 125  # exit status when the sandbox itself could not be made (as 
 TOOLS_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _ROOT = "/sys/kernel"  # where the new root is put together: a folder every Linux has and no job needs
 _SYSTEM = ("usr", "etc", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu")
+# What root could still change the machine's kernel by: all of /proc that is not a process's and has a writable file.
+_KERNEL = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "driver", "mtrr", "pressure")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 # Docker's default capabilities without those that reach devices, raw sockets or the file system's structure.
 _CAPABILITIES = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+net_bind_service"
@@ -119,7 +121,7 @@ class Layout:
             self.bind(str(host), inside)
         for inside, host in self.sandbox.writable.items():
             self.bind(str(host), inside, writable=True)
-        for name in ("sys", "sysrq-trigger"):  # root could still change the machine's kernel there
+        for name in _KERNEL:
             if os.path.exists(f"/proc/{name}"):
                 self.mounts.append(f"{_ROOT}/proc/{name} {_ROOT}/proc/{name} none bind,ro,nosuid,nodev,noexec 0 0")
         self.closing.append(("/", "remount,bind,ro,nosuid"))

@@ -61,6 +61,45 @@ def test_root_is_read_only_and_opt_ml_is_not(tmp_path: Path) -> None:
     assert not Path("/tmp/mine").exists()
 
 
+def test_nothing_else_can_be_written(tmp_path: Path) -> None:
+    """Every mount, every folder that is open to all on this machine, and what of /proc would change its kernel."""
+    code, said = python(
+        """
+        import os, stat
+        mounts = {line.split()[4].encode().decode("unicode_escape") for line in open("/proc/self/mountinfo")}
+        def mine(path):
+            while path not in mounts:
+                path = os.path.dirname(path)
+            return path in ("/opt/ml", "/tmp", "/var/tmp", "/dev/shm", "/root")
+        def try_to(write, path):
+            try:
+                write(path)
+            except OSError:
+                return
+            print(path)
+        def make(folder):
+            os.mkdir(f"{folder}/mine")
+        for mount in mounts:
+            if os.path.isdir(mount) and not mine(mount):
+                try_to(make, mount)
+        for folder, names, files in os.walk("/", topdown=True):
+            if folder.count("/") > 4 or (folder.startswith("/proc/") and folder.split("/")[2].isdigit()):
+                names.clear()
+            if mine(folder):
+                continue
+            if folder.startswith("/proc/") and not folder.split("/")[2].isdigit():
+                for name in files:
+                    path = f"{folder}/{name}"
+                    if os.access(path, os.W_OK) and os.lstat(path).st_mode & 0o222 and not os.path.islink(path):
+                        try_to(lambda path: os.close(os.open(path, os.O_WRONLY)), path)
+            elif os.lstat(folder).st_mode & stat.S_IWOTH:
+                try_to(make, folder)
+        """,
+        Sandbox(opt_ml=tmp_path, hidden=sandbox.hidden_paths(tmp_path / "state")),
+    )
+    assert (code, said) == (0, "")
+
+
 def test_state_home_and_clone_are_absent(tmp_path: Path) -> None:
     state, opt_ml = tmp_path / "state", tmp_path / "state" / "jobs" / "mine"
     opt_ml.mkdir(parents=True)
