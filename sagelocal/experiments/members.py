@@ -22,15 +22,20 @@ def add(app: SageLocal, component: Document, trial: Document) -> None:
     """Nothing happens when the component is in the trial already."""
     store = app.store
     with store.transaction():
-        trials = store.get("TrialComponent", component["_name"]).get("_trials", {})
-        if trial["_name"] not in trials:
-            store.update("TrialComponent", component["_name"], {"_trials": trials | entry(trial)})
+        parents = _parents(store, component)
+        if parent(trial) not in parents:
+            store.update("TrialComponent", component["_name"], {"_parents": [*parents, parent(trial)]})
             list_under(store, component, trial)
 
 
-def entry(trial: Document) -> dict[str, str]:
-    """What a component keeps of a trial that it is in: key and experiment's key."""
-    return {trial["_name"]: trial["ExperimentName"].lower()}
+def parent(trial: Document) -> Document:
+    """What a component keeps of a trial that it is in, as Search shows it."""
+    return {"TrialName": trial["TrialName"], "ExperimentName": trial["ExperimentName"]}
+
+
+def _parents(store: Store, component: Document) -> list[Document]:
+    found: list[Document] = store.get("TrialComponent", component["_name"]).get("_parents", [])
+    return found
 
 
 def list_under(store: Store, component: Document, trial: Document) -> None:
@@ -42,17 +47,17 @@ def remove(app: SageLocal, component: Document, trial: Document) -> None:
     """Raises AwsError when the component is not in the trial."""
     store = app.store
     with store.transaction():
-        trials = store.get("TrialComponent", component["_name"]).get("_trials", {})
-        if trial["_name"] not in trials:
+        parents = _parents(store, component)
+        if parent(trial) not in parents:
             raise AwsError(
                 "ResourceNotFound",
                 f"Trial component '{component['TrialComponentArn']}' is not associated with '{trial['TrialArn']}'.",
             )
-        experiment = trials.pop(trial["_name"])
+        parents.remove(parent(trial))
         store.delete(OF_TRIAL, f"{trial['_name']}/{component['_name']}")
-        if experiment not in trials.values():
-            store.delete(OF_EXPERIMENT, f"{experiment}/{component['_name']}")
-        store.update("TrialComponent", component["_name"], {"_trials": trials})
+        if all(one["ExperimentName"] != trial["ExperimentName"] for one in parents):
+            store.delete(OF_EXPERIMENT, f"{trial['ExperimentName'].lower()}/{component['_name']}")
+        store.update("TrialComponent", component["_name"], {"_parents": parents})
 
 
 def link(store: Store, kind: str, parent: str, component: Document) -> None:
@@ -69,7 +74,7 @@ def unlink_source(store: Store, source: str, component: str) -> None:
 
 
 def trials_of(store: Store, component: Document) -> list[Document]:
-    found = (store.find("Trial", name) for name in component.get("_trials", {}))
+    found = (store.find("Trial", one["TrialName"].lower()) for one in component.get("_parents", []))
     return [trial for trial in found if trial]
 
 

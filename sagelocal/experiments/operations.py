@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.api import listing
 from sagelocal.api.errors import validation
-from sagelocal.api.resources import RESOURCES
+from sagelocal.api.resources import RESOURCES, Resource
 from sagelocal.experiments import members, metrics
-from sagelocal.store import Condition
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -103,10 +102,11 @@ def delete_trial(app: SageLocal, request: Document) -> Document:
 def delete_trial_component(app: SageLocal, request: Document) -> Document:
     with app.store.transaction():
         component = app.find("TrialComponent", request["TrialComponentName"])
-        if trials := component.get("_trials"):
+        if parents := component.get("_parents"):
+            trials = ", ".join(one["TrialName"] for one in parents)
             raise validation(
-                f"Trial component '{component['TrialComponentArn']}' is associated with {', '.join(trials)}: "
-                "disassociate it first."
+                f"Trial component '{component['TrialComponentArn']}' is still in the trials {trials}: disassociate it "
+                "first."
             )
         for source in component.get("Sources", [component["Source"]] if "Source" in component else []):
             members.unlink_source(app.store, source["SourceArn"].lower(), component["_name"])
@@ -172,19 +172,9 @@ def list_trial_components(app: SageLocal, request: Document) -> Document:
     if not filters:
         return _summaries("TrialComponent", listing.stored(app.store, resource, request))
     links, parent = _links(app, request)
-    where: list[Condition] = [
-        ("CreationTime", sign, request[name])
-        for name, sign in (("CreatedAfter", ">"), ("CreatedBefore", "<"))
-        if name in request
-    ]
-    entries = app.store.page(
-        links,
-        parent=parent,
-        where=where,
-        order="TrialComponentName" if request.get("SortBy") == "Name" else "CreationTime",
-        descending=request.get("SortOrder", "Descending") == "Descending",
-    )
-    answer = listing.page(request, entries, resource.summaries)
+    by = "TrialComponentName" if request.get("SortBy") == "Name" else "CreationTime"
+    row = Resource(links, "", resource.summaries, order="Descending")
+    answer = listing.stored(app.store, row, request | {"SortBy": by}, parent)
     found = (app.store.find("TrialComponent", entry["TrialComponentName"]) for entry in answer[resource.summaries])
     return _summaries("TrialComponent", answer | {resource.summaries: [component for component in found if component]})
 

@@ -85,7 +85,7 @@ def of_new_job(app: SageLocal, kind: str, job: Document) -> Document:
     }
     trial = _trial(app, config, kind, job)
     if trial:
-        request["_trials"] = members.entry(trial)
+        request["_parents"] = [members.parent(trial)]
     if app.store.find("TrialComponent", name):  # of a deleted job of the same name
         component = app.store.update("TrialComponent", name, request)
     else:

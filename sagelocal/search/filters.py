@@ -46,6 +46,11 @@ def compiled(shape: StructureShape, expression: Document) -> Test:
     return _expression(shape, expression)
 
 
+def names(expression: Document) -> Iterator[str]:
+    """Of all properties that an expression asks for."""
+    return (given["Name"] for given in _filters(expression))
+
+
 def _filters(expression: Document) -> Iterator[Document]:
     yield from expression.get("Filters") or []
     for nested in expression.get("NestedFilters") or []:

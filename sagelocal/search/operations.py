@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from botocore.model import StructureShape
@@ -12,7 +12,7 @@ from sagelocal.api.errors import AwsError, not_implemented
 from sagelocal.api.model import service_model
 from sagelocal.api.resources import RESOURCES
 from sagelocal.experiments import members, metrics
-from sagelocal.search import filters, properties
+from sagelocal.search import filters, properties, records
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -45,16 +45,20 @@ def search(app: SageLocal, request: Document) -> Document:
     expression = request.get("SearchExpression")
     test = filters.compiled(shape, expression) if expression is not None else None
     order = properties.find(shape, request["SortBy"]) if "SortBy" in request else None
+    names = [*filters.names(expression or {}), request.get("SortBy", "")]
+    at_once = records.needs_all(kind, names)  # else only what is on the page is made complete
     found = []
     if request.get("CrossAccountFilterOption") != "CrossAccount":
-        records = (_record(app, kind, document) for document in _candidates(app, kind, expression or {}))
-        found = [record for record in records if test is None or test(record)]
+        plain = (records.plain(kind, document) for document in _candidates(app, kind, expression or {}))
+        looked = (records.complete(app, kind, record) if at_once else record for record in plain)
+        found = [record for record in looked if test is None or test(record)]
     found.sort(
         key=lambda record: _sort_key(order.values(record) if order else [_changed(record)]),
         reverse=request.get("SortOrder", "Descending") == "Descending",
     )
     answer = listing.page(request, found, "Results")
-    results = [{member: record} for record in answer["Results"]]
+    shown = answer["Results"] if at_once else [records.complete(app, kind, record) for record in answer["Results"]]
+    results = [{member: record} for record in shown]
     return answer | {"Results": results, "TotalHits": {"Value": len(found), "Relation": "EqualTo"}}
 
 
@@ -116,82 +120,6 @@ def _linked(app: SageLocal, links: str, parent: str) -> list[Document]:
     entries = app.store.list(links, parent=parent)
     found = (app.store.find("TrialComponent", entry["TrialComponentName"]) for entry in entries)
     return [component for component in found if component]
-
-
-def _record(app: SageLocal, kind: str, document: Document) -> Document:
-    """The document as a search result shows it."""
-    record = document | _MORE.get(kind, _nothing)(app, document)
-    arn = document.get(f"{kind}Arn")
-    if arn and (tags := app.store.tags(arn)):
-        record["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
-    return {"Model": record, "Endpoints": _endpoints(app, document)} if kind == "Model" else record
-
-
-def _nothing(app: SageLocal, document: Document) -> Document:
-    return {}
-
-
-def _component(app: SageLocal, component: Document) -> Document:
-    """Its trials as Parents, its metrics, and the job that it is of."""
-    parents = [
-        {"TrialName": trial["TrialName"], "ExperimentName": trial["ExperimentName"]}
-        for trial in members.trials_of(app.store, component)
-    ]
-    more: Document = {"Metrics": metrics.summaries(component), "Parents": parents}
-    if source := component.get("Source"):
-        more["SourceDetail"] = {"SourceArn": source["SourceArn"]}
-        if found := app.store.by_arn(source["SourceArn"]):
-            more["SourceDetail"][found[0]] = found[2]
-    return more
-
-
-def _trial(app: SageLocal, trial: Document) -> Document:
-    summaries = [
-        component | ({"TrialComponentSource": component["Source"]} if "Source" in component else {})
-        for component in members.components_of(app.store, trial["_name"])
-    ]
-    return {"TrialComponentSummaries": summaries}
-
-
-def _execution(app: SageLocal, execution: Document) -> Document:
-    answer = app.call("ListPipelineParametersForExecution", {"PipelineExecutionArn": execution["PipelineExecutionArn"]})
-    return {"PipelineParameters": answer["PipelineParameters"]}
-
-
-def _endpoint(app: SageLocal, endpoint: Document) -> Document:
-    return app.call("DescribeEndpoint", {"EndpointName": endpoint["EndpointName"]})
-
-
-def _version(app: SageLocal, version: Document) -> Document:
-    arn = version.get("LastExecutionPipelineExecutionArn")
-    execution = app.store.find("PipelineExecution", arn) if arn else None
-    if execution is None:
-        return {}
-    return {
-        "LastExecutedPipelineExecutionArn": arn,
-        "LastExecutedPipelineExecutionDisplayName": execution.get("PipelineExecutionDisplayName"),
-        "LastExecutedPipelineExecutionStatus": execution["PipelineExecutionStatus"],
-    }
-
-
-_MORE: dict[str, Callable[[SageLocal, Document], Document]] = {
-    "TrialComponent": _component,
-    "Trial": _trial,
-    "PipelineExecution": _execution,
-    "PipelineVersion": _version,
-    "Endpoint": _endpoint,
-}
-
-
-def _endpoints(app: SageLocal, model: Document) -> list[Document]:
-    """Endpoints whose configuration has the model."""
-    found = []
-    for endpoint in app.store.list("Endpoint"):
-        config = app.store.find("EndpointConfig", endpoint.get("EndpointConfigName", "")) or {}
-        variants = config.get("ProductionVariants") or []
-        if any(variant.get("ModelName") == model["ModelName"] for variant in variants):
-            found.append(endpoint)
-    return found
 
 
 def get_search_suggestions(app: SageLocal, request: Document) -> Document:

@@ -76,7 +76,7 @@ def test_lists_by_experiment_trial_and_component(tree: Laptop) -> None:
 def test_what_is_still_used_is_not_deleted(tree: Laptop) -> None:
     assert "still has trials" in refused(tree, "DeleteExperiment", ExperimentName="Shop")
     assert "still has trial components" in refused(tree, "DeleteTrial", TrialName="one")
-    assert "disassociate it first" in refused(tree, "DeleteTrialComponent", TrialComponentName="b")
+    assert "still in the trials one, two" in refused(tree, "DeleteTrialComponent", TrialComponentName="b")
     for component, trial in (("a", "one"), ("b", "one"), ("b", "two")):
         tree.call("DisassociateTrialComponent", {"TrialComponentName": component, "TrialName": trial})
     assert "not associated" in refused(tree, "DisassociateTrialComponent", TrialComponentName="a", TrialName="one")
