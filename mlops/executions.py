@@ -25,10 +25,12 @@ class Step:
     end: datetime | None
     metadata: dict[str, Any]  # as ListPipelineExecutionSteps has it
     failure: str
+    lent: bool = False  # not selected to run: an earlier execution's results stand in
 
     @property
     def shown_status(self) -> str:
-        return f"{self.status} (cached)" if self.cached else self.status
+        how = "cached" if self.cached else "not selected" if self.lent else ""
+        return f"{self.status} ({how})" if how else self.status
 
     @property
     def running(self) -> bool:
@@ -60,6 +62,7 @@ def _step(document: dict[str, Any]) -> Step:
         end=document.get("EndTime"),
         metadata=document.get("Metadata", {}),
         failure=document.get("FailureReason", ""),
+        lent="SelectiveExecutionResult" in document,
     )
 
 

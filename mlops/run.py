@@ -46,7 +46,7 @@ class Watcher:
 
 
 def _took(step: Step) -> str:
-    return "" if step.cached else console.duration(step.start, step.end)
+    return "" if step.cached or step.lent else console.duration(step.start, step.end)
 
 
 def run(
@@ -140,7 +140,9 @@ def summarise(target: Target, steps: list[Step]) -> None:
     cached = [step.name for step in steps if step.cached]
     if cached:
         console.say(f"Taken from the cache, as neither code, data nor parameters changed: {', '.join(cached)}")
-    shown = [step for step in steps if step.status == "Failed"] or [step for step in steps if not step.cached]
+    shown = [step for step in steps if step.status == "Failed"] or [
+        step for step in steps if not step.cached and not step.lent
+    ]
     for step in shown:
         for group, prefix in executions.log_streams(target, step):
             console.note(f"log of {step.name}: {executions.log_link(target, group, prefix)}")

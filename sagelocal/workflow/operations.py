@@ -117,9 +117,7 @@ def _version(app: SageLocal, pipeline: Document, number: int) -> Document:
 
 def describe_pipeline(app: SageLocal, request: Document) -> Document:
     pipeline = app.find("Pipeline", request["PipelineName"])
-    if "PipelineVersionId" not in request:
-        return pipeline
-    version = _version(app, pipeline, request["PipelineVersionId"])
+    version = _version(app, pipeline, request.get("PipelineVersionId", pipeline["_version"]))
     names = ("PipelineDefinition", "PipelineVersionDisplayName", "PipelineVersionDescription")
     return pipeline | {name: version[name] for name in names if name in version}
 

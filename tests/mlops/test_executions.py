@@ -46,11 +46,17 @@ def test_steps_say_what_was_cached_and_why_one_failed() -> None:
             "Metadata": {"ProcessingJob": {"Arn": arn}},
         },
         {"StepName": "B", "StepStatus": "Failed", "StartTime": moment, "FailureReason": "out of memory"},
+        {
+            "StepName": "C",
+            "StepStatus": "Succeeded",
+            "SelectiveExecutionResult": {"SourcePipelineExecutionArn": EXECUTION},
+        },
     ]
     with Stubber(client) as stub:
         stub.add_response("list_pipeline_execution_steps", {"PipelineExecutionSteps": listed})
-        first, second = executions.steps(client, EXECUTION)
+        first, second, third = executions.steps(client, EXECUTION)
     assert (first.shown_status, first.job) == ("Succeeded (cached)", ("ProcessingJob", "pipelines-x-a"))
+    assert third.shown_status == "Succeeded (not selected)"
     assert (second.cached, executions.outcome(TARGET, second)) == (False, "out of memory")
 
 

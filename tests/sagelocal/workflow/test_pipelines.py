@@ -194,6 +194,28 @@ def test_describe_update_versions_and_list(sagemaker: Any, laptop: Settings) -> 
     assert listed["LastExecutionTime"] == pipeline["LastRunTime"]
 
 
+def test_an_older_version_is_named_started_and_described(sagemaker: Any, laptop: Settings) -> None:
+    arn = create(sagemaker, laptop, "older")
+    sagemaker.update_pipeline(PipelineName="older", PipelineDefinition=SIMPLE.replace("as asked", "as changed"))
+    sagemaker.update_pipeline_version(
+        PipelineArn=arn, PipelineVersionId=1, PipelineVersionDisplayName="good", PipelineVersionDescription="before"
+    )
+    first = sagemaker.describe_pipeline(PipelineName="older", PipelineVersionId=1)
+    assert (first["PipelineVersionDisplayName"], first["PipelineVersionDescription"]) == ("good", "before")
+    assert "PipelineVersionDisplayName" not in sagemaker.describe_pipeline(PipelineName="older")
+    execution = sagemaker.start_pipeline_execution(PipelineName="older", PipelineVersionId=1)["PipelineExecutionArn"]
+    described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution)
+    assert described["PipelineVersionId"] == 1
+    ran = sagemaker.describe_pipeline_definition_for_execution(PipelineExecutionArn=execution)["PipelineDefinition"]
+    assert ran == SIMPLE
+    newest, oldest = sagemaker.list_pipeline_versions(PipelineName="older")["PipelineVersionSummaries"]
+    assert oldest["LastExecutionPipelineExecutionArn"] == execution
+    assert "LastExecutionPipelineExecutionArn" not in newest
+    with pytest.raises(ClientError, match="has no version 3") as error:
+        sagemaker.start_pipeline_execution(PipelineName="older", PipelineVersionId=3)
+    assert error.value.response["Error"]["Code"] == "ResourceNotFound"
+
+
 def test_an_execution_keeps_its_definition_and_parameters(sagemaker: Any, laptop: Settings) -> None:
     create(sagemaker, laptop, "kept")
     execution = finished(sagemaker, "kept", Count="5")

@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from sagelocal.config import Settings
 
@@ -67,3 +68,36 @@ def test_upsert_twice_and_start_with_parameters(session: Any, laptop: Settings) 
     execution = pipeline.start()
     execution.wait(delay=1, max_attempts=60)
     assert [step["StepName"] for step in execution.list_steps()] == ["Check"]
+
+
+def test_a_selective_execution_with_the_parameters_of_another(session: Any, laptop: Settings) -> None:
+    from sagemaker.core.workflow.conditions import ConditionEquals
+    from sagemaker.core.workflow.parameters import ParameterString
+    from sagemaker.mlops.workflow.condition_step import ConditionStep
+    from sagemaker.mlops.workflow.pipeline import Pipeline
+    from sagemaker.mlops.workflow.selective_execution_config import SelectiveExecutionConfig
+
+    stage = ParameterString("Stage", "none")
+    first = ConditionStep("First", conditions=[ConditionEquals(stage, "staging")], if_steps=[])
+    second = ConditionStep("Second", conditions=[ConditionEquals(first.properties.Outcome, "True")], if_steps=[])
+    third = ConditionStep("Third", conditions=[ConditionEquals(stage, "none")], if_steps=[], depends_on=[second])
+    pipeline = Pipeline(
+        name="selective-from-the-sdk", parameters=[stage], steps=[first, second, third], sagemaker_session=session
+    )
+    pipeline.upsert(laptop.role_arn)
+    without = SelectiveExecutionConfig(selected_steps=["Second"], reference_latest_execution=False)
+    with pytest.raises(ClientError, match="Invalid SourcePipelineExecutionArn: null. The selected steps"):
+        pipeline.start(selective_execution_config=without)
+
+    execution = pipeline.start({"Stage": "staging"})
+    execution.wait(delay=1, max_attempts=60)
+    parameters = pipeline.build_parameters_from_execution(execution.arn, {})
+    assert parameters == {"Stage": "staging"}
+    chosen = SelectiveExecutionConfig(selected_steps=["Second"])  # of the latest execution, says the SDK
+    again = pipeline.start(parameters, selective_execution_config=chosen)
+    again.wait(delay=1, max_attempts=60)
+    steps = {step["StepName"]: step for step in again.list_steps()}
+    assert set(steps) == {"First", "Second"}
+    assert steps["First"]["SelectiveExecutionResult"] == {"SourcePipelineExecutionArn": execution.arn}
+    assert steps["Second"]["Metadata"] == {"Condition": {"Outcome": "True"}}
+    assert again.describe()["SelectiveExecutionConfig"]["SourcePipelineExecutionArn"] == execution.arn
