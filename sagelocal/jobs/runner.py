@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.jobs import logs, processing_run, staging, training_run, transform_run
@@ -37,6 +37,7 @@ class Runner:
         self.slots = Slots(app.settings.cpus)
         self._app = app
         self._controls: dict[tuple[str, str], Control] = {}
+        self._turns: dict[tuple[str, str], Future[None]] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._pool = ThreadPoolExecutor(max_workers=app.settings.cpus, thread_name_prefix="job")
@@ -48,12 +49,15 @@ class Runner:
             if self._closed:
                 return  # the next start finds it InProgress
             self._controls[kind, name] = control
-            self._pool.submit(self._run, kind, name, control)
+            self._turns[kind, name] = self._pool.submit(self._run, kind, name, control)
 
     def stop(self, kind: str, name: str) -> None:
-        control = self._controls.get((kind, name))
-        if control:
+        """A job that still waits for its turn ends at once, too."""
+        control, turn = self._controls.get((kind, name)), self._turns.get((kind, name))
+        if control and turn:
             control.stop()
+            if turn.cancel():
+                threading.Thread(target=self._run, args=(kind, name, control), name=f"stop {name}").start()
 
     def interrupt(self, kind: str, name: str) -> bool:
         """Takes a running job's instances back, as a cloud short of capacity does; False for one that does not run."""
@@ -86,7 +90,12 @@ class Runner:
             job = self._app.store.get(kind, name)
             if job[_STATUS[kind]] == "Stopping":
                 control.stop()  # a Stop between the job's creation and its start found no control to tell
-            with self.slots.hold(0 if control.stopping else host_count(kind, job), control.check):
+
+            def ends() -> bool:
+                control.check()
+                return control.stopping
+
+            with self.slots.hold(host_count(kind, job), ends):
                 _RUNS[kind](self._app, name, control)
         except (ClosingError, Closed):
             pass
@@ -98,7 +107,9 @@ class Runner:
             if not again:
                 self._fail(kind, name, f"InternalServerError: {type(error).__name__}: {error}")
         finally:
-            self._controls.pop((kind, name), None)
+            with self._lock:  # `start` has put both there
+                self._controls.pop((kind, name), None)
+                self._turns.pop((kind, name), None)
         if again:
             self.start(kind, name)
 

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+_LOOK = 0.1  # seconds
+
 
 class Slots:
     """A job holds as many slots as it has hosts, at most all there are, and takes them all at once.
@@ -27,26 +29,27 @@ class Slots:
         return len(self._queue)
 
     @contextmanager
-    def hold(self, hosts: int, check: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Waits for the slots; `check` is called now and then, and ends the waiting by raising."""
-        wanted = max(1, min(hosts, self.total))
-        self._take(wanted, check)
+    def hold(self, hosts: int, skip: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Waits for the slots; `skip` is asked now and then, and True ends the waiting, without slots."""
+        taken = self._take(max(1, min(hosts, self.total)), skip)
         try:
             yield
         finally:
             with self._changed:
-                self._free += wanted
+                self._free += taken
                 self._changed.notify_all()
 
-    def _take(self, wanted: int, check: Callable[[], None]) -> None:
+    def _take(self, wanted: int, skip: Callable[[], bool]) -> int:
         ticket = object()
         with self._changed:
             self._queue.append(ticket)
             try:
-                while self._queue[0] is not ticket or self._free < wanted:
-                    self._changed.wait(0.1)
-                    check()
-                self._free -= wanted
+                while not skip():
+                    if self._queue[0] is ticket and self._free >= wanted:
+                        self._free -= wanted
+                        return wanted
+                    self._changed.wait(_LOOK)
+                return 0
             finally:
                 self._queue.remove(ticket)
                 self._changed.notify_all()

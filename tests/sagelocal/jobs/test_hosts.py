@@ -256,13 +256,18 @@ def test_slots_are_taken_all_at_once_and_in_order() -> None:
     assert order == ["big", "small"]
 
 
-def test_waiting_for_slots_ends_when_the_check_raises() -> None:
+def test_waiting_for_slots_can_be_given_up() -> None:
     slots = Slots(1)
 
-    def closing() -> None:
+    def closing() -> bool:
         raise KeyboardInterrupt
 
     with slots.hold(1), pytest.raises(KeyboardInterrupt), slots.hold(1, closing):
         pytest.fail("there was no slot")
+    with slots.hold(1):
+        with slots.hold(1, lambda: True):
+            assert slots.waiting == 0
+        with pytest.raises(KeyboardInterrupt), slots.hold(1, closing):
+            pytest.fail("there was no slot")
     with slots.hold(1):
         assert slots.waiting == 0

@@ -229,11 +229,28 @@ def test_a_stop_before_the_runner_knows_the_job_counts(app: SageLocal, monkeypat
     started: list[bool] = []
     monkeypatch.setitem(runner._RUNS, "ProcessingJob", lambda app, name, control: started.append(control.stopping))
     document = {"ProcessingJobName": "early", "ProcessingJobStatus": "Stopping"}
-    app.create("ProcessingJob", {**document, "AppSpecification": {"ImageUri": "image"}, "ProcessingResources": {}})
+    app.create(
+        "ProcessingJob",
+        {
+            **document,
+            "AppSpecification": {"ImageUri": "image"},
+            "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1}},
+        },
+    )
     app.jobs.start("ProcessingJob", "early")
     wait_until(lambda: started)
     app.store.delete("ProcessingJob", "early")
     assert started == [True]
+
+
+def test_a_job_that_waits_for_its_turn_is_stopped_at_once(app: SageLocal, process: Process) -> None:
+    names = [f"queue-{number}" for number in range(6)]  # two slots: two run, others wait for slots or in line
+    for name in names:
+        process(name, "import time; time.sleep(60)", wait=False)
+    for name in reversed(names):
+        app.call("StopProcessingJob", {"ProcessingJobName": name})
+        job = app.store.wait("ProcessingJob", name, lambda job: job["ProcessingJobStatus"] == "Stopped", timeout=20)
+        assert ("ProcessingStartTime" in job) == (name in names[:2])
 
 
 def test_a_job_that_cannot_be_started_fails_and_leaves_no_log_open(
