@@ -113,6 +113,9 @@ def test_a_token_takes_one_answer_and_only_one_that_fits(runs: Runs, queue: Queu
     with pytest.raises(ClientError, match="ConflictException"):
         send(CallbackToken=token, OutputParameters=answer())
     assert runs.ended(execution)["PipelineExecutionStatus"] == "Succeeded"
+    runs.sagemaker.delete_pipeline(PipelineName="callback-rules")
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        send(**request)
 
 
 def test_a_failure_is_the_steps_reason_and_a_retry_asks_again(runs: Runs, queue: Queue) -> None:

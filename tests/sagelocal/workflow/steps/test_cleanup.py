@@ -37,25 +37,51 @@ def cleanup(*sources: Document, after: list[Any] | None = None) -> Document:
 
 @pytest.mark.namespaces
 def test_the_sdks_step_deletes_what_it_names_and_nothing_else(session: Any, runs: Runs, laptop: Settings) -> None:
+    from sagemaker.core.processing import Processor
+    from sagemaker.core.shapes import ProcessingOutput, ProcessingS3Output
     from sagemaker.mlops.workflow.cleanup_step import CleanupStep, S3CleanupSource
+    from sagemaker.mlops.workflow.steps import ProcessingStep
 
-    sources = [
-        S3CleanupSource("Write", [f"s3://{laptop.bucket}/cleanup/a/one"]).to_request(),
-        S3CleanupSource("Train").to_request(),
-    ]
-    step = CleanupStep("Clean", [S3CleanupSource("Write", [f"s3://{laptop.bucket}/cleanup/a/one"])])
-    assert step.arguments == {"Resources": {"S3": sources[:1]}}
+    uri = f"s3://{laptop.bucket}/cleanup"
+    output = ProcessingS3Output(s3_uri=uri, local_path="/opt/ml/processing/out", s3_upload_mode="EndOfJob")
+    processor = Processor(
+        role=laptop.role_arn,
+        image_uri=IMAGE,
+        instance_count=1,
+        instance_type="ml.m5.large",
+        entrypoint=["sh", "-c", WRITE],
+        sagemaker_session=session,
+    )
+    arguments = processor.run(outputs=[ProcessingOutput(output_name="out", s3_output=output)])
+    step = ProcessingStep("Write", step_args=arguments)
+    clean = CleanupStep("Clean", [S3CleanupSource(step, [f"{uri}/a/one"])])
+    arn = runs.build(session, "cleanup", [step, clean])
+    assert runs.ended(arn)["PipelineExecutionStatus"] == "Succeeded", runs.reasons(arn)
+    assert keys(laptop, "cleanup/") == {"two"}
+
+
+@pytest.mark.namespaces
+def test_a_training_steps_outputs_are_found_from_its_job(runs: Runs, laptop: Settings) -> None:
     script = {
         "AlgorithmSpecification": {
             "TrainingImage": IMAGE, "TrainingInputMode": "File", "ContainerEntrypoint": ["sh", "-c", TRAIN],
         },
         "OutputDataConfig": {"S3OutputPath": f"s3://{laptop.bucket}/models"},
     }  # fmt: skip
-    train = training("Train", {}, arguments=script)
-    arn = runs.start("cleanup", [write(laptop), train, cleanup(*sources)])
+    laptop.client("s3").put_object(Bucket=laptop.bucket, Key="models/other/output/model.tar.gz", Body=b"x")
+    arn = runs.start("cleanup-training", [training("Train", {}, arguments=script), cleanup({"StepName": "Train"})])
     assert runs.ended(arn)["PipelineExecutionStatus"] == "Succeeded", runs.reasons(arn)
-    assert keys(laptop, "cleanup") == {"two"}
-    assert not keys(laptop, "models")
+    assert keys(laptop, "models") == {"other/output/model.tar.gz"}
+
+
+@pytest.mark.namespaces
+def test_a_source_that_failed_is_skipped(runs: Runs, laptop: Settings) -> None:
+    broken = write(laptop, prefix="cleanup3")
+    broken["Arguments"]["AppSpecification"]["ContainerEntrypoint"] = ["false"]
+    source = {"StepName": "Write", "S3Uris": [f"s3://{laptop.bucket}/cleanup3/two"]}
+    arn = runs.start("cleanup-skipped", [broken, cleanup(source, after=[{"Step": "Write", "Trigger": "Any"}])])
+    assert runs.ended(arn)["PipelineExecutionStatus"] == "CompletedWithFailures"
+    assert runs.steps(arn)["Clean"]["StepStatus"] == "Succeeded"
 
 
 @pytest.mark.namespaces
