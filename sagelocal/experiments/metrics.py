@@ -57,7 +57,8 @@ def batch_put_metrics(app: SageLocal, request: Document) -> Document:
     """The service SageMaker Metrics, by which the SDK's Run logs."""
     with app.store.transaction():
         component = app.find("TrialComponent", request["TrialComponentName"])
-        values = [entry | {"Timestamp": float(entry["Timestamp"])} for entry in request["MetricData"]]
+        given = [entry | {"Timestamp": float(entry["Timestamp"])} for entry in request["MetricData"]]
+        values = [entry for entry in given if math.isfinite(entry["Value"])]
 
         def edit(document: Document) -> None:
             totals = document.setdefault("_metrics", {})
@@ -67,7 +68,9 @@ def batch_put_metrics(app: SageLocal, request: Document) -> Document:
         app.store.update("TrialComponent", component["_name"], edit=edit)
         name = str(uuid.uuid4())
         app.store.create(KIND, name, {"_name": name, "MetricData": values}, parent=component["_name"])
-    return {}
+    refused = [number for number, entry in enumerate(given) if not math.isfinite(entry["Value"])]
+    errors = [{"Code": "VALIDATION_ERROR", "MetricIndex": number} for number in refused]
+    return {"Errors": errors} if errors else {}
 
 
 def batch_get_metrics(app: SageLocal, request: Document) -> Document:

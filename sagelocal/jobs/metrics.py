@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import stat
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _BATCH = 500  # PutMetricData takes 1,000
+FOLDER = "output/metrics/sagemaker"  # below /opt/ml: $SAGEMAKER_METRICS_DIRECTORY, where trackers write files
 _sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="metrics")
 
 
@@ -77,6 +81,14 @@ class Metrics:
         with self._lock:
             return {name: dict(known) for name, known in self._totals.items()}
 
+    def read(self, folder: Path | None) -> None:
+        """Takes in what smexperiments' trackers logged: a JSON object a line; other lines are a script's own log."""
+        for file in sorted(folder.glob("*.json")) if folder else []:
+            if stat.S_ISREG(file.lstat().st_mode):
+                with file.open(encoding="utf-8", errors="replace") as lines:
+                    for name, value, moment in filter(None, map(_logged, lines)):
+                        count(self._totals, name, value, moment)
+
     def flush(self) -> None:
         """Sends in the background what CloudWatch has not got yet."""
         with self._lock:
@@ -107,6 +119,17 @@ class Metrics:
             self._app.cloudwatch.put_metric_data(Namespace="/aws/sagemaker/TrainingJobs", MetricData=batch)
         except (BotoCoreError, ClientError) as error:
             _log.warning("CloudWatch refused %d values of %s: %s", len(batch), self._job, error)
+
+
+def _logged(line: str) -> tuple[str, float, float] | None:
+    """Name, value and epoch seconds of a tracker's line."""
+    try:
+        entry = json.loads(line)
+        name = str(entry["MetricName"])[:255]
+        value, moment = _number(str(entry["Value"])), _number(str(entry["Timestamp"]))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return None if value is None or moment is None else (name, value, moment)
 
 
 def _number(text: str | None) -> float | None:

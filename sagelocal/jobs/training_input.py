@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from sagelocal.jobs import pipe, staging, transfer
 from sagelocal.jobs.container import Host
 from sagelocal.jobs.instances import cluster
+from sagelocal.jobs.metrics import FOLDER as METRICS_FOLDER
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 Document = dict[str, Any]
 _CHECKPOINTS = "/opt/ml/checkpoints"  # CheckpointConfig.LocalPath's default
-_FOLDERS = ("input/config", "input/data", "model", "output/data", "code")
+_FOLDERS = ("input/config", "input/data", "model", "output/data", METRICS_FOLDER, "code")
 
 
 def hosts(job: Document, folder: Path) -> list[Host]:

@@ -10,7 +10,7 @@ from sagelocal.containers import family
 from sagelocal.jobs import container, distribution, pipe, reasons, staging, training_input, training_output, transfer
 from sagelocal.jobs.container import Control, Ended, Host, Outcome, Plan
 from sagelocal.jobs.instances import cluster, memory_limit
-from sagelocal.jobs.metrics import Metrics
+from sagelocal.jobs.metrics import FOLDER, Metrics
 from sagelocal.jobs.sync import syncing
 from sagelocal.jobs.transitions import moved
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+METRICS_FOLDER = f"{staging.OPT_ML}/{FOLDER}"
 _TOOLKIT = Path(__file__).parent.parent / "containers" / "toolkit.py"
 _TOOLKIT_INSIDE = "/opt/sagemaker/train.py"
 _ALGORITHMS = _TOOLKIT.parent / "algorithms"
@@ -80,6 +81,7 @@ def _on_hosts(app: SageLocal, job: Document, hosts: list[Host], control: Control
             ended = container.run(app, _plan(app, job, hosts, metrics), control)
         for host in hosts:
             staging.readable(host.opt_ml)
+            metrics.read(staging.result_folder(host.opt_ml, METRICS_FOLDER))
         metrics.flush()
         if ended.outcome is Outcome.INTERRUPTED:
             return _interrupted(app, name)
@@ -120,6 +122,7 @@ def _plan(app: SageLocal, job: Document, hosts: list[Host], metrics: Metrics) ->
             "SAGEMAKER_TRAINING_MODULE": family(algorithm["TrainingImage"]).training_module,
             "TRAINING_JOB_NAME": job["TrainingJobName"],
             "TRAINING_JOB_ARN": job["TrainingJobArn"],
+            "SAGEMAKER_METRICS_DIRECTORY": METRICS_FOLDER,
             **(job.get("Environment") or {}),
         },
         network=network,

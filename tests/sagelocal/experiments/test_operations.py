@@ -125,6 +125,9 @@ def test_metrics_put_one_by_one_are_summarised(app: Laptop) -> None:
     assert (found["Count"], found["Min"], found["Max"], found["Last"], found["TimeStamp"]) == (3, 0.5, 0.9, 0.7, 130)
     assert found["Avg"] == pytest.approx(0.7)
     assert found["StdDev"] == pytest.approx(0.2)
+    bad = [{"MetricName": "loss", "Value": float("nan"), "Timestamp": 140}]
+    answer = call_metrics(app, "BatchPutMetrics", {"TrialComponentName": "run-1", "MetricData": bad})
+    assert answer == {"Errors": [{"Code": "VALIDATION_ERROR", "MetricIndex": 0}]}
     arn = found["SourceArn"]
     query = {"MetricName": "loss", "ResourceArn": arn, "MetricStat": "Avg", "Period": "OneMinute"}
     by_time = call_metrics(app, "BatchGetMetrics", {"MetricQueries": [query | {"XAxisType": "Timestamp"}]})
