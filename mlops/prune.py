@@ -1,9 +1,10 @@
 """`mlops prune`: takes what nobody needs any more off the laptop's disk.
 
 Removed are: staging folders of finished jobs; log files older than the age; captured traffic and monitoring results
-older than the age; and objects of the bucket older than the age that nothing refers to: no pipeline's current
-definition, no execution younger than the age, no registered version, no model. The age is at least the 30 days for
-which the pipelines' step cache may still point at an execution's outputs.
+older than the age; packages that requirements installed and no job has asked for since; and objects of the bucket
+older than the age that nothing refers to: no pipeline's current definition, no execution younger than the age, no
+registered version, no model. The age is at least the 30 days for which the pipelines' step cache may still point at an
+execution's outputs.
 """
 
 from __future__ import annotations
@@ -76,6 +77,19 @@ def stale_files(target: Target, before: datetime) -> Iterator[Rubbish]:
     for file in sorted((state / "logs").rglob("*.log")):
         if file.stat().st_mtime < before.timestamp():
             yield Rubbish("old log", str(file), file.stat().st_size)
+    yield from _stale_packages(state / "environments", before.timestamp())
+
+
+def _stale_packages(folder: Path, before: float) -> Iterator[Rubbish]:
+    """What has been used since sagelocal's start may be a running endpoint's."""
+    started = folder / "started"
+    before = min(before, started.stat().st_mtime if started.exists() else before)
+    cache = [each.stat().st_mtime for each in (folder / "pip-cache").rglob("*")]
+    if cache and max(cache) < before:
+        yield Rubbish("pip's cache", str(folder / "pip-cache"), _size(folder / "pip-cache"))
+    for each in sorted([*(folder / "overlays").glob("*"), *(folder / "views").glob("*")]):
+        if each.stat().st_mtime < before:
+            yield Rubbish("packages that no job uses", str(each), _size(each))
 
 
 def _active(target: Target, kind: str, name: str) -> bool:

@@ -45,7 +45,7 @@ class Overlays:
         self._running: set[Process] = set()
         self._closed = False
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(".*"):  # by a kill
+        for left in (*root.glob("*/.*"), *root.glob("scratch-*")):  # by a kill
             shutil.rmtree(left, ignore_errors=True)
         trim(self.folder, _LIMIT)
 
@@ -94,7 +94,9 @@ class Overlays:
         """pip's exit status, from a sandbox that sees the view and the overlays so far, and nothing of the job."""
         self._cache.mkdir(exist_ok=True)
         configuration = _pip_configuration()
-        with tempfile.TemporaryDirectory(dir=self.folder.parent, ignore_cleanup_errors=True) as scratch:
+        with tempfile.TemporaryDirectory(
+            prefix="scratch-", dir=self.folder.parent, ignore_cleanup_errors=True
+        ) as scratch:
             out, asked = Path(scratch, "out"), Path(scratch, "asked")
             out.mkdir()
             asked.mkdir()

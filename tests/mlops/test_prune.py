@@ -79,6 +79,21 @@ def test_staging_and_old_logs_go_and_a_dry_run_keeps_them(
     assert (old.exists(), new.exists(), staging.exists()) == (False, True, False)
 
 
+def test_packages_go_that_no_job_has_used_since_this_start_and_for_the_age(laptop: Settings, target: Target) -> None:
+    folder = laptop.state / "environments"
+    for name in ("overlays/old", "overlays/new", "views/old"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "file").write_text("x")
+    for name in ("overlays/old", "views/old"):
+        os.utime(folder / name, (0, 0))
+    old = {str(folder / "overlays" / "old"), str(folder / "views" / "old")}
+    month_ago = datetime.now(UTC) - timedelta(days=30)
+    assert {each.name for each in prune.stale_files(target, month_ago)} == old
+    (folder / "started").touch()
+    os.utime(folder / "started", (0, 0))  # it has been running ever since, and so may have endpoints
+    assert list(prune.stale_files(target, month_ago)) == []
+
+
 def test_not_below_the_caches_age_and_not_on_aws(laptop: Settings) -> None:
     session = boto3.Session(region_name="us-east-1")
     with pytest.raises(ValueError, match="so not below that"):

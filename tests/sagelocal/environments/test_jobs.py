@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 from sagelocal.app import SageLocal
-from sagelocal.environments.overlays import trim
+from sagelocal.environments.overlays import Overlays, trim
 from tests.sagelocal.environments.conftest import CODE, SKLEARN, ended
 
 pytestmark = pytest.mark.namespaces
@@ -212,6 +211,13 @@ def test_the_log_says_which_versions_differ_and_which_image_stands_in(job: Job) 
     assert "numpy " in first and "(AWS 2.1.0)" in first
 
 
+def test_what_a_kill_left_is_gone_after_the_next_start(tmp_path: Path) -> None:
+    for name in ("overlays/.half", "overlays/whole", "views/.half", "scratch-1/out"):
+        (tmp_path / name).mkdir(parents=True)
+    Overlays(tmp_path, [])
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.glob("*/*"))] == ["overlays/whole"]
+
+
 def test_the_longest_unused_go_when_there_are_too_many(tmp_path: Path) -> None:
     for age, name in enumerate(("new", "older", "oldest")):
         (tmp_path / name).mkdir()
@@ -219,4 +225,3 @@ def test_the_longest_unused_go_when_there_are_too_many(tmp_path: Path) -> None:
         os.utime(tmp_path / name, (time.time() - age * 100,) * 2)
     trim(tmp_path, 2500)
     assert {each.name for each in tmp_path.iterdir()} == {"new", "older"}
-    shutil.rmtree(tmp_path / "new")
