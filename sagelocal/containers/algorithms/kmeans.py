@@ -34,6 +34,7 @@ KNOWN = {
     "local_lloyd_num_trials": positive("auto", words=("auto",)),
     "local_lloyd_tol": Parameter(float, 0.0001, low=0, high=1),
     "mini_batch_size": positive(5000),
+    "force_dense": Parameter(bool, True),  # not documented, but SDK v2 sends it; rows are always dense here
 }
 
 

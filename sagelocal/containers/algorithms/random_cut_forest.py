@@ -29,6 +29,7 @@ KNOWN = {
     "eval_metrics": Parameter(default=json.dumps(_METRICS)),
     "num_samples_per_tree": Parameter(int, 256, low=1, high=2048),
     "num_trees": Parameter(int, 100, low=50, high=1000),
+    "mini_batch_size": Parameter(int, 1000, low=1),  # not documented, but SDK v2 sends it; it changes no result
 }
 
 

@@ -50,7 +50,7 @@ def load(channels: Sequence[Channel], weights: bool) -> xgboost.DMatrix | None:
                 "Pipe mode is no longer supported by this image. Please use Fast File mode instead, or set "
                 "TrainingInputMode to File."
             )
-    files = [file for channel in channels for file in channel.files()]
+    files = [file for channel in channels for file in _visible(channel)]
     if not files:
         return None
     form = kind(channels[0])
@@ -64,6 +64,13 @@ def load(channels: Sequence[Channel], weights: bool) -> xgboost.DMatrix | None:
     if matrix.get_label().size == 0:
         raise UserError("Got input data without labels. Please check the input data set.")
     return matrix
+
+
+def _visible(channel: Channel) -> list[Path]:
+    """Raises UserError for a hidden file, as the image does."""
+    if any(each.name.startswith(".") for each in channel.folder.rglob("*") if each.is_file()):
+        raise UserError("Hidden file found in the data path! Remove that before training.")
+    return channel.files()
 
 
 def _csv(files: Sequence[Path], weights: bool) -> xgboost.DMatrix:

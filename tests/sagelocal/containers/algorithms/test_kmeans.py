@@ -20,7 +20,7 @@ from tests.sagelocal.containers.algorithms.conftest import rows, table
 
 X, Y = make_blobs(600, 3, centers=5, cluster_std=0.7, random_state=4)
 X = X.astype(np.float32)
-BLOBS = {"feature_dim": 3, "k": 5, "epochs": 5, "mini_batch_size": 100}
+BLOBS = {"feature_dim": 3, "k": 5, "epochs": 5, "mini_batch_size": 100, "force_dense": "True"}
 
 
 @pytest.mark.parametrize(

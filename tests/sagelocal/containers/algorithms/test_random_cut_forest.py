@@ -19,7 +19,7 @@ from tests.sagelocal.containers.algorithms.conftest import rows, table
 rng = np.random.default_rng(5)
 NORMAL = rng.normal(size=(500, 2)).astype(np.float32)
 ODD = rng.normal(loc=(8, -8), size=(10, 2)).astype(np.float32)
-SHINGLE = {"feature_dim": 2, "num_samples_per_tree": 128, "num_trees": 50}
+SHINGLE = {"feature_dim": 2, "num_samples_per_tree": 128, "num_trees": 50, "mini_batch_size": 1000}
 
 
 def channel(*parts: np.ndarray) -> tuple[str, bytes]:

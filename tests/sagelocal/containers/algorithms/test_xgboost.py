@@ -169,6 +169,14 @@ def model_dir(train: Callable[..., Job]) -> str:
     return str(train("xgboost", BINARY, version="3.2-0", train=table(DATA)).model)
 
 
+def test_a_hidden_file(train: Callable[..., Job], tmp_path: Path) -> None:
+    folder = tmp_path / "input" / "data" / "train"
+    folder.mkdir(parents=True)
+    (folder / ".DS_Store").touch()
+    with pytest.raises(UserError, match="Hidden file found"):
+        train("xgboost", BINARY, version="3.2-0", train=table(DATA))
+
+
 def body(data: np.ndarray = X[:3]) -> bytes:
     return table(data)[1]
 
