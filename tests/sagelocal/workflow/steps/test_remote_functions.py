@@ -83,3 +83,23 @@ def test_an_image_without_the_sdk_needs_it_among_the_dependencies(
     assert runs.ended(runs_without)["PipelineExecutionStatus"] == "Failed"
     assert "No module named 'sagemaker" in runs.reasons(runs_without)["Without"]
     assert runs.ended(runs_with)["PipelineExecutionStatus"] == "Succeeded", runs.reasons(runs_with)
+
+
+def test_a_caller_of_another_python_gets_the_bootstraps_own_sentence(
+    session: Any, runs: Runs, laptop: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a Python 3.10 sends, with the SDK's default image: the Python in the job is this laptop's."""
+    from sagemaker.core.image_uris import get_base_python_image_uri
+    from sagemaker.core.remote_function.runtime_environment.runtime_environment_manager import RuntimeEnvironmentManager
+    from sagemaker.mlops.workflow.function_step import step
+
+    image = get_base_python_image_uri(laptop.region, "310")
+    monkeypatch.setattr(RuntimeEnvironmentManager, "_current_python_version", lambda self: "3.10")
+
+    @step(name="Fn", instance_type="ml.m5.large", image_uri=image, role=laptop.role_arn)
+    def one() -> int:
+        return 1
+
+    arn = runs.build(session, "function-python", [one()])
+    assert runs.ended(arn)["PipelineExecutionStatus"] == "Failed"
+    assert "does not match python version '3.10' on the local client" in runs.reasons(arn)["Fn"]
