@@ -107,6 +107,7 @@ def environment(
         "output_intermediate_dir": str(_OUTPUT / "intermediate"),
         "resource_config": resources,
         "user_entry_point": program,
+        **_groups(resources),
     }
     renamed = {
         "hyperparameters": "hps",
@@ -120,6 +121,21 @@ def environment(
     names |= {f"hp_{name}": value for name, value in user.items()}
     path = os.pathsep.join(part for part in (str(_CODE), os.environ.get("PYTHONPATH", "")) if part)
     return {f"SM_{name.upper()}": _text(value) for name, value in names.items()} | {"PYTHONPATH": path}
+
+
+def _groups(resources: dict[str, Any]) -> dict[str, Any]:
+    """Who is in which instance group; a job without groups is one, homogeneousCluster."""
+    groups = {group["instance_group_name"]: group for group in resources.get("instance_groups") or []}
+    current = resources.get("current_group_name", "homogeneousCluster")
+    return {
+        "current_instance_group": current,
+        "current_instance_group_hosts": groups.get(current, resources)["hosts"],
+        "instance_groups": list(groups),
+        "instance_groups_dict": groups,
+        "is_hetero": len(groups) > 1,
+        "is_master": resources["current_host"] == resources["hosts"][0],
+        "master_hostname": resources["hosts"][0],
+    }
 
 
 def torchrun(resources: dict[str, Any]) -> list[str]:

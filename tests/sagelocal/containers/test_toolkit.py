@@ -30,6 +30,11 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             "hosts": ["algo-1", "algo-2"],
             "network_interface_name": "lo",
             "current_instance_type": "ml.m5.large",
+            "current_group_name": "fit",
+            "instance_groups": [
+                {"instance_group_name": "data", "instance_type": "ml.c5.xlarge", "hosts": ["algo-1"]},
+                {"instance_group_name": "fit", "instance_type": "ml.m5.large", "hosts": ["algo-2"]},
+            ],
         },
         "inputdataconfig": {"train": {"TrainingInputMode": "File"}},
     }
@@ -44,6 +49,11 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(found["SM_USER_ARGS"]) == ["--x", "1"]
     assert json.loads(found["SM_FRAMEWORK_PARAMS"]) == reserved
     assert (found["SM_CURRENT_HOST"], found["SM_MODULE_NAME"]) == ("algo-2", "train")
+    assert (found["SM_CURRENT_INSTANCE_GROUP"], found["SM_IS_HETERO"]) == ("fit", "true")
+    assert json.loads(found["SM_CURRENT_INSTANCE_GROUP_HOSTS"]) == ["algo-2"]
+    assert json.loads(found["SM_INSTANCE_GROUPS"]) == ["data", "fit"]
+    assert json.loads(found["SM_INSTANCE_GROUPS_DICT"])["data"]["hosts"] == ["algo-1"]
+    assert json.loads(found["SM_TRAINING_ENV"])["master_hostname"] == "algo-1"
     documented = [
         *("MODEL_DIR", "CHANNELS", "HPS", "HOSTS", "CURRENT_HOST"),
         *("CURRENT_INSTANCE_TYPE", "NUM_CPUS", "NUM_GPUS", "NUM_NEURONS", "LOG_LEVEL"),
