@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.store import Closed
 from sagelocal.workflow import graph
-from sagelocal.workflow.attempts import CACHE, STEP, StepRun, Surroundings, random_id
+from sagelocal.workflow.attempts import STEP, StepRun, Surroundings
 from sagelocal.workflow.steps.attempt import Closing
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
-__all__ = ["CACHE", "KIND", "RUNNING", "STEP", "Execution", "definition_of", "random_id"]
 Document = dict[str, Any]
 KIND = "PipelineExecution"
 RUNNING = ("Executing", "Stopping")  # of an execution

@@ -10,7 +10,8 @@ from sagelocal.api import listing
 from sagelocal.api.errors import AwsError, not_implemented, validation
 from sagelocal.api.resources import Resource
 from sagelocal.workflow import definition, graph, parameters, scope, selective
-from sagelocal.workflow.execution import CACHE, KIND, RUNNING, STEP, random_id
+from sagelocal.workflow.attempts import CACHE, STEP, random_id
+from sagelocal.workflow.execution import KIND, RUNNING
 from sagelocal.workflow.steps import callback
 
 if TYPE_CHECKING:
