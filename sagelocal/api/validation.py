@@ -38,7 +38,10 @@ _SCALARS: dict[str, tuple[type, ...]] = {
 def validate(service: str, operation: str, params: dict[str, Any], code: str = "ValidationException") -> None:
     """Raises AwsError, naming every member that breaks a constraint of `operation`'s input shape."""
     shape = operation_model(service, operation).input_shape
-    found = problems(shape, params) if shape is not None else []
+    try:
+        found = problems(shape, params) if shape is not None else []
+    except RecursionError as error:  # a search expression has search expressions, hundreds deep in this one
+        raise AwsError(code, "The request is nested too deeply.") from error
     if found:
         count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: "
         raise AwsError(code, count + "; ".join(found))

@@ -14,7 +14,7 @@ from sagelocal.search.properties import BOOLEAN, NUMBER, TEXT, TIME, Property
 
 Document = dict[str, Any]
 Test = Callable[[Any], bool]
-_MOST = 50  # filters of an expression, the API reference says
+_MOST = 50  # filters, nested filters and subexpressions together, the API reference says
 _ORDER: dict[str, Callable[[float, float], bool]] = {
     "GreaterThan": lambda left, right: left > right,
     "GreaterThanOrEqualTo": lambda left, right: left >= right,
@@ -34,8 +34,10 @@ def compiled(shape: StructureShape, expression: Document) -> Test:
     everything = list(_filters(expression))
     if not everything:
         raise validation("A SearchExpression must have at least one filter, nested filter or subexpression.")
-    if len(everything) > _MOST:
-        raise validation(f"A SearchExpression can have at most {_MOST} filters, not {len(everything)}.")
+    if (parts := _parts(expression)) > _MOST:
+        raise validation(
+            f"A SearchExpression can have at most {_MOST} filters, nested filters and subexpressions, not {parts}."
+        )
     limited = [
         one
         for one in everything
@@ -44,6 +46,12 @@ def compiled(shape: StructureShape, expression: Document) -> Test:
     if len(limited) > 1:
         raise validation("'CONTAINS' operator usage limit of 1 exceeded.")
     return _expression(shape, expression)
+
+
+def _parts(expression: Document) -> int:
+    nested, inner = expression.get("NestedFilters") or [], expression.get("SubExpressions") or []
+    own = len(expression.get("Filters") or []) + sum(1 + len(one["Filters"]) for one in nested) + len(inner)
+    return own + sum(_parts(one) for one in inner)
 
 
 def names(expression: Document) -> Iterator[str]:

@@ -123,6 +123,13 @@ def test_what_cannot_be_asked_is_refused(app: Laptop) -> None:
     twice = [where("RoleArn", "Contains", "a"), where("TrainingJobName", "Contains", "b")]
     assert "'CONTAINS' operator usage limit of 1 exceeded." in said(app, *twice)
     assert "at least one" in said(app, expression={"Operator": "And"})
+    deep: Document = {"Filters": [where("TrainingJobName", value="x")]}
+    for _ in range(60):
+        deep = {"SubExpressions": [deep]}
+    assert "at most 50" in said(app, expression=deep)
+    for _ in range(800):
+        deep = {"SubExpressions": [deep]}
+    assert "nested too deeply" in said(app, expression=deep)
     assert "Search for the resource FeatureGroup is not implemented" in said(app, resource="FeatureGroup")
     assert found(app, CrossAccountFilterOption="CrossAccount") == []
 
