@@ -157,9 +157,6 @@ def _check_algorithm(request: dict[str, Any]) -> None:
         raise not_implemented("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
     if built_in:
         known.check_libraries()
-        count = (request.get("ResourceConfig") or {}).get("InstanceCount") or 1
-        if count > 1 and known.name != "xgboost":
-            raise not_implemented(f"ResourceConfig.InstanceCount {count} with the {known.name} algorithm", "Use 1.")
     elif not program and "SAGEMAKER_PROGRAM" not in (request.get("Environment") or {}):
         raise validation(
             f"The {known.name} image runs a script: give AlgorithmSpecification.ContainerEntrypoint, or the "

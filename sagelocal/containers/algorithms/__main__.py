@@ -10,7 +10,7 @@ from pathlib import Path
 # Run by its path, this folder's parent is not on sys.path, and the modules import each other as a package.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from algorithms import NAMES, job  # noqa: E402
+from algorithms import NAMES, job, shards  # noqa: E402
 from algorithms.errors import UserError  # noqa: E402
 
 
@@ -18,7 +18,11 @@ def main() -> None:
     family, version = sys.argv[1:3]
     try:
         algorithm = importlib.import_module(f"algorithms.{NAMES[family]}")
-        algorithm.train(job.read(family, version))
+        given = job.read(family, version)
+        # XGBoost's hosts train together; of the other algorithms the first host has all data.
+        described = given if family == "xgboost" else shards.gathered(given)
+        if described is not None:
+            algorithm.train(described)
     except Exception as error:  # whatever it is: the job has to say it
         traceback.print_exc()
         _fail(family, error)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from . import tabular
 from .answers import CSV, JSON, JSON_LINES, RECORDIO
@@ -101,8 +102,8 @@ def _streamed(
             batch = features[rows].astype(np.float64)
             nearest = pairwise_distances_argmin(batch, centers)
             new = np.bincount(nearest, minlength=count)
-            sums = np.zeros_like(centers)
-            np.add.at(sums, nearest, batch)
+            member = sparse.csr_matrix((np.ones(len(batch)), nearest, np.arange(len(batch) + 1)), (len(batch), count))
+            sums = member.T @ batch
             if values["half_life_time_size"]:
                 weights *= 0.5 ** (len(batch) / values["half_life_time_size"])
             moved = new > 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +13,7 @@ from xgboost import collective
 from xgboost.tracker import RabitTracker
 
 from .errors import UserError
-from .job import Job, log
+from .job import Job, log, port
 
 _CONNECT_SECONDS = 60.0
 
@@ -28,8 +27,8 @@ def cluster(job: Job, usable: bool) -> Iterator[bool | None]:
     if len(job.hosts) == 1:
         yield True
         return
-    port = _port(job)
-    with _connected(job.hosts, job.host, port):
+    first = port(job)
+    with _connected(job.hosts, job.host, first):
         mine = np.zeros(len(job.hosts), dtype=np.int32)
         mine[job.hosts.index(job.host)] = usable
         usable_hosts = [
@@ -43,25 +42,20 @@ def cluster(job: Job, usable: bool) -> Iterator[bool | None]:
     elif len(usable_hosts) == 1:
         yield True
     else:
-        with _connected(usable_hosts, job.host, port + 1):
+        with _connected(usable_hosts, job.host, first + 1):
             yield job.host == usable_hosts[0]
 
 
-def _port(job: Job) -> int:
-    """AWS's 9099 is one machine's; here all jobs share one, so each has a pair of ports by its name."""
-    return 10000 + 2 * (zlib.crc32(job.name.encode()) % 10000)
-
-
 @contextmanager
-def _connected(hosts: list[str], host: str, port: int) -> Iterator[None]:
+def _connected(hosts: list[str], host: str, number: int) -> Iterator[None]:
     address = socket.gethostbyname(hosts[0])
     tracker = None
     if host == hosts[0]:
-        tracker = RabitTracker(n_workers=len(hosts), host_ip=address, port=port, sortby="task")
+        tracker = RabitTracker(n_workers=len(hosts), host_ip=address, port=number, sortby="task")
         tracker.start()
     arguments: dict[str, str | int] = {
         "dmlc_tracker_uri": address,
-        "dmlc_tracker_port": port,
+        "dmlc_tracker_port": number,
         "dmlc_task_id": str(hosts.index(host)),
     }
     communicator = _communicator(arguments)
