@@ -7,6 +7,7 @@ steps, and what Describe says of their jobs. How AWS computes its keys is not pu
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +63,7 @@ def reasons(sagemaker: Any, execution: str, name: str) -> Iterator[str]:
     if reused := _reused(step):
         yield reused
         return
-    definition = _definition(sagemaker, arn)[name]
+    definition = _step_of(_definition(sagemaker, arn), name)
     if said := _never_cached(definition):
         yield said
         return
@@ -183,8 +184,8 @@ def _earlier(sagemaker: Any, run: Run, definition: Document) -> Iterator[Run]:
         step = _listed(sagemaker, arn).get(definition["Name"])
         if step is None or "CacheHitResult" in step or "SelectiveExecutionResult" in step:
             continue
-        before = _definition(sagemaker, arn).get(definition["Name"])
-        if before and before["Type"] == definition["Type"]:
+        before = _step_of(_definition(sagemaker, arn), definition["Name"])
+        if before.get("Type") == definition["Type"]:
             yield Run(arn, step, _attributes(sagemaker, before, step))
 
 
@@ -229,6 +230,11 @@ def _definition(sagemaker: Any, execution: str) -> dict[str, Document]:
     """The steps of an execution's definition by name, those of branches and bodies too."""
     text = sagemaker.describe_pipeline_definition_for_execution(PipelineExecutionArn=execution)["PipelineDefinition"]
     return {step["Name"]: step for step in _steps(json.loads(text)["Steps"])}
+
+
+def _step_of(steps: dict[str, Document], name: str) -> Document:
+    """A step's definition under the name that it ran by; an iteration of a ForEach body is `<body step>-<index>`."""
+    return steps.get(name) or {**steps.get(re.sub(r"-\d+$", "", name), {}), "Name": name}
 
 
 def _steps(steps: list[Document]) -> Iterator[Document]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -171,7 +172,7 @@ def start_pipeline_execution(app: SageLocal, request: Document) -> Document:
             return again[0]
         number = request.get("PipelineVersionId", pipeline["_version"])
         version = _version(app, pipeline, number)
-        parsed = definition.parse(version["PipelineDefinition"])
+        parsed = json.loads(version["PipelineDefinition"])  # checked when it became a version
         execution = _execution(app, request, pipeline, number, parsed)
         arn = execution["PipelineExecutionArn"]
         lent = _select(app, request, execution, parsed)

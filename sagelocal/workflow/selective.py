@@ -1,7 +1,8 @@
 """Selective execution: which steps run, and which results of an earlier execution stand in for the others.
 
 SelectiveExecutionConfig names the steps to run and the execution whose results the others lend. Without such a source
-only steps that need nothing of others can be selected; the SDK fills in the latest execution by itself.
+only steps that need nothing of others can be selected; the SDK fills in the latest execution by itself. A selected
+step of a branch whose condition is not selected runs whatever the condition said then (AWS documents neither).
 """
 
 from __future__ import annotations

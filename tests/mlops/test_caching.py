@@ -112,6 +112,23 @@ def test_inputs_are_named(app: Laptop) -> None:  # noqa: F811
     assert "also different: ProcessingInputs['in1']" in said
 
 
+def test_an_iteration_of_a_body_is_compared_with_the_same_one(app: Laptop) -> None:  # noqa: F811
+    body = training("Fit", {"rounds": {"Get": "ForEach.CurrentItem"}}, **CACHED)
+
+    def each(*items: str) -> list[Any]:
+        arguments = {"IterableItems": list(items), "MaxConcurrency": 2, "ForEachBody": [body]}
+        return [{"Name": "Each", "Type": "ForEach", "Arguments": arguments}]
+
+    app.pipeline(each("1", "2"))
+    run(app)
+    update(app, each("1", "3"))
+    arn = run(app)
+    assert "Fit-0 was cached" in why(app, arn, "Fit-0")
+    said = why(app, arn, "Fit-1")
+    assert "Fit-1 ran because HyperParameters.rounds differs" in said
+    assert 'then: "2"' in said
+
+
 def test_expired(app: Laptop) -> None:  # noqa: F811
     rounds(app, CacheConfig={"Enabled": True, "ExpireAfter": "T1H"})
     first = run(app)

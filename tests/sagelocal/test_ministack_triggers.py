@@ -220,6 +220,16 @@ def test_the_sdks_triggers(laptop: Settings, monkeypatch: pytest.MonkeyPatch) ->
         pipeline.describe_trigger("once")
 
 
+@pytest.mark.slow
+def test_a_rule_with_a_calendar_starts_a_pipeline(laptop: Settings) -> None:
+    arn = create(laptop, "every-minute")
+    events = laptop.client("events")
+    events.put_rule(Name="every-minute", ScheduleExpression="cron(* * * * ? *)")
+    events.put_targets(Rule="every-minute", Targets=[{"Id": "1", "Arn": arn, "RoleArn": laptop.role_arn}])
+    assert len(eventually(lambda: started(laptop, "every-minute"), seconds=90)) == 1
+    events.remove_targets(Rule="every-minute", Ids=["1"])
+
+
 def test_a_kill_loses_no_rule_and_no_schedule_and_fires_none_again(tmp_path: Path) -> None:
     settings = config.load(tmp_path / "state")
     server.up(settings)
