@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-_LARGE = 16 * 2**20  # from here on boto3's transfer manager fetches parts in parallel
+_LARGE = 16 * 2**20  # from here on boto3's transfer manager sends parts in parallel
 _pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="s3")
 
 
@@ -222,9 +222,7 @@ def _nothing(uri: str, detail: str) -> str:
 def _get(s3: Any, item: Object, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if item.size >= _LARGE:
-            s3.download_file(item.bucket, item.key, str(path))
-            return
+        # One stream: MiniStack reads a whole object for each range of it that boto3's transfer manager asks for.
         body = s3.get_object(Bucket=item.bucket, Key=item.key)["Body"]
         with path.open("wb") as out:
             for chunk in body.iter_chunks(2**20):
