@@ -85,7 +85,7 @@ class StepRun:
                 failure = StepFailed(f"ClientError: {error}.")
             except StepFailed as error:
                 failure = error
-            failures = [*record["_failures"], failure.error]
+            failures = [*record.get("_failures", []), failure.error]
             policies = self._node.step.get("RetryPolicies") or []
             pause = retries.pause(policies, failures, self._app.now() - record["StartTime"])
             if pause is None or not self._pause(pause):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 
 from sagelocal import config, ministack, server
@@ -243,8 +244,11 @@ def test_a_kill_loses_no_rule_and_no_schedule_and_fires_none_again(tmp_path: Pat
         )
         assert len(eventually(lambda: started(settings, "kept"))) == 1
         eventually((settings.state / "ministack" / "sagelocal_fired.json").exists)
-        pid = server.status(settings)["pid"]
-        os.kill(pid, signal.SIGKILL)
+        process = psutil.Process(server.status(settings)["pid"])
+        child = next(one for one in process.children() if "sagelocal.ministack_child" in one.cmdline())
+        process.suspend()  # so that it starts no other MiniStack
+        for each in (child, process):
+            os.kill(each.pid, signal.SIGKILL)
         eventually(lambda: not ministack.healthy(settings, timeout=0.5))
         server.up(settings)
         assert [one["Name"] for one in settings.client("scheduler").list_schedules()["Schedules"]] == ["once"]
