@@ -44,24 +44,35 @@ class Environments:
         self.folder = state / "environments"
         self._hidden = sandbox.hidden_paths(state)
         self._views: dict[str, tuple[Laptop, View]] = {}
+        self._images: dict[tuple[str, str], tuple[View, str]] = {}  # by URI and the laptop's identity
         self._lock = threading.Lock()
         self._overlays: Overlays | None = None
         self._listener: socket.socket | None = None
 
     def inside(self, image_uri: str, *, network: bool) -> Inside:
         """Raises AwsError where the image is of no known family."""
-        family = containers.family(image_uri)
-        manifest = manifests.find(family.name, family.repository, family.version)
         installed = laptop()
         with self._lock:
             overlays = self._start()
-            name = manifest.image if manifest else f"{family.name} {family.version}".strip()
-            view = views.view(self.folder / "views", installed, manifest, name)
-            self._views[view.key] = (installed, view)
+            view, said = self._image(image_uri, installed)
         binds = _binds(view, installed, overlays.folder)
         if network:
             binds["/opt/sagelocal/pip"] = self.folder / "pip"
-        return Inside(binds, note(manifest, family.version, installed) if manifest else "")
+        return Inside(binds, said)
+
+    def _image(self, uri: str, installed: Laptop) -> tuple[View, str]:
+        found = self._images.get((uri, installed.identity))
+        if found and found[0].folder.is_dir():
+            os.utime(found[0].folder)  # for `mlops prune`
+            return found
+        family = containers.family(uri)
+        manifest = manifests.find(family.name, family.repository, family.version)
+        name = manifest.image if manifest else f"{family.name} {family.version}".strip()
+        view = views.view(self.folder / "views", installed, manifest, name)
+        self._views[view.key] = (installed, view)
+        said = note(manifest, family.version, installed) if manifest else ""
+        self._images[uri, installed.identity] = view, said
+        return view, said
 
     def close(self) -> None:
         with self._lock:

@@ -45,9 +45,7 @@ def view(root: Path, laptop: Laptop, manifest: Manifest | None, image: str) -> V
     facts = json.dumps([_FORMAT, laptop.identity, image, sorted(names), _hooks()])
     key = hashlib.sha256(facts.encode()).hexdigest()[:20]
     made = View(key, root / key, frozenset(shown))
-    if made.folder.is_dir():
-        os.utime(made.folder)  # for `mlops prune`
-    else:
+    if not made.folder.is_dir():
         with building(made.folder) as folder:
             _make(folder, laptop, shown, manifest, image, key)
     return made
