@@ -184,8 +184,11 @@ def tuning(
     The trials run the script by the image's own toolkit, so what its requirements file names is installed, too.
     """
     source = SourceCode(source_dir=project.source_archive(script), entry_script=script.rsplit("/", 1)[-1])
+    trainer = _trainer(project, use_case, source, hyperparameters, instance_type, framework, max_hours)
+    # The SDK's tuner (3.27) doesn't look into the defaults file; ModelTrainer does, but only when it trains itself.
+    trainer._populate_intelligent_defaults()
     tuner = HyperparameterTuner(
-        _trainer(project, use_case, source, hyperparameters, instance_type, framework, max_hours),
+        trainer,
         objective,
         dict(ranges),
         metric_definitions=[{"Name": each, "Regex": metric_regex(each)} for each in metrics] or None,

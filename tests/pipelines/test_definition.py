@@ -247,3 +247,14 @@ def test_the_version_carries_metrics_and_the_monitors_baseline(churn: Any) -> No
     assert arguments["CustomerMetadataProperties"]["AveragePrecision"] == "0.7"
     assert arguments["InferenceSpecification"]["Containers"][0]["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
     assert "Tags" not in arguments  # AWS refuses them on a version of a group
+
+
+def test_trials_get_the_defaults_files_vpc(project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = tmp_path / "defaults.yaml"
+    vpc = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    sagemaker = {"TrainingJob": {"VpcConfig": vpc}}
+    defaults.write_text(json.dumps({"SchemaVersion": "1.0", "SageMaker": sagemaker}))
+    monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(defaults))
+    made = definition("churn", type(project).from_environment())
+    tune = next(step for step in made["Steps"] if step["Name"] == "Tune")
+    assert tune["Arguments"][TRIAL]["VpcConfig"] == vpc

@@ -136,6 +136,8 @@ def test_an_archive_is_the_same_for_the_same_files_and_is_sent_once() -> None:
         s3 = boto3.client("s3", region_name="us-east-1")
         s3.create_bucket(Bucket="bucket")
         uri = files.upload_archive(s3, "bucket", "p/")
-        assert uri == f"s3://bucket/p/code/training/churn/{files.digest}.tar.gz" == files.upload_archive(s3, "bucket", "p")
+        assert (
+            uri == f"s3://bucket/p/code/training/churn/{files.digest}.tar.gz" == files.upload_archive(s3, "bucket", "p")
+        )
         (listed,) = s3.list_object_versions(Bucket="bucket")["Versions"]
         assert listed["Key"] == uri.removeprefix("s3://bucket/")

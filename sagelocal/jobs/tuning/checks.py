@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sagelocal.api.errors import AwsError, not_implemented, validation
+from sagelocal.api.errors import AwsError, validation
 from sagelocal.containers import family
 from sagelocal.jobs.tuning.definitions import OBJECTIVE_HYPERPARAMETER, Definition
 from sagelocal.jobs.tuning.ranges import KINDS, combinations
@@ -29,11 +29,6 @@ def parts(request: Mapping[str, Any]) -> None:
     several = request.get("TrainingJobDefinitions")
     if (request.get("TrainingJobDefinition") is None) == (several is None):
         raise validation("Give exactly one of TrainingJobDefinition and TrainingJobDefinitions.")
-    if request.get("Autotune"):
-        raise not_implemented("The field Autotune", "Give ParameterRanges and ResourceLimits.")
-    given = [config.get("ParameterRanges"), *(each.get("HyperParameterRanges") for each in several or [])]
-    if any(each and each.get("AutoParameters") for each in given):
-        raise not_implemented("The field AutoParameters", "Give a range for each hyperparameter to tune.")
     if several is None:
         _one(config, request["TrainingJobDefinition"])
     else:

@@ -112,6 +112,15 @@ def summaries(app: SageLocal, name_or_arn: str) -> list[Document]:
     return found
 
 
+# How Autotune chooses ranges and limits is AWS's own and not documented.
+_RANGES = "Give a range for each hyperparameter to tune."
+REFUSED = {
+    "CreateHyperParameterTuningJob": {
+        "Autotune": "Give ParameterRanges and ResourceLimits.",
+        "HyperParameterTuningJobConfig.ParameterRanges.AutoParameters": _RANGES,
+        "TrainingJobDefinitions[].HyperParameterRanges.AutoParameters": _RANGES,
+    }
+}
 OPERATIONS = {
     "CreateHyperParameterTuningJob": create_hyper_parameter_tuning_job,
     "DescribeHyperParameterTuningJob": describe_hyper_parameter_tuning_job,
