@@ -50,8 +50,9 @@ def refused() -> dict[str, Paths]:
     """Operation name -> the members of its request that sagelocal refuses."""
     from sagelocal import registry
     from sagelocal.endpoints import operations as endpoints
+    from sagelocal.jobs.tuning import operations as tuning
 
-    return {**registry.REFUSED, **endpoints.REFUSED}
+    return {**tuning.REFUSED, **registry.REFUSED, **endpoints.REFUSED}
 
 
 def call(app: SageLocal, operation: str, request: dict[str, Any]) -> dict[str, Any]:
