@@ -3,10 +3,10 @@
     python evaluation/bias_and_explanations.py --config analysis_config.json --data data --output report
 
 `analysis_config.json` is Clarify's (SageMaker developer guide, "Configure the analysis"): bias of a tabular dataset
-before and after training by the metrics of AWS's own library smclarify, and Kernel SHAP of a model behind an endpoint,
-which is made for the job where a model is named. Writes analysis.json, explanations_shap/ and a report; with
-`--baseline-constraints`, an earlier analysis.json, also constraint_violations.json. Options are environment variables,
-too.
+before and after training by the metrics of AWS's own library smclarify; Kernel SHAP and partial dependence of a model
+behind an endpoint, which is made for the job where a model is named. Writes analysis.json, explanations_shap/ and a
+report; with `--baseline-constraints`, an earlier analysis.json, also constraint_violations.json. Options are
+environment variables, too.
 
 What the config asks for and this does not do is an error that names it, before anything is made.
 """
@@ -27,6 +27,7 @@ from typing import Any
 import analysis_data
 import analysis_model
 import bias_metrics
+import partial_dependence
 import shap_values
 from analysis_data import Dataset
 
@@ -35,10 +36,10 @@ REFUSED = {
         "time_series_data_config", "segment_config", "facet_dataset_uri", "predicted_label_dataset_uri",
         "joinsource_name_or_index",
     ),
-    "methods": ("pdp", "asymmetric_shapley_value"),
+    "methods": ("asymmetric_shapley_value",),
     "predictor": ("target_model", "accelerator_type", "time_series_predictor_config"),
 }  # fmt: skip
-METHODS = ("pre_training_bias", "post_training_bias", "shap")
+METHODS = ("pre_training_bias", "post_training_bias", "shap", "pdp")
 Config = dict[str, Any]
 
 
@@ -120,12 +121,16 @@ def analyse(config: Config, dataset: Dataset, output: Path, model_name: str = ""
         wanted = methods["pre_training_bias"]["methods"]
         found["pre_training_bias_metrics"] = bias_metrics.measure(config, dataset, "pre_training", wanted)
     predicts = "post_training_bias" in methods and dataset.predicted is None
-    if predicts or "shap" in methods:
+    if predicts or "shap" in methods or "pdp" in methods:
         with analysis_model.serving(config.get("predictor") or {}, dataset.kind, model_name) as model:
             if predicts:
                 dataset.predicted = model.labels(dataset, config.get("probability_threshold", 0.5))
             if "shap" in methods:
                 found["explanations"] = {"kernel_shap": shap_values.explain(methods["shap"], dataset, model, output)}
+            if "pdp" in methods:
+                explanations = found.setdefault("explanations", {})
+                shap = explanations.get("kernel_shap")
+                explanations["pdp"] = partial_dependence.depend(methods["pdp"], dataset, model, shap)
     if "post_training_bias" in methods:
         wanted = methods["post_training_bias"]["methods"]
         found["post_training_bias_metrics"] = bias_metrics.measure(config, dataset, "post_training", wanted)

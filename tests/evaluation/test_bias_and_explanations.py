@@ -144,6 +144,24 @@ def test_shap_values_of_an_additive_model_are_exact(analysed: Callable[..., dict
     assert local["sex_label0"].to_numpy() == pytest.approx(frame["sex"].to_numpy())
 
 
+def test_partial_dependence_of_named_features_and_of_shaps_top(analysed: Callable[..., dict[str, Any]]) -> None:
+    frame = table().head(20)
+    shap = {"baseline": [[0, 40, "a"]]}
+    methods = {"shap": shap, "pdp": {"grid_resolution": 4, "top_k_features": 1}}
+    files = analysed(frame, label="label", predictor={"model_name": "m"}, methods=methods)
+    plan = files["out/analysis.json"]["explanations"]["pdp"]
+    assert [(each["feature_name"], each["data_type"]) for each in plan] == [("plan", "categorical")]
+    by_value = dict(zip(plan[0]["feature_values"], plan[0]["model_predictions"][0], strict=True))
+    assert by_value["b"] - by_value["a"] == pytest.approx(5.0)
+    assert sum(plan[0]["data_distribution"]) == pytest.approx(1.0)
+    methods = {"pdp": {"grid_resolution": 4, "features": ["age"]}}
+    files = analysed(frame, label="label", predictor={"model_name": "m"}, methods=methods)
+    age = files["out/analysis.json"]["explanations"]["pdp"][0]
+    low, high = frame["age"].min(), frame["age"].max()
+    assert age["feature_values"][0] == pytest.approx(low + (high - low) / 8)
+    assert np.diff(age["model_predictions"][0]) == pytest.approx([0.1 * (high - low) / 4] * 3)
+
+
 def test_bias_that_got_worse_is_a_violation_and_chance_is_none(analysed: Callable[..., dict[str, Any]]) -> None:
     methods = {"pre_training_bias": {"methods": ["DPL"]}}
     config = {**BIAS, "methods": methods}
@@ -191,7 +209,10 @@ def test_json_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"methods": {"pdp": {}}}, "methods.pdp of the analysis config is not supported here"),
+        (
+            {"methods": {"asymmetric_shapley_value": {"direction": "chronological"}}},
+            "methods.asymmetric_shapley_value of",
+        ),
         ({"methods": {"shap": {"text_config": {"a": 1}}}}, "methods.shap.text_config"),
         ({"segment_config": [], "methods": {}}, "segment_config of the analysis config"),
         ({"version": "2.0"}, "version of the analysis config is '2.0'"),

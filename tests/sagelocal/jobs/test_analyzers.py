@@ -113,9 +113,9 @@ def test_bias_of_a_dataset(analyze: Any, put: Put, got: Got) -> None:
 
 @pytest.mark.namespaces
 def test_what_the_config_asks_too_much_is_the_failure_reason(analyze: Any, put: Put) -> None:
-    config = {"dataset_type": "text/csv", "methods": {"pdp": {"grid_resolution": 5}}}
-    job = analyze("pdp", CLARIFY, {"config": put("pdp/in/analysis_config.json", json.dumps(config))})
-    reason = "AlgorithmError: ValueError: methods.pdp of the analysis config is not supported here"
+    config = {"dataset_type": "text/csv", "methods": {"asymmetric_shapley_value": {"direction": "chronological"}}}
+    job = analyze("series", CLARIFY, {"config": put("series/in/analysis_config.json", json.dumps(config))})
+    reason = "AlgorithmError: ValueError: methods.asymmetric_shapley_value of the analysis config is not supported here"
     assert job["FailureReason"].startswith(reason)
 
 

@@ -29,7 +29,8 @@ def transform_fn(model, body, content_type, accept):
 """
 
 
-def people(count: int = 40) -> pd.DataFrame:
+def people(count: int = 60) -> pd.DataFrame:
+    """smclarify takes labels of fewer records for numbers: two values of 40 are 5 % of distinct ones."""
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"label": 0, "age": random.integers(18, 80, count), "sex": random.integers(0, 2, count)})
     frame["label"] = ((frame["age"] / 80 + 0.3 * frame["sex"]) > 0.7).astype(int)
@@ -137,8 +138,8 @@ def test_check_steps_make_their_first_baselines_and_compare_the_next(
     pipeline.upsert(laptop.role_arn)
     for parameters in ({}, {"First": False}):
         execution = pipeline.start(parameters)
-        execution.wait(delay=1, max_attempts=120)
-        assert {step["StepStatus"] for step in execution.list_steps()} == {"Succeeded"}
+        ended = runs.ended(execution.arn)
+        assert ended["PipelineExecutionStatus"] == "Succeeded", runs.steps(execution.arn)
     shap = read(laptop, "explained/analysis.json")["explanations"]["kernel_shap"]["label0"]
     assert shap["global_shap_values"]["age"] > shap["global_shap_values"]["sex"] > 0
     assert read(laptop, "fair/constraint_violations.json")["violations"] == []
