@@ -254,7 +254,7 @@ class ModelServer:
         container = self._plan["Container"]
         family = containers.family(container["Image"])
         program = "algorithms.serving" if family.algorithm(container["Environment"]) else "model_server"
-        return ["python", "-m", program, family.name, f"{_SOCKETS}/{_SOCKET}"]
+        return ["python", "-m", program, family.name, f"{_SOCKETS}/{_SOCKET}", family.version]
 
     def _sandbox(self, log: LogWriter) -> sandbox.Sandbox:
         settings = self._app.settings

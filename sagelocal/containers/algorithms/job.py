@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 import zlib
@@ -111,6 +112,11 @@ def media_type(header: str) -> tuple[str, dict[str, str]]:
     kind, *rest = (part.strip() for part in header.lower().split(";"))
     pairs = (part.partition("=") for part in rest if part)
     return kind, {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The first two of an image's version: (1, 2) of 1.2-2."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 def log(message: str) -> None:

@@ -1,4 +1,4 @@
-"""python -m algorithms.serving FAMILY SOCKET: the `serve` command of a built-in algorithm's image.
+"""python -m algorithms.serving FAMILY SOCKET VERSION: the `serve` command of a built-in algorithm's image.
 
 The HTTP server is the one that serves scripts; this is what it has instead of a script.
 """
@@ -82,12 +82,12 @@ class Server:
         return features
 
 
-def load(family: str, environment: Mapping[str, str], model_dir: str = MODEL) -> Any:
+def load(family: str, environment: Mapping[str, str], model_dir: str = MODEL, version: str = "") -> Any:
     """What answers the requests. Raises whatever an artifact that does not load raises."""
     if family == "xgboost":
         from .xgboost_serving import Server as XGBoostServer
 
-        return XGBoostServer(environment, model_dir)
+        return XGBoostServer(environment, model_dir, version)
     module = importlib.import_module(f".{NAMES[family]}", __package__)
     return Server(module.load(model_dir), environment)
 
@@ -95,8 +95,8 @@ def load(family: str, environment: Mapping[str, str], model_dir: str = MODEL) ->
 def main() -> None:
     from model_server.__main__ import serve
 
-    family, socket = sys.argv[1:3]
-    serve(load(family, os.environ), socket)
+    family, socket, version = sys.argv[1:4]
+    serve(load(family, os.environ, MODEL, version), socket)
 
 
 if __name__ == "__main__":

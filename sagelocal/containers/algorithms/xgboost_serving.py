@@ -17,7 +17,7 @@ import xgboost
 
 from . import recordio
 from .answers import CSV, JSON, JSON_LINES, RECORDIO, Answer, failed
-from .job import media_type
+from .job import media_type, numbers
 from .xgboost_data import delimiter
 
 _ACCEPTED = (JSON, JSON_LINES, RECORDIO, CSV)
@@ -38,7 +38,8 @@ _SELECTABLE = {
 class Server:
     """The loaded model (or ensemble) behind the container's HTTP contract. Raises RuntimeError when none loads."""
 
-    def __init__(self, environment: Mapping[str, str], model_dir: str) -> None:
+    def __init__(self, environment: Mapping[str, str], model_dir: str, version: str = "3.2-0") -> None:
+        self._old = numbers(version) < (1, 5)
         self._limit = int(environment.get("MAX_CONTENT_LENGTH") or _DEFAULT_LIMIT)
         self._default_accept = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", CSV)
         self._batch = bool(environment.get("SAGEMAKER_BATCH"))
@@ -74,6 +75,9 @@ class Server:
         except Exception as error:
             traceback.print_exc()
             return failed(400, f"Unable to evaluate payload provided: {error}")
+        if self._old and self._selected is None:  # one line, whatever was accepted
+            joined = ("\n" if self._batch else ",").join(map(str, predictions.tolist()))
+            return Answer((joined + "\n" * self._batch).encode(), CSV)
         accept = media_type(headers.get("Accept") or "")[0]
         if accept in ("", "*/*"):
             accept = self._default_accept

@@ -19,7 +19,7 @@ from xgboost.callback import EarlyStopping, EvaluationMonitor, TrainingCallback
 
 from . import xgboost_data, xgboost_metrics
 from .errors import AlgorithmError, UserError
-from .job import Channel, Job, log, require
+from .job import Channel, Job, log, numbers, require
 from .xgboost_distributed import cluster
 from .xgboost_parameters import MAXIMIZE, validated
 
@@ -230,8 +230,7 @@ def _write_predictions(
 
 def save(booster: xgboost.Booster, file: Path, version: str) -> None:
     """The library's own binary format, and a pickle in images before 1.3, as documented."""
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    raw = pickle.dumps(booster) if numbers < (1, 3) else bytes(booster.save_raw("ubj"))
+    raw = pickle.dumps(booster) if numbers(version) < (1, 3) else bytes(booster.save_raw("ubj"))
     draft = file.with_name(f".{file.name}")
     draft.write_bytes(raw)
     draft.replace(file)

@@ -208,6 +208,15 @@ def test_responses(model_dir: str) -> None:
     assert batch.respond(body(), {"Content-Type": CSV}).body == server.respond(body(), {"Content-Type": CSV}).body
 
 
+def test_images_before_1_5_answer_in_one_line(model_dir: str) -> None:
+    headers = {"Content-Type": CSV, "Accept": "application/json"}
+    answer = Server({}, model_dir, "1.2-2").respond(body(), headers)
+    assert answer.content_type == CSV
+    assert [float(each) for each in answer.body.split(b",")] == pytest.approx(expected()[:3], abs=1e-6)
+    batch = Server({"SAGEMAKER_BATCH": "true"}, model_dir, "1.2-2").respond(body(), headers)
+    assert batch.body == answer.body.replace(b",", b"\n") + b"\n"
+
+
 @pytest.mark.parametrize(
     ("request_body", "headers", "status"),
     [
