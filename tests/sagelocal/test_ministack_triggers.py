@@ -176,6 +176,21 @@ def test_a_rule_starts_a_pipeline_with_parameters_of_the_event(laptop: Settings)
     }
 
 
+def test_an_upload_starts_a_pipeline_with_its_address(laptop: Settings) -> None:
+    arn = create(laptop, "on-object", Parameters=[{"Name": "Key", "Type": "String"}])
+    s3 = laptop.client("s3")
+    s3.put_bucket_notification_configuration(
+        Bucket=laptop.bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    detail = {"bucket": {"name": [laptop.bucket]}, "object": {"key": [{"prefix": "incoming/"}]}}
+    rule(laptop, "object", {"source": ["aws.s3"], "detail": detail}, arn, Key="$.detail.object.key")
+    s3.put_object(Bucket=laptop.bucket, Key="elsewhere.csv", Body=b"a")
+    s3.put_object(Bucket=laptop.bucket, Key="incoming/new.csv", Body=b"a")
+    [execution] = eventually(lambda: started(laptop, "on-object"))
+    listed = laptop.client("sagemaker").list_pipeline_parameters_for_execution(PipelineExecutionArn=execution)
+    assert listed["PipelineParameters"] == [{"Name": "Key", "Value": "incoming/new.csv"}]
+
+
 def test_the_end_of_one_pipeline_starts_another(laptop: Settings) -> None:
     first, second = create(laptop, "first"), create(laptop, "second")
     detail = {"pipelineArn": [first], "currentPipelineExecutionStatus": ["Succeeded"]}
