@@ -19,6 +19,7 @@ from pathlib import Path
 
 from sagelocal.config import Settings
 from sagelocal.jobs.network_relay import PROXY_PORT
+from sagelocal.sandbox import ForbiddenError, probe
 from sagelocal.sandbox_setup import tool
 
 _RELAY = Path(__file__).with_name("network_relay.py")
@@ -39,7 +40,7 @@ def addresses(hosts: Sequence[str]) -> dict[str, str]:
 
 @contextmanager
 def network(settings: Settings, hosts: Sequence[str], outside: bool) -> Iterator[Network]:
-    """The network of a job, gone after the block. Raises RuntimeError when the machine makes no namespace."""
+    """The network of a job, gone after the block. Raises ForbiddenError, RuntimeError when it can't be made."""
     if len(hosts) < 2:
         yield Network()
         return
@@ -59,6 +60,8 @@ def network(settings: Settings, hosts: Sequence[str], outside: bool) -> Iterator
     try:
         said = process.stdout.readline()
         if not said.strip().isdigit():
+            if refusal := probe():
+                raise ForbiddenError(refusal)
             raise RuntimeError(
                 f"The job's network could not be made: {(said + process.stdout.read()).decode().strip()}"
             )

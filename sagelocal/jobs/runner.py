@@ -129,8 +129,8 @@ class Runner:
         return False
 
     def _fail(self, kind: str, name: str, reason: str) -> None:
-        changes = {_STATUS[kind]: "Failed", "FailureReason": reason[:1024]}
-        if kind == "TrainingJob":
-            changes["SecondaryStatus"] = "Failed"
         with contextlib.suppress(Closed, LookupError):  # closing, or the job was deleted meanwhile
-            self._app.store.update(kind, name, changes)
+            if kind == "TrainingJob":
+                training_run.fail(self._app, name, reason)
+            else:
+                self._app.store.update(kind, name, {_STATUS[kind]: "Failed", "FailureReason": reason[:1024]})

@@ -207,6 +207,11 @@ def _move(app: SageLocal, name: str, status: str, **changes: Any) -> None:
     app.store.update("TrainingJob", name, changes, edit=edit)
 
 
+def fail(app: SageLocal, name: str, reason: str) -> None:
+    """The end of a job that could not be run."""
+    _end(app, name, "Failed", "Failed", reason)
+
+
 def _end(app: SageLocal, name: str, status: str, secondary: str, reason: str = "", **changes: Any) -> None:
     def edit(document: Document) -> None:
         now = app.now()

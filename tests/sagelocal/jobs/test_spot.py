@@ -84,6 +84,23 @@ def test_waiting_and_running_together_have_a_limit(app: SageLocal, train: Train)
     assert job["SecondaryStatus"] == "MaxWaitTimeExceeded"
 
 
+def test_waiting_alone_can_take_too_long(app: SageLocal, train: Train) -> None:
+    """The lifecycle's "Spot instances were never launched"."""
+    with app.jobs.slots.hold(app.jobs.slots.total):
+        train(
+            "never",
+            "",
+            wait=False,
+            EnableManagedSpotTraining=True,
+            StoppingCondition={"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 1},
+        )
+        time.sleep(1.1)
+    job = app.store.wait("TrainingJob", "never", lambda job: job["TrainingJobStatus"] == "Stopped", 60)
+    steps = [each["Status"] for each in job["SecondaryStatusTransitions"]]
+    assert steps == ["Starting", "Stopping", "MaxWaitTimeExceeded"]
+    assert "TrainingStartTime" not in job
+
+
 def test_only_a_spot_job_is_interrupted(app: SageLocal, train: Train) -> None:
     train("on-demand", "")
     with pytest.raises(AwsError, match="is no managed spot job"):
