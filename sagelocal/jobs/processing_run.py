@@ -121,6 +121,7 @@ def _plan(app: SageLocal, job: Document, hosts: list[Host]) -> Plan:
         binds=analyzers.binds(specification["ImageUri"]),
         environment={**aws, **(job.get("Environment") or {})},
         network=network,
+        image=specification["ImageUri"],
         memory=dict.fromkeys([host.name for host in hosts], _memory(app, job)),
         max_runtime=job["StoppingCondition"]["MaxRuntimeInSeconds"],
         stop_grace=app.jobs.stop_grace,
