@@ -116,6 +116,13 @@ def test_what_is_imported_is_declared_in_setup() -> None:
 PLATFORM_ONLY = {"sagemaker_containers", "sagemaker_training", "sagemaker_inference"}
 
 
+def test_what_jobs_require_is_locked_so_that_a_laptop_downloads_nothing_for_it() -> None:
+    lock = (ROOT / "constraints.txt").read_text().splitlines()
+    files = [path for folder in JOBS for path in (ROOT / folder).glob("*requirements.txt")]
+    lines = {line for path in files for line in path.read_text().splitlines() if line and not line.startswith("#")}
+    assert lines and lines <= set(lock)
+
+
 def test_hooks_have_the_locked_versions() -> None:
     """A hook's tool is the one that `make test` runs."""
     lock = (ROOT / "constraints.txt").read_text().splitlines()

@@ -91,8 +91,8 @@ class Hint:
         distribution = module.lower().replace("_", "-")
         if (version := self._image["absent"].get(distribution)) is None:
             return ""
-        exact = f"{distribution}=={version}" if version else distribution
-        return f"AWS's {image} image has it, this laptop does not: pip install {exact} beside sagelocal."
+        there = f" ({distribution} {version})" if version else ""
+        return f"AWS's {image} image has it{there}, this laptop does not: pip install {distribution} beside sagelocal."
 
 
 def pip_arguments() -> list[str] | None:

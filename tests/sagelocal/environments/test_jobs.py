@@ -80,6 +80,12 @@ def test_a_package_that_the_image_lacks_is_missing_as_on_aws_and_the_error_says_
     assert "sagelocal_site" not in done.log  # the traceback is the user's own
 
 
+def test_a_package_of_the_image_that_this_laptop_lacks_is_named(job: Job) -> None:
+    done = job("absent", "import retrying")
+    said = "AWS's scikit-learn 1.9-0 image has it (retrying 1.3.3), this laptop does not: pip install retrying"
+    assert f"No module named 'retrying'. {said}" in done.reason
+
+
 def test_whoever_asks_gets_the_same_answer(job: Job) -> None:
     script = """
 import importlib.metadata, importlib.util, json, numpy, pkgutil, subprocess, sys
