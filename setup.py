@@ -52,6 +52,7 @@ REQUIREMENTS = [
     "joblib>=1.4",
     "jsonschema>=4.23",
     "packaging>=24",
+    "protobuf>=5",
 ]
 
 EXTRAS = {

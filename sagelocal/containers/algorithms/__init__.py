@@ -6,7 +6,7 @@ library and the libraries that compute. One module an algorithm; `NAMES` are the
 
 from __future__ import annotations
 
-# Family -> module of this package, which has `train(job)` and `load(model_dir)`.
+# Family -> module of this package, which has `train(job)` and, but for XGBoost's, `load(model_dir)`.
 NAMES = {
     "xgboost": "xgboost_training",
     "knn": "knn",

@@ -93,10 +93,9 @@ def load(family: str, environment: Mapping[str, str], model_dir: str = MODEL, ve
 
 
 def main() -> None:
-    from model_server.__main__ import serve
-
     family, socket, version = sys.argv[1:4]
-    serve(load(family, os.environ, MODEL, version), socket)
+    server = importlib.import_module("model_server.__main__")  # beside this package in an endpoint's sandbox alone
+    server.serve(load(family, os.environ, MODEL, version), socket)
 
 
 if __name__ == "__main__":

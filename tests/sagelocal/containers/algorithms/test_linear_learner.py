@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import HuberRegressor, LinearRegression, LogisticRegression, QuantileRegressor
 
 from sagelocal.containers import metric_definitions
-from sagelocal.containers.algorithms import linear_learner, linear_metrics
+from sagelocal.containers.algorithms import linear_learner, linear_metrics, linear_parameters
 from sagelocal.containers.algorithms.errors import UserError
 from sagelocal.containers.algorithms.job import Job
 from sagelocal.containers.algorithms.linear_solver import Loss
@@ -166,7 +166,7 @@ def test_thresholds(more: dict[str, Any], expected: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*linear_learner._LOSSES["regressor"], *linear_learner._LOSSES["binary_classifier"], "softmax_loss"]
+    "name", [*linear_parameters.LOSSES["regressor"], *linear_parameters.LOSSES["binary_classifier"], "softmax_loss"]
 )
 def test_slopes_are_the_losses_derivatives(name: str) -> None:
     rng = np.random.default_rng(2)
