@@ -14,7 +14,6 @@ from sagelocal.api.errors import not_implemented
 from sagelocal.api.model import operation_model
 
 Paths = Mapping[str, str]  # path -> remedy, "" where there is none
-_NOTHING = (None, False, "", [], {})  # what clients send for a member that they leave out
 
 
 def paths(*names: str) -> dict[str, str]:
@@ -39,8 +38,13 @@ def refuse(request: Mapping[str, Any], refused: Paths) -> None:
         for place, found in _values(request, where.split("."), ""):
             if value and str(found) == value:
                 raise not_implemented(f"The field {place} with the value {value}", remedy)
-            if not value and found not in _NOTHING:
+            if not value and _is_given(found):
                 raise not_implemented(f"The field {place}", remedy)
+
+
+def _is_given(value: Any) -> bool:
+    """Clients send null, false and empty values for a member that they leave out."""
+    return value is not None and value is not False and value not in ("", [], {})
 
 
 def _values(value: Any, names: list[str], place: str) -> Iterator[tuple[str, Any]]:
