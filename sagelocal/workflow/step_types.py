@@ -262,6 +262,9 @@ STEP_TYPES: dict[str, StepType] = {
     ),
 }  # fmt: skip
 
+# What else AWS's service and SDK 3.27 know; CreatePipeline refuses them like any type that nothing runs.
+NOT_RUN = ("AutoML", "EMR", "EMRServerless", "InferenceComponent", "Job")
+
 
 def members(kind: str) -> tuple[str, ...]:
     """All members that a step of a type may have in the definition."""
