@@ -49,8 +49,8 @@ def sdk(laptop: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def trainer(distributed: Any, folder: Path) -> Any:
-    from sagemaker.train import ModelTrainer
     from sagemaker.core.training.configs import Compute, SourceCode
+    from sagemaker.train import ModelTrainer
 
     (folder / "train.py").write_text(SCRIPT)
     return ModelTrainer(
