@@ -2,8 +2,9 @@
 
     python benchmarks/step_overhead.py [--steps 10]
 
-Starts a sagelocal of its own in a temporary folder, runs a pipeline of consecutive no-op Processing steps, and the same
-script bare, as often. The last line is JSON: seconds a step, ours and the bare script's.
+Starts a sagelocal of its own in a temporary folder, runs a pipeline of consecutive no-op Processing steps, the same
+with a requirements.txt before each script, and the script bare, as often. The last line is JSON: seconds a step, ours
+and the bare script's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from sagelocal import config, server
 from sagelocal.config import Settings
 
 SCRIPT = "open('/opt/ml/processing/output/done', 'w').write('done')\n"
+REQUIREMENTS = "jinja2\nmatplotlib\n"
+CODE = "/opt/ml/processing/input/code"
+NOOP = ["python3", f"{CODE}/noop.py"]
+INSTALL = ["/bin/bash", "-c", f"pip install -q -r {CODE}/requirements.txt && exec python3 {CODE}/noop.py"]
 BARE = "open('done', 'w').write('done')\n"
 
 
@@ -33,7 +38,8 @@ def main() -> None:
         settings = config.load(Path(folder) / "state")
         server.up(settings)
         try:
-            ours = pipeline_seconds(settings, steps)
+            ours = pipeline_seconds(settings, "bench", steps, NOOP)
+            installing = pipeline_seconds(settings, "bench-install", steps, INSTALL)
         finally:
             server.down(settings)
         bare = bare_seconds(Path(folder), steps)
@@ -42,23 +48,32 @@ def main() -> None:
         "unit": "s",
         "ours": round(ours, 3),
         "peers": {"bare script": round(bare, 3)},
-        "note": f"median of {steps} consecutive no-op steps, from step start to step end; overhead {ours - bare:.3f} s",
+        "note": f"median of {steps} consecutive no-op steps, from step start to end; overhead {ours - bare:.3f} s, "
+        f"with a requirements.txt of {REQUIREMENTS.split()} {installing - ours:.3f} s more",
     }
     print(json.dumps(result))
 
 
-def pipeline_seconds(settings: Settings, steps: int) -> float:
+def pipeline_seconds(settings: Settings, name: str, steps: int, command: list[str]) -> float:
     """Median seconds from a step's StartTime to its EndTime."""
-    settings.client("s3").put_object(Bucket=settings.bucket, Key="bench/noop.py", Body=SCRIPT)
+    for file, text in (("noop.py", SCRIPT), ("requirements.txt", REQUIREMENTS)):
+        settings.client("s3").put_object(Bucket=settings.bucket, Key=f"bench/{file}", Body=text)
     sagemaker = settings.client("sagemaker")
-    document = {"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": definition(settings, steps)}
+    document = {
+        "Version": "2020-12-01",
+        "Metadata": {},
+        "Parameters": [],
+        "Steps": definition(settings, steps, command),
+    }
     sagemaker.create_pipeline(
-        PipelineName="bench",
+        PipelineName=name,
         PipelineDefinition=json.dumps(document),
-        ClientRequestToken="b" * 32,
+        ClientRequestToken=f"{name:b<32}",
         RoleArn=settings.role_arn,
     )
-    arn = sagemaker.start_pipeline_execution(PipelineName="bench", ClientRequestToken="s" * 32)["PipelineExecutionArn"]
+    arn = sagemaker.start_pipeline_execution(PipelineName=name, ClientRequestToken=f"{name:s<32}")[
+        "PipelineExecutionArn"
+    ]
     while True:
         status = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"]
         if status != "Executing":
@@ -70,20 +85,20 @@ def pipeline_seconds(settings: Settings, steps: int) -> float:
     return statistics.median((step["EndTime"] - step["StartTime"]).total_seconds() for step in listed)
 
 
-def definition(settings: Settings, steps: int) -> list[dict[str, Any]]:
+def definition(settings: Settings, steps: int, command: list[str]) -> list[dict[str, Any]]:
     cluster = {"InstanceCount": 1, "InstanceType": "ml.t3.medium", "VolumeSizeInGB": 1}
     arguments = {
         "ProcessingResources": {"ClusterConfig": cluster},
         "AppSpecification": {
             "ImageUri": f"683313688378.dkr.ecr.{settings.region}.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3",
-            "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/noop.py"],
+            "ContainerEntrypoint": command,
         },
         "RoleArn": settings.role_arn,
         "ProcessingInputs": [
             {
                 "InputName": "code",
                 "S3Input": {
-                    "S3Uri": f"s3://{settings.bucket}/bench/noop.py",
+                    "S3Uri": f"s3://{settings.bucket}/bench/",
                     "LocalPath": "/opt/ml/processing/input/code",
                     "S3DataType": "S3Prefix",
                     "S3InputMode": "File",
