@@ -51,8 +51,9 @@ def refused() -> dict[str, Paths]:
     from sagelocal import registry
     from sagelocal.endpoints import operations as endpoints
     from sagelocal.jobs.tuning import operations as tuning
+    from sagelocal.search import operations as search
 
-    return {**tuning.REFUSED, **registry.REFUSED, **endpoints.REFUSED}
+    return {**tuning.REFUSED, **registry.REFUSED, **endpoints.REFUSED, **search.REFUSED}
 
 
 def call(app: SageLocal, operation: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.model import StructureShape
 
 from sagelocal.api import listing
-from sagelocal.api.errors import AwsError, not_implemented
+from sagelocal.api.errors import AwsError
 from sagelocal.api.model import service_model
 from sagelocal.api.resources import RESOURCES
 from sagelocal.experiments import members, metrics
@@ -38,9 +38,7 @@ _MOST_SUGGESTIONS = 100
 
 def search(app: SageLocal, request: Document) -> Document:
     """Latest changes first unless asked otherwise. Other accounts share nothing with this one."""
-    if request.get("VisibilityConditions"):
-        raise not_implemented("Search's member VisibilityConditions")
-    member, kind = _resource(request["Resource"])
+    member, kind = _RESOURCES[request["Resource"]]
     shape = _shape(member)
     expression = request.get("SearchExpression")
     test = filters.compiled(shape, expression) if expression is not None else None
@@ -60,12 +58,6 @@ def search(app: SageLocal, request: Document) -> Document:
     shown = answer["Results"] if at_once else [records.complete(app, kind, record) for record in answer["Results"]]
     results = [{member: record} for record in shown]
     return answer | {"Results": results, "TotalHits": {"Value": len(found), "Relation": "EqualTo"}}
-
-
-def _resource(name: str) -> tuple[str, str]:
-    if name not in _RESOURCES:
-        raise not_implemented(f"Search for the resource {name}", f"It knows {', '.join(_RESOURCES)}.")
-    return _RESOURCES[name]
 
 
 def _shape(member: str) -> StructureShape:
@@ -124,7 +116,7 @@ def _linked(app: SageLocal, links: str, parent: str) -> list[Document]:
 
 def get_search_suggestions(app: SageLocal, request: Document) -> Document:
     """Names of properties that hold the hint: hyperparameters, metrics and tags that there are, and fixed ones."""
-    member, kind = _resource(request["Resource"])
+    member, kind = _RESOURCES[request["Resource"]]
     shape = _shape(member)
     query = (request.get("SuggestionQuery") or {}).get("PropertyNameQuery") or {}
     hint = str(query.get("PropertyNameHint", "")).lower()
@@ -143,4 +135,8 @@ def _dynamic(app: SageLocal, kind: str) -> Iterator[str]:
         yield from (f"Tags.{key}" for key in app.store.tags(document.get(f"{kind}Arn", "")))
 
 
+_TYPES: Any = service_model("sagemaker").shape_for("ResourceType")
+_ABSENT = sorted(set(_TYPES.enum) - set(_RESOURCES))
+_REFUSED = {f"Resource={name}": f"It can be {', '.join(_RESOURCES)}." for name in _ABSENT}
+REFUSED = {"Search": _REFUSED | {"VisibilityConditions": ""}, "GetSearchSuggestions": _REFUSED}
 OPERATIONS = {"Search": search, "GetSearchSuggestions": get_search_suggestions}
