@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sagemaker.core import image_uris
+from sagemaker.core.common_utils import resolve_value_from_config
 from sagemaker.core.helper.pipeline_variable import PipelineVariable
 from sagemaker.core.parameter import ParameterRange
 from sagemaker.core.processing import Processor
@@ -21,7 +22,7 @@ from sagemaker.core.shapes import (
     StoppingCondition,
     Tag,
 )
-from sagemaker.core.training.configs import Compute, InputData, SourceCode
+from sagemaker.core.training.configs import Compute, InputData, Networking, SourceCode
 from sagemaker.core.workflow.properties import PropertyFile
 from sagemaker.mlops.workflow.retry import (
     SageMakerJobExceptionTypeEnum,
@@ -185,8 +186,6 @@ def tuning(
     """
     source = SourceCode(source_dir=project.source_archive(script), entry_script=script.rsplit("/", 1)[-1])
     trainer = _trainer(project, use_case, source, hyperparameters, instance_type, framework, max_hours)
-    # The SDK's tuner (3.27) doesn't look into the defaults file; ModelTrainer does, but only when it trains itself.
-    trainer._populate_intelligent_defaults()
     tuner = HyperparameterTuner(
         trainer,
         objective,
@@ -217,13 +216,30 @@ def _trainer(
         base_job_name=use_case,
         training_image=image(project.region, framework),
         source_code=source,
-        compute=Compute(instance_type=instance_type, instance_count=1),
+        compute=Compute(
+            instance_type=instance_type,
+            instance_count=1,
+            volume_kms_key_id=_default(project, "ResourceConfig", "VolumeKmsKeyId"),
+        ),
+        networking=Networking(
+            subnets=_default(project, "VpcConfig", "Subnets"),
+            security_group_ids=_default(project, "VpcConfig", "SecurityGroupIds"),
+            enable_network_isolation=_default(project, "EnableNetworkIsolation"),
+        ),
         # CreateTrainingJob takes strings only, and ModelTrainer leaves a Float or Integer parameter what it is.
         hyperparameters={each: text(value) for each, value in hyperparameters.items()},
-        output_data_config=OutputDataConfig(s3_output_path=project.uri("models", use_case)),
+        output_data_config=OutputDataConfig(
+            s3_output_path=project.uri("models", use_case), kms_key_id=_default(project, "OutputDataConfig", "KmsKeyId")
+        ),
         stopping_condition=StoppingCondition(max_runtime_in_seconds=max_hours * 3600),
         tags=[Tag(key=tag["Key"], value=tag["Value"]) for tag in tags(use_case)],
     )
+
+
+def _default(project: Project, *path: str) -> Any:
+    """What the SDK's defaults file has under SageMaker.TrainingJob: in a pipeline, ModelTrainer (3.27) passes it by."""
+    where = ".".join(("SageMaker", "TrainingJob", *path))
+    return resolve_value_from_config(None, where, sagemaker_session=project.session)
 
 
 def _inputs(channels: Mapping[str, Text]) -> list[InputData]:

@@ -249,12 +249,25 @@ def test_the_version_carries_metrics_and_the_monitors_baseline(churn: Any) -> No
     assert "Tags" not in arguments  # AWS refuses them on a version of a group
 
 
-def test_trials_get_the_defaults_files_vpc(project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    defaults = tmp_path / "defaults.yaml"
+def test_training_gets_what_the_defaults_file_demands(
+    project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vpc = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
-    sagemaker = {"TrainingJob": {"VpcConfig": vpc}}
-    defaults.write_text(json.dumps({"SchemaVersion": "1.0", "SageMaker": sagemaker}))
+    demanded = {
+        "VpcConfig": vpc,
+        "EnableNetworkIsolation": True,
+        "OutputDataConfig": {"KmsKeyId": "output-key"},
+        "ResourceConfig": {"VolumeKmsKeyId": "volume-key"},
+    }
+    defaults = tmp_path / "defaults.yaml"
+    defaults.write_text(json.dumps({"SchemaVersion": "1.0", "SageMaker": {"TrainingJob": demanded}}))
     monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(defaults))
-    made = definition("churn", type(project).from_environment())
-    tune = next(step for step in made["Steps"] if step["Name"] == "Tune")
-    assert tune["Arguments"][TRIAL]["VpcConfig"] == vpc
+    strict = type(project).from_environment()
+    made = definition("churn", strict)["Steps"]
+    trial = next(step["Arguments"][TRIAL] for step in made if step["Name"] == "Tune")
+    train = training_step(strict)["Arguments"]
+    for request in (trial, train):
+        assert request["VpcConfig"] == vpc
+        assert request["OutputDataConfig"]["KmsKeyId"] == "output-key"
+    assert train["EnableNetworkIsolation"] is True
+    assert train["ResourceConfig"]["VolumeKmsKeyId"] == "volume-key"

@@ -100,7 +100,7 @@ def test_the_sdks_tuner(laptop: Settings, data: Path) -> None:
     assert (said["status"], said["completed"]) == ("Completed", 3)
     assert said["values"] == pytest.approx(said["x"], abs=1e-5)
     assert set(said["kinds"]) <= {"a", "b"}
-    best = said["best"]["TrainingJobName"]
+    best = said["best"]
     job = laptop.client("sagemaker").describe_training_job(TrainingJobName=best)
     assert job["FinalMetricDataList"][0]["Value"] == pytest.approx(max(said["values"]), abs=1e-5)
     assert job["TuningJobArn"].endswith("hyper-parameter-tuning-job/by-sdk")
