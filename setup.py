@@ -49,6 +49,7 @@ REQUIREMENTS = [
     "setuptools<81",
     # With the above anyway; named because they are imported too.
     "hypercorn>=0.17",
+    "jmespath>=1",
     "joblib>=1.4",
     "jsonschema>=4.23",
     "packaging>=24",
