@@ -20,8 +20,8 @@ _APPROVAL = {"PendingManualApproval": "InProgress", "Approved": "Completed", "Re
 
 def of_job_start(app: SageLocal, kind: str, job: Document, component: str) -> None:
     """Image and inputs contributed to the job; `component` is the ARN of its trial component."""
-    image = (job.get("AlgorithmSpecification") or job.get("AppSpecification") or {}).get("TrainingImage" if kind ==
-            "TrainingJob" else "ImageUri")  # fmt: skip
+    algorithm, program = job.get("AlgorithmSpecification") or {}, job.get("AppSpecification") or {}
+    image = algorithm.get("TrainingImage") or program.get("ImageUri")
     if image:
         graph.associate(app, graph.artifact(app, image, "Image"), component, "ContributedTo")
     for name, given in components.inputs(kind, job).items():
