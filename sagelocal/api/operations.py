@@ -50,10 +50,20 @@ def refused() -> dict[str, Paths]:
     """Operation name -> the members of its request that sagelocal refuses."""
     from sagelocal import registry
     from sagelocal.endpoints import operations as endpoints
+    from sagelocal.jobs import processing, training
     from sagelocal.jobs.tuning import operations as tuning
     from sagelocal.search import operations as search
+    from sagelocal.workflow import operations as workflow
 
-    return {**tuning.REFUSED, **registry.REFUSED, **endpoints.REFUSED, **search.REFUSED}
+    return {
+        **processing.REFUSED,
+        **training.REFUSED,
+        **tuning.REFUSED,
+        **workflow.REFUSED,
+        **registry.REFUSED,
+        **endpoints.REFUSED,
+        **search.REFUSED,
+    }
 
 
 def call(app: SageLocal, operation: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import regex
 from botocore.model import ListShape, MapShape, Shape, StructureShape
+from botocore.utils import parse_timestamp
 
 from sagelocal.api.errors import AwsError
 from sagelocal.api.model import operation_model
@@ -115,6 +116,9 @@ def _scalar(shape: Shape, value: Any, path: str) -> Iterator[str]:
     if shape.type_name == "string":
         yield from _limits(shape, len(value), value, path, "Member must have length")
         yield from _string(shape, value, path)
+    elif shape.type_name == "timestamp":
+        if not _is_time(value):
+            yield _failed(value, path, "Member must be a time: epoch seconds or ISO 8601")
     elif shape.type_name == "blob":
         yield from _limits(shape, len(value), f"<{len(value)} bytes>", path, "Member must have length")
     elif shape.type_name in ("integer", "long", "float", "double"):
@@ -125,6 +129,15 @@ def _is_of_type(shape: Shape, value: Any) -> bool:
     wanted = _SCALARS[shape.type_name]
     # bool is an int to Python and not to AWS
     return isinstance(value, wanted) and (bool in wanted or not isinstance(value, bool))
+
+
+def _is_time(value: Any) -> bool:
+    """Whether clients could read it back: botocore makes a datetime of it, which ends with the year 9999."""
+    try:
+        parse_timestamp(value)
+    except (ValueError, OverflowError, OSError, RuntimeError):
+        return False
+    return True
 
 
 def _string(shape: Shape, value: str, path: str) -> Iterator[str]:

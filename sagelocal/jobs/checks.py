@@ -1,20 +1,11 @@
-"""What AWS checks of a job's request beyond shapes, and what sagelocal has to refuse."""
+"""What AWS checks of a job's request beyond shapes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
 
-from sagelocal.api.errors import AwsError, not_implemented, validation
+from sagelocal.api.errors import AwsError, validation
 from sagelocal.jobs.transfer import TransferError, split_uri
-
-
-def refuse(request: Mapping[str, Any], names: Iterable[str], where: str = "") -> None:
-    """Raises AwsError for the first member of `names` that the request has, rather than ignore it."""
-    for name in names:
-        if request.get(name) not in (None, {}, []):
-            raise not_implemented(f"The field {where}{name}")
 
 
 def s3_uri(uri: str) -> tuple[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.api.errors import not_implemented, validation
+from sagelocal.api.errors import validation
+from sagelocal.api.refused import Paths, paths
 from sagelocal.containers import analyzers, family
 from sagelocal.jobs import checks
 from sagelocal.jobs.instances import instance
@@ -51,6 +52,14 @@ OPERATIONS = {
     "DeleteProcessingJob": delete_processing_job,
 }
 
+REFUSED: dict[str, Paths] = {
+    "CreateProcessingJob": {
+        **paths("ProcessingInputs[].DatasetDefinition", "ProcessingOutputConfig.Outputs[].FeatureStoreOutput"),
+        "ProcessingInputs[].S3Input.S3InputMode=Pipe": "AWS does not document its pipes' names: use File.",
+        "ProcessingResources.ClusterConfig.InstancePreferences": "",
+    }
+}
+
 
 def _check(request: dict[str, Any]) -> None:
     known = family(request["AppSpecification"]["ImageUri"])
@@ -66,7 +75,6 @@ def _check(request: dict[str, Any]) -> None:
     cluster = request["ProcessingResources"].get("ClusterConfig") or {}
     if not cluster.get("InstanceType") or not cluster.get("InstanceCount"):
         raise validation("ProcessingResources.ClusterConfig must have InstanceType and InstanceCount.")
-    checks.refuse(cluster, ("InstancePreferences",), "ProcessingResources.ClusterConfig.")
     instance(cluster["InstanceType"])
     inputs = request.get("ProcessingInputs") or []
     outputs = (request.get("ProcessingOutputConfig") or {}).get("Outputs") or []
@@ -80,7 +88,6 @@ def _check(request: dict[str, Any]) -> None:
 
 def _check_input(given: dict[str, Any]) -> None:
     where = f"ProcessingInputs[{given['InputName']}]."
-    checks.refuse(given, ("DatasetDefinition",), where)
     source = given.get("S3Input")
     if source is None:
         raise validation(f"{where}S3Input must be given.")
@@ -88,15 +95,12 @@ def _check_input(given: dict[str, Any]) -> None:
     if given.get("AppManaged"):
         return
     checks.below(source.get("LocalPath"), _LOCAL, f"{where}S3Input.LocalPath")
-    if source.get("S3InputMode") == "Pipe":
-        raise not_implemented(f"{where}S3Input.S3InputMode Pipe (AWS does not document its pipes' names)", "Use File.")
     if source.get("S3CompressionType", "None") != "None":
         raise validation(f"{where}S3Input.S3CompressionType Gzip is only possible with S3InputMode Pipe.")
 
 
 def _check_output(given: dict[str, Any]) -> None:
     where = f"ProcessingOutputConfig.Outputs[{given['OutputName']}]."
-    checks.refuse(given, ("FeatureStoreOutput",), where)
     target = given.get("S3Output")
     if target is None:
         raise validation(f"{where}S3Output must be given.")

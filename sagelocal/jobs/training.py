@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import not_implemented, validation
+from sagelocal.api.refused import Paths, paths, refuse
 from sagelocal.containers import family, notebooks
 from sagelocal.jobs import checks, distribution, metrics, training_channels
 from sagelocal.jobs.instances import cluster, instance
@@ -14,12 +15,6 @@ from sagelocal.jobs.transitions import moved
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
-_NOT_HERE = (
-    *("DebugRuleConfigurations", "TensorBoardOutputConfig"),
-    *("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig", "SessionChainingConfig"),
-)
-_NOT_HERE_RESOURCES = ("TrainingPlanArn", "InstancePlacementConfig", "InstancePreferences")
-_NOT_HERE_SOURCE = ("ModelAccessConfig", "HubAccessConfig")
 _RESERVED = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/code")
 _SYSTEM = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
 
@@ -63,8 +58,6 @@ def stop_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]
 def update_training_job(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
     """The profiler's settings, which are kept and have no effect here. Raises AwsError."""
     job = app.find("TrainingJob", request["TrainingJobName"])
-    if (request.get("RemoteDebugConfig") or {}).get("EnableRemoteDebug"):
-        raise not_implemented("The field RemoteDebugConfig.EnableRemoteDebug")
     if request.get("ResourceConfig"):
         pool = (job.get("WarmPoolStatus") or {}).get("Status", "none")
         raise validation(
@@ -120,9 +113,7 @@ def _unused(document: dict[str, Any], now: float) -> dict[str, Any]:
 
 def check(request: dict[str, Any]) -> None:
     """What AWS, or sagelocal, refuses of a request beyond its shape. Raises AwsError."""
-    checks.refuse(request, _NOT_HERE)
-    if (request.get("RemoteDebugConfig") or {}).get("EnableRemoteDebug"):
-        raise not_implemented("The field RemoteDebugConfig.EnableRemoteDebug")
+    refuse(request, REFUSED["CreateTrainingJob"])  # a tuning job's trials come here without the wire
     _check_algorithm(request)
     _check_resources(request)
     training_channels.check(request)
@@ -136,7 +127,6 @@ def check(request: dict[str, Any]) -> None:
 
 def _check_algorithm(request: dict[str, Any]) -> None:
     algorithm = request.get("AlgorithmSpecification") or {}
-    checks.refuse(algorithm, ("AlgorithmName", "TrainingImageConfig"), "AlgorithmSpecification.")
     if not algorithm.get("TrainingImage"):
         raise validation("AlgorithmSpecification.TrainingImage must be given.")
     known = family(algorithm["TrainingImage"])
@@ -166,7 +156,6 @@ def _check_algorithm(request: dict[str, Any]) -> None:
 
 def _check_resources(request: dict[str, Any]) -> None:
     resources = request.get("ResourceConfig") or {}
-    checks.refuse(resources, _NOT_HERE_RESOURCES, "ResourceConfig.")
     groups = resources.get("InstanceGroups") or []
     if not groups and not (resources.get("InstanceType") and resources.get("InstanceCount")):
         raise validation("ResourceConfig must have InstanceType and InstanceCount.")
@@ -196,3 +185,16 @@ def _check_checkpoint_path(path: str) -> None:
         raise validation(
             f"CheckpointConfig.LocalPath {path} must be an absolute path outside {', '.join((*_RESERVED, *_SYSTEM))}."
         )
+
+
+REFUSED: dict[str, Paths] = {
+    "CreateTrainingJob": {
+        **paths("DebugRuleConfigurations", "TensorBoardOutputConfig", "RemoteDebugConfig.EnableRemoteDebug"),
+        **paths("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig", "SessionChainingConfig"),
+        **paths("AlgorithmSpecification.AlgorithmName", "AlgorithmSpecification.TrainingImageConfig"),
+        **paths("ResourceConfig.TrainingPlanArn", "ResourceConfig.InstancePlacementConfig"),
+        **paths("ResourceConfig.InstancePreferences"),
+        **training_channels.REFUSED,
+    },
+    "UpdateTrainingJob": paths("RemoteDebugConfig.EnableRemoteDebug"),
+}

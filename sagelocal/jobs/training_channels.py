@@ -1,14 +1,18 @@
-"""What AWS checks of a training job's InputDataConfig, and what sagelocal has to refuse."""
+"""What AWS checks of a training job's InputDataConfig."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sagelocal.api.errors import not_implemented, validation
+from sagelocal.api.errors import validation
+from sagelocal.api.refused import paths
 from sagelocal.jobs import checks
 
-_NOT_HERE_SOURCE = ("ModelAccessConfig", "HubAccessConfig")
-_TYPES = ("S3Prefix", "ManifestFile", "AugmentedManifestFile")
+_SOURCE = "InputDataConfig[].DataSource"
+REFUSED = paths(
+    *(f"{_SOURCE}.{name}" for name in ("FileSystemDataSource", "DatasetSource")),
+    *(f"{_SOURCE}.S3DataSource.{name}" for name in ("ModelAccessConfig", "HubAccessConfig", "S3DataType=Converse")),
+)
 
 
 def check(request: dict[str, Any]) -> None:
@@ -26,14 +30,10 @@ def _check_source(channel: dict[str, Any], groups: list[str]) -> None:
     where = f"InputDataConfig[{name}]."
     if name in (".", ".."):  # AWS's pattern takes them; as a folder they would be another one's
         raise validation(f"{where}ChannelName {name} can't name the folder of a channel.")
-    checks.refuse(channel["DataSource"], ("FileSystemDataSource", "DatasetSource"), f"{where}DataSource.")
     source = channel["DataSource"].get("S3DataSource")
     if source is None:
         raise validation(f"{where}DataSource.S3DataSource must be given.")
-    checks.refuse(source, _NOT_HERE_SOURCE, f"{where}DataSource.S3DataSource.")
     checks.s3_uri(source["S3Uri"])
-    if source["S3DataType"] not in _TYPES:
-        raise not_implemented(f"{where}DataSource.S3DataSource.S3DataType {source['S3DataType']}")
     for group in source.get("InstanceGroupNames") or []:
         if group not in groups:
             raise validation(f"{where}DataSource.S3DataSource.InstanceGroupNames has {group}, which is no group.")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from sagelocal.api import listing
-from sagelocal.api.errors import AwsError, not_implemented, validation
+from sagelocal.api.errors import AwsError, validation
+from sagelocal.api.refused import paths
 from sagelocal.api.resources import Resource
 from sagelocal.workflow import definition, graph, parameters, scope, selective
 from sagelocal.workflow.attempts import CACHE, STEP, random_id
@@ -163,8 +164,6 @@ def update_pipeline_version(app: SageLocal, request: Document) -> Document:
 
 
 def start_pipeline_execution(app: SageLocal, request: Document) -> Document:
-    if "MlflowExperimentName" in request:
-        raise not_implemented("StartPipelineExecution's member MlflowExperimentName")
     with app.store.transaction():
         pipeline = app.find("Pipeline", request["PipelineName"])
         name, token = pipeline["PipelineName"], request["ClientRequestToken"]
@@ -324,3 +323,5 @@ OPERATIONS = {
     "ListPipelineParametersForExecution": list_pipeline_parameters_for_execution,
     "DescribePipelineDefinitionForExecution": describe_pipeline_definition_for_execution,
 }
+
+REFUSED = {"StartPipelineExecution": paths("MlflowExperimentName")}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sagelocal.api.errors import AwsError
-from sagelocal.api.model import service_model
+from sagelocal.api.model import operation_model, service_model
 from sagelocal.api.validation import compiled, problems, validate
 
 
@@ -119,3 +119,12 @@ def test_java_character_classes_work() -> None:
             "AddTags",
             {"ResourceArn": "arn:aws:sagemaker:x:111122223333:model/a", "Tags": [{"Key": "a!", "Value": ""}]},
         )
+
+
+@pytest.mark.parametrize("value", ["🙂", "", 2**63, -(2**63), float("inf")])
+def test_a_time_that_no_client_could_read_back_is_refused(value: Any) -> None:
+    shape = operation_model("sagemaker", "CreateTrialComponent").input_shape
+    assert shape is not None
+    (said,) = problems(shape, {"TrialComponentName": "c", "StartTime": value})
+    assert "'startTime' failed to satisfy constraint: Member must be a time" in said
+    assert problems(shape, {"TrialComponentName": "c", "StartTime": "2026-01-01T00:00:00Z"}) == []

@@ -8,7 +8,9 @@ from typing import Any, cast
 import pytest
 
 from sagelocal.api.errors import AwsError
+from sagelocal.api.refused import refuse
 from sagelocal.app import SageLocal
+from sagelocal.jobs import processing
 from sagelocal.jobs.instances import instance, memory_limit
 from sagelocal.jobs.processing import create_processing_job
 from sagelocal.jobs.training import create_training_job
@@ -73,11 +75,8 @@ def changed(request: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("ProcessingResources.ClusterConfig.InstanceType", "ml.zz9.large", "ml.zz9.large is not known"),
         ("ProcessingInputs.0.S3Input.LocalPath", "/opt/ml/model", "under /opt/ml/processing/"),
         ("ProcessingInputs.0.S3Input.LocalPath", "/opt/ml/processing/../../etc", "under /opt/ml/processing/"),
-        ("ProcessingInputs.0.S3Input.S3InputMode", "Pipe", "S3InputMode Pipe .* is not implemented"),
         ("ProcessingInputs.0.S3Input.S3CompressionType", "Gzip", "only possible with S3InputMode Pipe"),
         ("ProcessingInputs.0.S3Input.S3Uri", "https://b/raw", "is no S3 URI"),
-        ("ProcessingInputs.0.DatasetDefinition", {"LocalPath": "x"}, r"ProcessingInputs\[raw\].DatasetDefinition"),
-        ("ProcessingOutputConfig.Outputs.0.FeatureStoreOutput", {"FeatureGroupName": "x"}, "FeatureStoreOutput"),
         ("ProcessingOutputConfig.Outputs.0.S3Output.LocalPath", "/tmp/o", "under /opt/ml/processing/"),
     ],
 )
@@ -151,3 +150,16 @@ def test_instance_sizes(name: str, cpus: int, gib: int) -> None:
 def test_memory_limit_is_at_most_half_the_machine() -> None:
     assert memory_limit("ml.m5.large", machine=64 * 2**30) == 8 * 2**30
     assert memory_limit("ml.m5.large", machine=10 * 2**30) == 5 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("ProcessingInputs.0.S3Input.S3InputMode", "Pipe", "S3InputMode with the value Pipe is not implemented"),
+        ("ProcessingInputs.0.DatasetDefinition", {"LocalPath": "x"}, r"ProcessingInputs\[0\].DatasetDefinition"),
+        ("ProcessingOutputConfig.Outputs.0.FeatureStoreOutput", {"FeatureGroupName": "x"}, "FeatureStoreOutput"),
+    ],
+)
+def test_what_processing_has_not_is_refused_by_its_place(path: str, value: Any, message: str) -> None:
+    with pytest.raises(AwsError, match=message):
+        refuse(changed(PROCESSING, path, value), processing.REFUSED["CreateProcessingJob"])
