@@ -72,7 +72,6 @@ EXTRAS = {
     # What built-in algorithm images compute with beyond the base install: k-NN's index.
     "algorithms": ["faiss-cpu>=1.9"],
     "dev": [
-        "faiss-cpu>=1.9",
         "pytest>=9",
         "pytest-cov>=7",
         "pytest-xdist>=3.8",
@@ -84,6 +83,9 @@ EXTRAS = {
         "detect-secrets>=1.5",
     ],
 }
+
+# The tests run what these are for.
+EXTRAS["dev"] += [*EXTRAS["algorithms"], *EXTRAS["checks"], *EXTRAS["notebooks"]]
 
 setup(
     name="sagemaker-mlops-template",
