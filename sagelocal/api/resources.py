@@ -81,12 +81,11 @@ RESOURCES: dict[str, Resource] = {
             "HyperParameterTuningJobStatus",
             missing=(
                 "ResourceNotFound",
-                "Amazon SageMaker can't find a tuning job with the name {name}. Provide a valid tuning job name.",
+                "Amazon SageMaker can't find a tuning job called {name}. Type another name.",
             ),
             exists=(
                 "ResourceInUse",
-                "Hyperparameter tuning job names must be unique within an AWS account and region, and a tuning job "
-                "with this name already exists ({arn})",
+                "A hyperparameter tuning job with the name, {name}, already exists. Choose a different name.",
             ),
         ),
         Resource(

@@ -31,6 +31,8 @@ def create(app: SageLocal, request: dict[str, Any], **members: Any) -> dict[str,
     algorithm = document["AlgorithmSpecification"]
     if own := family(algorithm["TrainingImage"]).metric_definitions:
         document["AlgorithmSpecification"] = {**algorithm, "MetricDefinitions": own}
+    # SDK v2's Estimator.attach reads the key, which AWS describes as "" where there is none.
+    document["OutputDataConfig"] = {"KmsKeyId": "", **document["OutputDataConfig"]}
     document["TrainingJobStatus"] = "InProgress"
     document.setdefault("StoppingCondition", {})
     document["StoppingCondition"].setdefault("MaxRuntimeInSeconds", 86400)  # API reference: one day

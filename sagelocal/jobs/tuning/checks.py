@@ -166,8 +166,8 @@ def hyperband(config: Document, definition: Definition) -> tuple[int, int]:
             most = int(text)
     if most is None:
         raise validation(
-            "MaxResource must be given in HyperbandStrategyConfig, since none of the static hyperparameters "
-            f"{', '.join(_EPOCHS)} says it."
+            "MaxResource parameter is not provided and could not be inferred from provided static hyperparameters of "
+            "TrainingJobDefinition."
         )
     if not least <= most <= _MOST_EPOCHS:
         raise validation(

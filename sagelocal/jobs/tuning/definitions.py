@@ -17,6 +17,7 @@ _KEPT = (
     *("RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig", "StoppingCondition", "EnableNetworkIsolation"),
     *("EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "RetryStrategy", "Environment"),
 )
+_FLAGS = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
 _RESOURCES = ("InstanceType", "InstanceCount", "VolumeSizeInGB", "VolumeKmsKeyId")
 
 
@@ -57,7 +58,15 @@ def _completed(definition: Document, objective: Document) -> Document:
     if own := family(algorithm.get("TrainingImage", "")).metric_definitions:
         algorithm = {**algorithm, "MetricDefinitions": own}
     static = {**(definition.get("StaticHyperParameters") or {}), OBJECTIVE_HYPERPARAMETER: objective["MetricName"]}
-    return {**definition, "AlgorithmSpecification": algorithm, "StaticHyperParameters": static}
+    return {
+        **dict.fromkeys(_FLAGS, False),
+        **definition,
+        # SDK v2's attach reads both; of the instances it sends only HyperParameterTuningResourceConfig.
+        "OutputDataConfig": {"KmsKeyId": "", **definition["OutputDataConfig"]},
+        "ResourceConfig": dict(_resources(definition)),
+        "AlgorithmSpecification": algorithm,
+        "StaticHyperParameters": static,
+    }
 
 
 def definitions(job: Mapping[str, Any]) -> list[Definition]:

@@ -60,7 +60,7 @@ App = Any  # conftest's Laptop
             },
             "MaxNumberOfTrainingJobs [6] must be the number of combinations, [2], or be left out",
         ),
-        ({f"{CONFIG}.Strategy": "Hyperband"}, "MaxResource must be given in HyperbandStrategyConfig"),
+        ({f"{CONFIG}.Strategy": "Hyperband"}, "MaxResource parameter is not provided and could not be inferred"),
         (
             {f"{CONFIG}.Strategy": "Hyperband", BAND: {"MinResource": 9, "MaxResource": 3}},
             "MaxResource [3] must be at least MinResource [9]",
@@ -141,7 +141,7 @@ def test_several_definitions_have_rules_of_their_own(
 
 def test_a_name_is_taken_once(app: App) -> None:
     app.tune("twice")
-    with pytest.raises(AwsError, match="ResourceInUse.*hyper-parameter-tuning-job/twice"):
+    with pytest.raises(AwsError, match="A hyperparameter tuning job with the name, twice, already exists"):
         app.tune("twice")
 
 

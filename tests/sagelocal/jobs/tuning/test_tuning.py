@@ -151,7 +151,7 @@ def test_list_stop_and_delete(app: App) -> None:
     with pytest.raises(AwsError, match="in status Stopped"):
         app.call("StopHyperParameterTuningJob", {"HyperParameterTuningJobName": "c"})
     app.call("DeleteHyperParameterTuningJob", {"HyperParameterTuningJobName": "a"})
-    with pytest.raises(AwsError, match="can't find a tuning job with the name a"):
+    with pytest.raises(AwsError, match="can't find a tuning job called a"):
         app.describe("a")
     assert app.store.list("TuningTrial", parent="a") == [] and len(app.store.list("TrainingJob")) == 14
 

@@ -86,7 +86,7 @@ def test_tunable_may_become_static_and_back(app: App) -> None:
             "the training image must be the parent's",
         ),
         (warm("parent", "parent"), "must be different tuning jobs"),
-        (warm("nobody"), "can't find a tuning job with the name nobody"),
+        (warm("nobody"), "can't find a tuning job called nobody"),
         (warm("running"), "is in status InProgress"),
     ],
 )
