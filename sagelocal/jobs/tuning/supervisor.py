@@ -278,14 +278,15 @@ def _tried(trial: Trial) -> Tried:
 
 def _hopeless(over: Sequence[Trial], *, last: bool = False) -> str:
     """Why there is no use in going on; "" while there may be. In AWS's words."""
-    statuses = [each.summary["TrainingJobStatus"] for each in over]
-    if over and all(status == "Failed" for status in statuses):
-        if len(over) >= _HOPELESS:
+    failed = [each for each in over if each.summary["TrainingJobStatus"] == "Failed"]
+    # One that was stopped without a result, as the last ones of a hopeless search are, is no success.
+    if failed and all(each.summary["TrainingJobStatus"] != "Completed" and each.objective is None for each in over):
+        if len(failed) >= _HOPELESS:
             return (
-                f"No training job succeeded after {len(over)} attempts. Please take a look at the training job "
+                f"No training job succeeded after {len(failed)} attempts. Please take a look at the training job "
                 "failures to get more details."
             )
-        if last:
+        if last and len(failed) == len(over):
             return "All training jobs failed. Please take a look at the training jobs failures to get more details."
     without = [each for each in over if each.summary["TrainingJobStatus"] == "Completed" and each.objective is None]
     if without and all(each.objective is None for each in over) and (len(without) >= _HOPELESS or last):

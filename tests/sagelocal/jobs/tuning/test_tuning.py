@@ -202,6 +202,20 @@ def test_a_hopeless_search_fails(app: App) -> None:
     assert job["FailureReason"].startswith("No objective metrics found after running 5 training jobs.")
 
 
+def test_a_hopeless_search_starts_no_trials_after_those_that_it_stops(app: App) -> None:
+    app.values = fail
+    app.hold = True
+    app.tune(wait=False, **{f"{LIMITS}.MaxNumberOfTrainingJobs": 20})
+    for number in range(5):
+        app.until(lambda number=number: len(app.jobs.running) == 2 or len(app.jobs.started) > 6)
+        app.jobs.finish(app.jobs.started[number])
+    job = app.ended()
+    assert job["HyperParameterTuningJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("No training job succeeded after 5 attempts.")
+    assert job["TrainingJobStatusCounters"]["NonRetryableError"] == 5
+    assert job["TrainingJobStatusCounters"]["Stopped"] == 1
+
+
 def test_a_failed_trial_does_not_end_the_search(app: App) -> None:
     app.values = lambda given: fail(given) if float(given["x"]) < 0.5 else [float(given["x"])]
     job = app.tune()
