@@ -112,17 +112,16 @@ class Store:
             self._depth += 1
             try:
                 yield
-            except BaseException:
-                if outermost:
-                    self._database.execute("ROLLBACK")
-                    self._touched = set()
-                raise
-            else:
                 if outermost:
                     self._database.execute("COMMIT")
-                    touched, self._touched = self._touched, set()
+            except BaseException:
+                if outermost and self._database.in_transaction:  # a full disk has ended it already
+                    self._database.execute("ROLLBACK")
+                raise
             finally:
                 self._depth -= 1
+                if outermost:
+                    touched, self._touched = self._touched, set()
         if outermost:
             self._announce(touched)
 

@@ -64,6 +64,17 @@ def test_a_failed_transaction_leaves_nothing_behind_not_even_its_events(tmp_path
         assert store.pending_events() == []
 
 
+def test_a_full_disk_says_so_and_the_store_goes_on_once_there_is_room(store: Store) -> None:
+    store.create("Model", "a", {})
+    (pages,) = store._database.execute("PRAGMA page_count").fetchone()
+    store._database.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.create("Model", "b", {"Large": "x" * 100_000})
+    store._database.execute("PRAGMA max_page_count = 100000")
+    store.create("Model", "c", {})
+    assert [store.find("Model", name) for name in "abc"] == [{}, None, {}]
+
+
 def test_events_stay_until_they_are_delivered(tmp_path: Path) -> None:
     def changed(kind: str, before: Any, after: Any) -> list[dict[str, Any]]:
         return [{"before": before, "after": after}]
