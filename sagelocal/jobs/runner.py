@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.jobs import logs, processing_run, staging, training_run, transform_run
@@ -48,12 +48,14 @@ class Runner:
         with self._lock:
             if self._closed:
                 return  # the next start finds it InProgress
+            before = self._turns.get((kind, name))
             self._controls[kind, name] = control
-            self._turns[kind, name] = self._pool.submit(self._run, kind, name, control)
+            self._turns[kind, name] = self._pool.submit(self._run, kind, name, control, before)
 
     def stop(self, kind: str, name: str) -> None:
         """A job that still waits for its turn ends at once, too."""
-        control, turn = self._controls.get((kind, name)), self._turns.get((kind, name))
+        with self._lock:
+            control, turn = self._controls.get((kind, name)), self._turns.get((kind, name))
         if control and turn:
             control.stop()
             if turn.cancel():
@@ -83,9 +85,12 @@ class Runner:
         self._pool.shutdown(wait=True, cancel_futures=True)
         logs.drain(timeout=2.0)
 
-    def _run(self, kind: str, name: str, control: Control) -> None:
+    def _run(self, kind: str, name: str, control: Control, before: Future[None] | None = None) -> None:
+        """`before` is a deleted job of the same name that has ended and still clears the folder away."""
         again = False
         try:
+            if before:
+                wait([before])
             control.check()
             job = self._app.store.get(kind, name)
             if job[_STATUS[kind]] == "Stopping":
@@ -107,9 +112,9 @@ class Runner:
             if not again:
                 self._fail(kind, name, f"InternalServerError: {type(error).__name__}: {error}")
         finally:
-            with self._lock:  # `start` has put both there
-                self._controls.pop((kind, name), None)
-                self._turns.pop((kind, name), None)
+            with self._lock:  # `start` has put both there, a newer one its own
+                if self._controls.get((kind, name)) is control:
+                    del self._controls[kind, name], self._turns[kind, name]
         if again:
             self.start(kind, name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from sagelocal.api.errors import AwsError
 from sagelocal.app import SageLocal
+from sagelocal.jobs import staging
 
 pytestmark = pytest.mark.namespaces
 IMAGES = ("scikit-learn", "xgboost", "pytorch")
@@ -298,3 +300,30 @@ def test_a_missing_channel_names_its_uri(app: SageLocal, train: Train) -> None:
 def test_staging_is_gone_after_the_end(app: SageLocal, train: Train) -> None:
     train("tidy", "import os; os.mkdir('/opt/ml/model/closed'); os.chmod('/opt/ml/model/closed', 0)")
     wait_until(lambda: not (app.settings.state / "jobs" / "TrainingJob" / "tidy").exists())
+
+
+def test_a_deleted_job_s_name_is_free_while_its_folder_goes(
+    app: SageLocal, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, cleared = threading.Event(), threading.Event()
+    remove = staging.remove
+
+    def slowly(folder: Path) -> None:
+        if not (folder / "1").is_dir() or begun.is_set():
+            remove(folder)
+            return
+        begun.set()
+        time.sleep(1)
+        remove(folder)
+        cleared.set()
+
+    monkeypatch.setattr(staging, "remove", slowly)
+    train("again", "")
+    app.call("DeleteTrainingJob", {"TrainingJobName": "again"})
+    train("again", "import time; time.sleep(50)", wait=False)
+    wait_until(lambda: app.store.get("TrainingJob", "again")["SecondaryStatus"] == "Training")
+    assert cleared.wait(10)
+    app.call("StopTrainingJob", {"TrainingJobName": "again"})
+    over = ("Stopped", "Completed", "Failed")
+    job = app.store.wait("TrainingJob", "again", lambda job: job["TrainingJobStatus"] in over, timeout=20)
+    assert job["TrainingJobStatus"] == "Stopped"
