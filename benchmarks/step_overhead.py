@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +86,13 @@ def pipeline_seconds(settings: Settings, name: str, steps: int, command: list[st
     return statistics.median((step["EndTime"] - step["StartTime"]).total_seconds() for step in listed)
 
 
-def definition(settings: Settings, steps: int, command: list[str]) -> list[dict[str, Any]]:
+def definition(settings: Settings, steps: int, command: Sequence[str] = NOOP) -> list[dict[str, Any]]:
     cluster = {"InstanceCount": 1, "InstanceType": "ml.t3.medium", "VolumeSizeInGB": 1}
     arguments = {
         "ProcessingResources": {"ClusterConfig": cluster},
         "AppSpecification": {
             "ImageUri": f"683313688378.dkr.ecr.{settings.region}.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3",
-            "ContainerEntrypoint": command,
+            "ContainerEntrypoint": list(command),
         },
         "RoleArn": settings.role_arn,
         "ProcessingInputs": [
