@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SAMPLE = 0.25  # seconds between looks at memory and time
 _TAIL_BYTES = 32_000
+_LINE_BYTES = 200_000  # what has no newline for longer is cut there
 # Where the command starts: in AWS's images the root folder, which is writable there and read-only here.
 _WORKDIR = "/root"
 
@@ -181,6 +182,8 @@ class _Running:
             while size - len(self.tail[0]) > _TAIL_BYTES:
                 size -= len(self.tail.popleft())
             *lines, rest = (rest + data).split(b"\n")
+            if len(rest) > _LINE_BYTES:
+                lines, rest = [*lines, rest], b""
             for line in lines:
                 self._on_line(line.decode("utf-8", errors="replace"))
         if rest:

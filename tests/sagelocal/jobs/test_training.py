@@ -16,6 +16,7 @@ import pytest
 from sagelocal.api.errors import AwsError
 from sagelocal.app import SageLocal
 from sagelocal.jobs import staging
+from sagelocal.jobs.metrics import Metrics
 
 pytestmark = pytest.mark.namespaces
 IMAGES = ("scikit-learn", "xgboost", "pytorch")
@@ -327,3 +328,11 @@ def test_a_deleted_job_s_name_is_free_while_its_folder_goes(
     over = ("Stopped", "Completed", "Failed")
     job = app.store.wait("TrainingJob", "again", lambda job: job["TrainingJobStatus"] in over, timeout=20)
     assert job["TrainingJobStatus"] == "Stopped"
+
+
+def test_output_without_newlines_comes_in_pieces(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(Metrics, "line", lambda self, line: lines.append(line))
+    assert train("endless", "import sys; sys.stdout.write('x' * 1_000_000)")["TrainingJobStatus"] == "Completed"
+    assert sum(line.count("x") for line in lines) >= 1_000_000
+    assert max(map(len, lines)) < 500_000
