@@ -113,7 +113,8 @@ class Environments:
     def _answer(self, request: dict[str, Any], stream: io.BufferedRWPair) -> None:
         assert self._overlays
         installed, view = self._views[request["view"]]
-        active = [str(key) for key in request["active"] if (self._overlays.folder / Path(key).name).is_dir()]
+        made = {folder.name for folder in self._overlays.folder.iterdir()}
+        active = [key for key in request["active"] if key in made]
         try:
             install = installs.parse(request["arguments"], request["files"], request["environment"])
             if not install.requirements:
