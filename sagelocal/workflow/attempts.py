@@ -112,7 +112,10 @@ class StepRun:
         own = {_OWN_NAME[node.type]: name} if node.type in _OWN_NAME else {}
         view = scope.build(self._app, self._around.execution, self._around.graph, own)
         step, key = self._resolved(view), ""
-        begun = node.type in RESOURCES and self._store.find(RESOURCES[node.type].kind, name) is not None
+        if node.type in RESOURCES:
+            begun = self._store.find(RESOURCES[node.type].kind, name) is not None
+        else:  # after a kill, one that waits or has iterations ends these itself
+            begun = record["StepStatus"] != "Starting"
         if self._around.stopping.is_set() and not begun:
             raise StepStopped
         if cache.enabled(node.step):

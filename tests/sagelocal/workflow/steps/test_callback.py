@@ -162,7 +162,7 @@ def test_a_function_behind_the_queue_answers(
 
 
 def test_waiting_survives_a_kill(runs: Runs, queue: Queue, laptop: Settings) -> None:
-    """Last of this file: it restarts what the others use."""
+    """This and the next are the last of this file: they restart what the others use."""
     execution = runs.start("callback-kill", [queue.step()])
     token = queue.take()["token"]
     os.kill(server.status(laptop)["pid"], signal.SIGKILL)
@@ -170,3 +170,16 @@ def test_waiting_survives_a_kill(runs: Runs, queue: Queue, laptop: Settings) -> 
     assert runs.step_is(execution, "Ask", "Executing")["Metadata"]["Callback"]["CallbackToken"] == token
     runs.sagemaker.send_pipeline_execution_step_success(CallbackToken=token, OutputParameters=answer())
     assert runs.ended(execution)["PipelineExecutionStatus"] == "Succeeded"
+
+
+def test_a_stop_waits_for_the_answer_also_after_a_kill(runs: Runs, queue: Queue, laptop: Settings) -> None:
+    execution = runs.start("callback-stop-kill", [queue.step()])
+    token = queue.take()["token"]
+    runs.sagemaker.stop_pipeline_execution(PipelineExecutionArn=execution)
+    assert queue.take()["status"] == "Stopping"
+    os.kill(server.status(laptop)["pid"], signal.SIGKILL)
+    server.up(laptop)
+    assert runs.step_is(execution, "Ask", "Stopping")
+    assert runs.until(execution, lambda _: True)["PipelineExecutionStatus"] == "Stopping"
+    runs.sagemaker.send_pipeline_execution_step_success(CallbackToken=token, OutputParameters=answer())
+    assert runs.ended(execution)["PipelineExecutionStatus"] == "Stopped"

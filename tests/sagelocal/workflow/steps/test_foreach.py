@@ -207,6 +207,19 @@ def test_iterations_go_on_after_a_kill_at_any_write(tmp_path: Path) -> None:
     assert writes > 10
 
 
+def test_a_stop_survives_a_kill_of_its_iterations(app: Laptop) -> None:
+    app.jobs.held.add("Fit")
+    app.pipeline([loop(["a", "b", "c"], [fit()])])
+    arn = app.begin()
+    app.step_is(arn, "Fit-1", "Executing")
+    app.workflow.close()  # the engine is gone before it hears of the stop
+    app.call("StopPipelineExecution", {"PipelineExecutionArn": arn, "ClientRequestToken": "s" * 32})
+    app.restart()
+    app.workflow.resume()
+    assert app.ended(arn)["PipelineExecutionStatus"] == "Stopped"
+    assert statuses(app, arn) == {"Each": "Stopped", "Fit-0": "Stopped", "Fit-1": "Stopped"}
+
+
 def left(app: Laptop) -> int:
     assert app.store.writes_left is not None
     return app.store.writes_left
