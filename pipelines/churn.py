@@ -38,16 +38,9 @@ def build(project: Project) -> Pipeline:
         "num_round": ParameterInteger("NumRound", 1000),
     }
 
-    splits = steps.process(
-        project,
-        "churn",
-        inputs={"raw": raw},
-        outputs=["train", "validation", "test", "baseline", "report"],
-        instance_type=small,
-    )
-    train, validation, test, features = (
-        steps.output(splits, name) for name in ("train", "validation", "test", "baseline")
-    )
+    outputs = ["train", "validation", "test", "baseline", "report"]
+    splits = steps.process(project, "churn", inputs={"raw": raw}, outputs=outputs, instance_type=small)
+    train, validation, test, features = (steps.output(splits, name) for name in outputs[:4])
     model = steps.tune(
         project,
         "churn",
@@ -60,26 +53,15 @@ def build(project: Project) -> Pipeline:
         strategy="Random",  # as good as any for a handful of trials, and the same ones each time
         instance_type=large,
     )
-    report = steps.evaluate(
-        project,
-        "churn",
-        "classification",
-        model=model,
-        data={"test": test, "validation": validation},
-        instance_type=small,
-    )
+    judged = {"test": test, "validation": validation}
+    report = steps.evaluate(project, "churn", "classification", model=model, data=judged, instance_type=small)
     baseline = steps.baseline(project, "churn", features, instance_type=small)
 
     score = steps.metric(report, "binary_classification_metrics.average_precision.value")
     good = ConditionGreaterThanOrEqualTo(left=score, right=floor)
+    properties = {"AveragePrecision": score, "MinAveragePrecision": floor, "InputDataUrl": raw}
     candidate = steps.register(
-        project,
-        "churn",
-        model=model,
-        report=report,
-        baseline=baseline,
-        approval=approval,
-        properties={"AveragePrecision": score, "MinAveragePrecision": floor, "InputDataUrl": raw},
+        project, "churn", model=model, report=report, baseline=baseline, approval=approval, properties=properties
     )
     refusal = steps.fail("Average precision", score, "on the test split is below MinAveragePrecision", floor)
     gate = steps.when("CheckGate", [good], then=[candidate], otherwise=[refusal])
@@ -87,9 +69,6 @@ def build(project: Project) -> Pipeline:
         project, "churn", conditions=[good], stage=stage, stages=STAGES, model=model, instance_type=serving
     )
 
-    return steps.pipeline(
-        project,
-        "churn",
-        parameters=[raw, floor, approval, stage, small, large, serving, *hyperparameters.values()],
-        steps=[splits, model, report, baseline, gate, deploy],
-    )
+    parameters = [raw, floor, approval, stage, small, large, serving, *hyperparameters.values()]
+    chain = [splits, model, report, baseline, gate, deploy]
+    return steps.pipeline(project, "churn", parameters=parameters, steps=chain)

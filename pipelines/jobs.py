@@ -10,10 +10,8 @@ from typing import Any
 from sagemaker.core import image_uris
 from sagemaker.core.common_utils import resolve_value_from_config
 from sagemaker.core.helper.pipeline_variable import PipelineVariable
-from sagemaker.core.parameter import ParameterRange
 from sagemaker.core.processing import Processor
 from sagemaker.core.shapes import (
-    MetricDefinition,
     OutputDataConfig,
     ProcessingInput,
     ProcessingOutput,
@@ -32,11 +30,10 @@ from sagemaker.mlops.workflow.retry import (
 )
 from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep, TuningStep
 from sagemaker.train.model_trainer import ModelTrainer
-from sagemaker.train.tuner import HyperparameterTuner
 
 from deploy.names import tags
 from pipelines.project import Project
-from pipelines.source import CODE, REQUIREMENTS
+from pipelines.source import CODE
 
 # The SDK says for each step that no job starts while a pipeline is only being described.
 warnings.filterwarnings("ignore", message="Running within a PipelineSession")
@@ -44,7 +41,6 @@ warnings.filterwarnings("ignore", message="Running within a PipelineSession")
 Text = Any  # a str, or a pipeline variable that is one when the pipeline runs
 
 IMAGES = {"xgboost": "3.2-0", "sklearn": "1.9-0"}  # setup.py holds the same libraries
-SEED = 1  # of the search; the SDK leaves out a 0
 CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
 TRIES = {"interval_seconds": 30, "backoff_rate": 2.0, "max_attempts": 3}
 SERVICE_RETRIES = [
@@ -126,82 +122,7 @@ def processing_output(name: str, path: str) -> ProcessingOutput:
     )
 
 
-def training(
-    project: Project,
-    use_case: str,
-    name: str,
-    script: str,
-    *,
-    channels: Mapping[str, Text],
-    hyperparameters: Mapping[str, Any],
-    instance_type: Text,
-    framework: str,
-    metrics: Sequence[str] = (),
-    max_hours: int = 1,
-) -> TrainingStep:
-    """A step `name` that runs a script in script mode; `metrics` are names that it prints as `<name>=<number>`.
-
-    None for XGBoost: to AWS its image is a built-in algorithm, also in script mode, and CreateTrainingJob refuses with
-    "You can't override the metric definitions for Amazon SageMaker algorithms". What a script prints the way XGBoost
-    itself does (`[3]<tab>validation-auc:0.84`) becomes a metric, `validation:auc`, by the image's own definitions.
-    """
-    if metrics and framework == "xgboost":
-        raise ValueError(f"Metrics {', '.join(metrics)}: AWS defines the XGBoost image's itself and refuses others.")
-    code = project.source(script)
-    source = SourceCode(
-        source_dir=code.uri,
-        entry_script=script.rsplit("/", 1)[-1],
-        requirements=REQUIREMENTS if code.requirements else None,
-    )
-    trainer = _trainer(project, use_case, source, hyperparameters, instance_type, framework, max_hours)
-    if metrics:
-        definitions = [MetricDefinition(name=each, regex=metric_regex(each)) for each in metrics]
-        trainer.with_metric_definitions(definitions)
-    step_args = trainer.train(input_data_config=_inputs(channels))
-    return TrainingStep(name, step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
-
-
-def tuning(
-    project: Project,
-    use_case: str,
-    name: str,
-    script: str,
-    *,
-    channels: Mapping[str, Text],
-    hyperparameters: Mapping[str, Any],
-    ranges: Mapping[str, ParameterRange],
-    objective: str,
-    objective_type: str,
-    jobs: int,
-    parallel: int,
-    strategy: str,
-    instance_type: Text,
-    framework: str,
-    metrics: Sequence[str] = (),
-    max_hours: int = 1,
-) -> TuningStep:
-    """A step `name` that trains `jobs` times with other values from `ranges`; `metrics` as in `training`.
-
-    The trials run the script by the image's own toolkit, so what its requirements file names is installed, too.
-    """
-    source = SourceCode(source_dir=project.source_archive(script), entry_script=script.rsplit("/", 1)[-1])
-    trainer = _trainer(project, use_case, source, hyperparameters, instance_type, framework, max_hours)
-    tuner = HyperparameterTuner(
-        trainer,
-        objective,
-        dict(ranges),
-        metric_definitions=[{"Name": each, "Regex": metric_regex(each)} for each in metrics] or None,
-        objective_type=objective_type,
-        strategy=strategy,
-        max_jobs=jobs,
-        max_parallel_jobs=parallel,
-        random_seed=SEED,
-    )
-    step_args = tuner.tune(inputs=_inputs(channels))
-    return TuningStep(name, step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
-
-
-def _trainer(
+def trainer(
     project: Project,
     use_case: str,
     source: SourceCode,
@@ -242,7 +163,7 @@ def _default(project: Project, *path: str) -> Any:
     return resolve_value_from_config(None, where, sagemaker_session=project.session)
 
 
-def _inputs(channels: Mapping[str, Text]) -> list[InputData]:
+def channel_inputs(channels: Mapping[str, Text]) -> list[InputData]:
     return [InputData(channel_name=each, data_source=uri, content_type="text/csv") for each, uri in channels.items()]
 
 

@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 
 from sagemaker.core.model_registry import create_model_package_from_containers
 from sagemaker.core.parameter import ParameterRange
+from sagemaker.core.shapes import MetricDefinition
+from sagemaker.core.training.configs import SourceCode
 from sagemaker.core.workflow.conditions import Condition, ConditionIn
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join, JsonGet
@@ -25,16 +27,31 @@ from sagemaker.mlops.workflow.fail_step import FailStep
 from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import ProcessingStep, Step, TrainingStep, TuningStep
+from sagemaker.train.tuner import HyperparameterTuner
 
 from deploy.names import VARIANT, capture_config, capture_uri, tags
-from pipelines.jobs import SERVICE_RETRIES, Text, artifact, image, processing, text, training, tuning
+from pipelines.jobs import (
+    CACHE,
+    JOB_RETRIES,
+    SERVICE_RETRIES,
+    Text,
+    artifact,
+    channel_inputs,
+    image,
+    metric_regex,
+    processing,
+    text,
+    trainer,
+)
 from pipelines.project import Project
+from pipelines.source import REQUIREMENTS
 
 Model: TypeAlias = TrainingStep | TuningStep  # what has an artifact
 
 # A training script leaves its handler in the artifact: it serves as it is, and no repacking job is needed.
 SERVING = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
 CONTENT_TYPES = ["text/csv", "application/json"]
+SEED = 1  # of a search; the SDK leaves out a 0
 
 
 def process(
@@ -72,19 +89,22 @@ def train(
     metrics: Sequence[str] = (),
     max_hours: int = 1,
 ) -> TrainingStep:
-    """`training/<use case>.py`; `pipelines.jobs.training` says what metrics are."""
-    return training(
-        project,
-        use_case,
-        "Train",
-        f"training/{use_case}.py",
-        channels=channels,
-        hyperparameters=hyperparameters,
-        instance_type=instance_type,
-        framework=framework,
-        metrics=metrics,
-        max_hours=max_hours,
-    )
+    """`training/<use case>.py` in script mode; `metrics` are names that it prints as `<name>=<number>`.
+
+    None for XGBoost: to AWS its image is a built-in algorithm, also in script mode, and CreateTrainingJob refuses with
+    "You can't override the metric definitions for Amazon SageMaker algorithms". What a script prints the way XGBoost
+    itself does (`[3]<tab>validation-auc:0.84`) becomes a metric, `validation:auc`, by the image's own definitions.
+    """
+    if metrics and framework == "xgboost":
+        raise ValueError(f"Metrics {', '.join(metrics)}: AWS defines the XGBoost image's itself and refuses others.")
+    code = project.source(f"training/{use_case}.py")
+    requirements = REQUIREMENTS if code.requirements else None
+    source = SourceCode(source_dir=code.uri, entry_script=f"{use_case}.py", requirements=requirements)
+    job = trainer(project, use_case, source, hyperparameters, instance_type, framework, max_hours)
+    if metrics:
+        job.with_metric_definitions([MetricDefinition(name=each, regex=metric_regex(each)) for each in metrics])
+    step_args = job.train(input_data_config=channel_inputs(channels))
+    return TrainingStep("Train", step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
 
 
 def tune(
@@ -104,25 +124,24 @@ def tune(
     metrics: Sequence[str] = (),
     max_hours: int = 1,
 ) -> TuningStep:
-    """`training/<use case>.py`, `jobs` times with values from `ranges`; as a model it stands for the best of them."""
-    return tuning(
-        project,
-        use_case,
-        "Tune",
-        f"training/{use_case}.py",
-        channels=channels,
-        hyperparameters=hyperparameters,
-        ranges=ranges,
-        objective=objective,
+    """`training/<use case>.py`, `jobs` times with values from `ranges`; as a model it stands for the best of them.
+
+    `metrics` as in `train`. The trials run the script by the image's own toolkit, which installs its requirements file.
+    """
+    source = SourceCode(source_dir=project.source_archive(f"training/{use_case}.py"), entry_script=f"{use_case}.py")
+    tuner = HyperparameterTuner(
+        trainer(project, use_case, source, hyperparameters, instance_type, framework, max_hours),
+        objective,
+        dict(ranges),
+        metric_definitions=[{"Name": each, "Regex": metric_regex(each)} for each in metrics] or None,
         objective_type=objective_type,
-        jobs=jobs,
-        parallel=parallel,
         strategy=strategy,
-        instance_type=instance_type,
-        framework=framework,
-        metrics=metrics,
-        max_hours=max_hours,
+        max_jobs=jobs,
+        max_parallel_jobs=parallel,
+        random_seed=SEED,
     )
+    step_args = tuner.tune(inputs=channel_inputs(channels))
+    return TuningStep("Tune", step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
 
 
 def evaluate(
