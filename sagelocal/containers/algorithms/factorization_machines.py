@@ -18,7 +18,7 @@ from . import tabular
 from .answers import JSON, JSON_LINES, RECORDIO
 from .errors import UserError
 from .hyperparameters import Parameter, choice, positive, rate, validated
-from .job import Job, log, progress, quality
+from .job import Job, progress, quality, scored
 
 _BETAS = (0.9, 0.999)  # Adam's own
 _EPSILON = 1e-8
@@ -71,8 +71,7 @@ def train(job: Job) -> None:
     if "test" in job.channels:
         features, labels = _load(job, "test", values)
         for name, value, kind in _metrics(machine.scores(features), labels, binary):
-            log(f"#test_score ({job.host}) : ({name!r}, {value!r})")
-            quality(job, f"test {name}", value, kind)
+            scored(job, name, value, kind)
 
 
 def _load(job: Job, name: str, values: dict[str, Any]) -> tuple[sparse.csr_matrix, np.ndarray]:

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO
 from .errors import UserError
 
 BASE = Path("/opt/ml")
+PORT = 10000  # and the next one: the hosts of a job have a network of their own
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,6 @@ class Job:
     checkpoints: Path | None
     model: Path
     output: Path
-    name: str = ""
 
     @property
     def master(self) -> bool:
@@ -91,7 +90,6 @@ def read(family: str, version: str, base: Path = BASE) -> Job:
         checkpoints=Path(json.loads(checkpoint.read_text())["LocalPath"]) if checkpoint.exists() else None,
         model=base / "model",
         output=base / "output" / "data",
-        name=os.environ.get("TRAINING_JOB_NAME", ""),
     )
 
 
@@ -130,6 +128,12 @@ def quality(job: Job, what: str, value: float, kind: str = "score", where: str =
     log(f"#quality_metric: host={job.host}, {where}{what} <{kind}>={value!r}")
 
 
+def scored(job: Job, name: str, value: float, kind: str = "score") -> None:
+    """The two lines of a metric of the test channel."""
+    log(f"#test_score ({job.host}) : ({name!r}, {value!r})")
+    quality(job, f"test {name}", value, kind)
+
+
 def progress(job: Job, done: int, total: int, records: int, seconds: float) -> None:
     """After each epoch: how much of the job is done, and how fast."""
     log(f"#progress_metric: host={job.host}, completed {100.0 * done / total} % of epochs")
@@ -144,11 +148,6 @@ def require(job: Job, channels: dict[str, bool]) -> None:
     for name in job.channels:
         if name not in channels:
             raise UserError(f"Extraneous channel found: {name}")
-
-
-def port(job: Job) -> int:
-    """The first of two ports of the job's own, by its name: the jobs of a laptop share one network."""
-    return 10000 + 2 * (zlib.crc32(job.name.encode()) % 10000)
 
 
 def flush() -> None:

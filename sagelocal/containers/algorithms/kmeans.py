@@ -17,7 +17,7 @@ from . import tabular
 from .answers import CSV, JSON, JSON_LINES, RECORDIO
 from .errors import UserError
 from .hyperparameters import Parameter, choice, positive, validated
-from .job import Job, log, progress, quality
+from .job import Job, progress, quality, scored
 
 _METRICS = ("msd", "ssd")
 _EXTRA_CENTERS = 10
@@ -58,8 +58,7 @@ def train(job: Job) -> None:
     if test := tabular.load(job, "test", values["feature_dim"], labels=False):
         for name, value in _distances(test[0], centers).items():
             if name in metrics:
-                log(f"#test_score ({job.host}) : ({name!r}, {value!r})")
-                quality(job, f"test {name}", value, "loss")
+                scored(job, name, value, "loss")
 
 
 def _metrics(text: str) -> list[str]:
@@ -158,10 +157,9 @@ class Model:
         self.features = centers.shape[1]
 
     def predict(self, features: Any, options: Mapping[str, str]) -> list[dict[str, Any]]:
-        dense = features if isinstance(features, np.ndarray) else features.toarray()
         return [
             {"closest_cluster": float(cluster), "distance_to_cluster": float(distance)}
-            for cluster, distance in zip(*_closest(dense, self.centers), strict=True)
+            for cluster, distance in zip(*_closest(tabular.dense(features), self.centers), strict=True)
         ]
 
 

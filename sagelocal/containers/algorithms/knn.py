@@ -7,6 +7,7 @@ index looks into the square root of its lists' number: AWS does not say how many
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from . import tabular
 from .answers import CSV, JSON, JSON_LINES, RECORDIO
 from .errors import UserError
 from .hyperparameters import choice, positive, validated
-from .job import Job, log, progress, quality
+from .job import Job, progress, scored
 
 _PQ = (1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96)
 _PQ_POINTS = 256  # what a product quantizer of 8 bits needs
@@ -40,6 +41,7 @@ def train(job: Job) -> None:
     values = validated(job.hyperparameters, KNOWN)
     _check(values)
     tabular.channels(job, {"train": True, "test": False})
+    started = time.monotonic()
     loaded = tabular.load(job, "train", values["feature_dim"], labels=True)
     assert loaded is not None and loaded[1] is not None
     features, labels = loaded[0], loaded[1]
@@ -56,7 +58,7 @@ def train(job: Job) -> None:
     import faiss
 
     tabular.save(job, meta, index=faiss.serialize_index(index), labels=labels, projection=projection)
-    progress(job, 1, 1, len(features), 1.0)
+    progress(job, 1, 1, len(features), time.monotonic() - started)
     if test := tabular.load(job, "test", values["feature_dim"], labels=True):
         _score(job, model, *test, values["mini_batch_size"])
 
@@ -149,8 +151,7 @@ def _score(job: Job, model: Model, features: np.ndarray, truth: Any, size: int) 
         name, value, kind = "accuracy", float(np.mean(predicted == truth)), "score"
     else:
         name, value, kind = "mse", float(np.mean((predicted - truth) ** 2)), "loss"
-    log(f"#test_score ({job.host}) : ({name!r}, {value!r})")
-    quality(job, f"test {name}", value, kind)
+    scored(job, name, value, kind)
 
 
 class Model:
@@ -181,9 +182,8 @@ class Model:
         return self._vote(self._search(features)[1])
 
     def _search(self, features: Any) -> tuple[np.ndarray, np.ndarray]:
-        dense = features if isinstance(features, np.ndarray) else features.toarray()
         found: tuple[np.ndarray, np.ndarray] = self._index.search(
-            _prepared(dense, self._projection, self.meta), self.meta["k"]
+            _prepared(tabular.dense(features), self._projection, self.meta), self.meta["k"]
         )
         return found
 

@@ -18,7 +18,7 @@ from . import linear_metrics, tabular
 from .answers import CSV, JSON, JSON_LINES, RECORDIO
 from .errors import UserError
 from .hyperparameters import validated
-from .job import Job, log, progress, quality
+from .job import Job, log, progress, quality, scored
 from .linear_parameters import KNOWN, models, settle
 from .linear_solver import Descent, Loss, Models, fit
 
@@ -251,9 +251,10 @@ def _report(
     else:
         found = linear_metrics.multiclass(raw, labels, values["f_beta"], values["accuracy_top_k"])
     for name, (value, kind) in found.items():
-        quality(job, f"{split} {name}", value, kind)
         if split == "test":
-            log(f"#test_score ({job.host}) : ({name!r}, {value!r})")
+            scored(job, name, value, kind)
+        else:
+            quality(job, f"{split} {name}", value, kind)
 
 
 class Model:

@@ -5,6 +5,7 @@ The components are in ascending order of their variance, as in AWS's artifact an
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ def train(job: Job) -> None:
     if count > width:
         raise UserError(f"num_components ({count}) must not be greater than feature_dim ({width}).")
     tabular.channels(job, {"train": True, "test": False})
+    started = time.monotonic()
     loaded = tabular.load(job, "train", width, labels=False)
     assert loaded is not None
     features = loaded[0].astype(np.float64)
@@ -47,7 +49,7 @@ def train(job: Job) -> None:
     singular, vectors = _decomposed(features - mean, values)
     model = Model(mean.astype(np.float32), vectors.astype(np.float32))
     tabular.save(job, {"feature_dim": width}, mean=model.mean, s=singular.astype(np.float32), v=model.vectors)
-    progress(job, 1, 1, len(features), 1.0)
+    progress(job, 1, 1, len(features), time.monotonic() - started)
     if test := tabular.load(job, "test", width, labels=False):
         centered = test[0] - model.mean
         lost = centered - centered @ model.vectors @ model.vectors.T
@@ -81,8 +83,7 @@ class Model:
         self.features = len(mean)
 
     def predict(self, features: Any, options: Mapping[str, str]) -> list[dict[str, Any]]:
-        dense = features if isinstance(features, np.ndarray) else features.toarray()
-        return [{"projection": row.tolist()} for row in (dense - self.mean) @ self.vectors]
+        return [{"projection": row.tolist()} for row in (tabular.dense(features) - self.mean) @ self.vectors]
 
 
 def load(model_dir: str) -> Model:

@@ -10,6 +10,7 @@ and averaged over the trees, so about 1 is an ordinary point.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from . import tabular
 from .answers import CSV, JSON, JSON_LINES, RECORDIO
 from .errors import UserError
 from .hyperparameters import Parameter, validated
-from .job import Job, log, progress, quality
+from .job import Job, progress, scored
 
 _METRICS = ("accuracy", "precision_recall_fscore")
 _CHUNK = 4096  # rows scored at once
@@ -39,6 +40,7 @@ def train(job: Job) -> None:
     metrics = _metrics(values["eval_metrics"])
     tabular.channels(job, {"train": True, "test": False})
     _check_distribution(job)
+    started = time.monotonic()
     loaded = tabular.load(job, "train", values["feature_dim"], labels=False)
     assert loaded is not None
     rng = np.random.default_rng(0)
@@ -49,7 +51,7 @@ def train(job: Job) -> None:
     )
     forest = Forest.joined([grown(sample, rng) for sample in samples], size)
     tabular.save(job, {"feature_dim": values["feature_dim"], "size": size}, **forest.arrays())
-    progress(job, 1, 1, len(loaded[0]), 1.0)
+    progress(job, 1, 1, len(loaded[0]), time.monotonic() - started)
     if test := tabular.load(job, "test", values["feature_dim"], labels=True):
         _score(job, forest, *test, metrics)
 
@@ -89,8 +91,7 @@ def _score(job: Job, forest: Forest, features: np.ndarray, truth: Any, metrics: 
         values = precision_recall_fscore_support(truth, predicted, average="binary", zero_division=0)[:3]
         found |= dict(zip(("precision", "recall", "f1"), map(float, values), strict=True))
     for name, value in found.items():
-        log(f"#test_score ({job.host}) : ({name!r}, {value!r})")
-        quality(job, f"test {name}", value)
+        scored(job, name, value)
 
 
 def grown(points: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -203,8 +204,7 @@ class Model:
         self._forest, self.features = forest, features
 
     def predict(self, features: Any, options: Mapping[str, str]) -> list[dict[str, Any]]:
-        dense = features if isinstance(features, np.ndarray) else features.toarray()
-        return [{"score": float(score)} for score in self._forest.scores(dense)]
+        return [{"score": float(score)} for score in self._forest.scores(tabular.dense(features))]
 
 
 def load(model_dir: str) -> Model:

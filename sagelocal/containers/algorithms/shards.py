@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from .errors import UserError
-from .job import Channel, Job, log, port
+from .job import PORT, Channel, Job, log
 
 _CONNECT_SECONDS = 60.0
 
@@ -54,7 +54,7 @@ def _connected(job: Job) -> socket.socket:
     deadline = time.monotonic() + _CONNECT_SECONDS
     while True:
         try:
-            return socket.create_connection((job.hosts[0], port(job)), timeout=_CONNECT_SECONDS)
+            return socket.create_connection((job.hosts[0], PORT), timeout=_CONNECT_SECONDS)
         except OSError:
             if time.monotonic() > deadline:
                 raise
@@ -62,7 +62,7 @@ def _connected(job: Job) -> socket.socket:
 
 
 def _receive(job: Job, folder: Path) -> None:
-    with socket.create_server((job.host, port(job))) as listening:
+    with socket.create_server((job.host, PORT)) as listening:
         listening.settimeout(_CONNECT_SECONDS)
         for _ in job.hosts[1:]:
             connection, _ = listening.accept()

@@ -114,6 +114,10 @@ def restore(model_dir: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         ) from error
 
 
+def dense(features: recordio.Matrix) -> np.ndarray:
+    return features if isinstance(features, np.ndarray) else features.toarray()
+
+
 def batches(count: int, size: int, rng: np.random.Generator | None = None) -> Iterator[np.ndarray]:
     """Row numbers in mini-batches of `size`, shuffled by `rng`."""
     order = np.arange(count) if rng is None else rng.permutation(count)

@@ -13,7 +13,7 @@ from xgboost import collective
 from xgboost.tracker import RabitTracker
 
 from .errors import UserError
-from .job import Job, log, port
+from .job import PORT, Job, log
 
 _CONNECT_SECONDS = 60.0
 
@@ -27,8 +27,7 @@ def cluster(job: Job, usable: bool) -> Iterator[bool | None]:
     if len(job.hosts) == 1:
         yield True
         return
-    first = port(job)
-    with _connected(job.hosts, job.host, first):
+    with _connected(job.hosts, job.host, PORT):
         mine = np.zeros(len(job.hosts), dtype=np.int32)
         mine[job.hosts.index(job.host)] = usable
         usable_hosts = [
@@ -42,7 +41,7 @@ def cluster(job: Job, usable: bool) -> Iterator[bool | None]:
     elif len(usable_hosts) == 1:
         yield True
     else:
-        with _connected(usable_hosts, job.host, first + 1):
+        with _connected(usable_hosts, job.host, PORT + 1):
             yield job.host == usable_hosts[0]
 
 

@@ -22,7 +22,7 @@ def host(tmp_path: Path, name: str, distribution: str, mode: str = "File") -> Jo
     folder.mkdir(parents=True)
     (folder / "a.csv").write_text(f"{len(name)},1\n")
     channel = Channel("train", folder, mode, distribution, "text/csv", {"label_size": "0"})
-    return Job("kmeans", "1", {}, {"train": channel}, HOSTS, name, None, folder.parents[2] / "model", folder, "shared")
+    return Job("kmeans", "1", {}, {"train": channel}, HOSTS, name, None, folder.parents[2] / "model", folder)
 
 
 def test_the_first_host_gets_the_others_shards(tmp_path: Path) -> None:
