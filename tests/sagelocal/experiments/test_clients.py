@@ -20,7 +20,7 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4
 def sagemaker(laptop: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, value in laptop.shell_environment().items():
         monkeypatch.setenv(name, value)
-    return boto3.client("sagemaker")
+    return boto3.Session().client("sagemaker")  # the default session keeps the keys of an earlier test
 
 
 @pytest.fixture
