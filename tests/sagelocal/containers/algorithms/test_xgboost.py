@@ -269,3 +269,9 @@ def test_every_file_is_a_member_of_the_ensemble(model_dir: str) -> None:
 def test_execution_parameters(model_dir: str) -> None:
     parameters = Server({"MAX_CONTENT_LENGTH": str(20 * 2**20)}, model_dir).execution_parameters()
     assert parameters["BatchStrategy"] == "MULTI_RECORD" and parameters["MaxPayloadInMB"] == 20
+
+
+def test_rows_of_one_number_have_no_delimiter_to_find(train: Callable[..., Job]) -> None:
+    job = train("xgboost", BINARY, version="3.2-0", train=table(DATA[:, :2]))
+    answer = Server({}, job.model).respond(b"1\n0", {"Content-Type": CSV})
+    assert answer.body.count(b"\n") == 2, answer
