@@ -55,8 +55,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str 
     from rich.table import Table
 
     drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
-    for heading in headings:
-        drawn.add_column(heading, overflow="fold")
+    for number, heading in enumerate(headings):
+        drawn.add_column(heading, overflow="fold", no_wrap=number == 0)  # the first names the row: it is copied
     for row in rows:
         drawn.add_row(*(cell(value) for value in row))
     return drawn

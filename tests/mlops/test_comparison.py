@@ -142,6 +142,8 @@ def test_a_leaderboard_of_executions(
 ) -> None:
     for name, value in laptop.shell_environment().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COLUMNS", "240")
+    console.stdout.cache_clear()  # an earlier test's terminal may have been narrow
     target = Target(LAPTOP, laptop.account, laptop.region, boto3.Session(), laptop)
     sagemaker = target.client("sagemaker")
     pipeline(sagemaker, laptop)
