@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from sagelocal.api.errors import validation
 from sagelocal.api.model import service_model
 from sagelocal.api.validation import problems
-from sagelocal.experiments import components, members, operations
+from sagelocal.experiments import components, members, metrics, operations
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
     from sagelocal.store import Store
 
 Document = dict[str, Any]
+_OVER: Document = dict.fromkeys(("StartTime", "EndTime", "OutputArtifacts", "_metrics"))
 EXECUTION_TAG = "sagemaker:pipeline-execution-arn"  # by which the SDK's lineage classes find a job's execution
 
 
@@ -83,11 +84,16 @@ def of_new_job(app: SageLocal, kind: str, job: Document) -> Document:
         "InputArtifacts": components.inputs(kind, job),
         **components.status(kind, job),
     }
+    known = app.store.find("TrialComponent", name) or {}
+    parents = known.get("_parents", [])
     trial = _trial(app, config, kind, job)
-    if trial:
-        request["_parents"] = [members.parent(trial)]
-    if app.store.find("TrialComponent", name):  # of a deleted job of the same name
-        component = app.store.update("TrialComponent", name, request)
+    if trial and members.parent(trial) not in parents:
+        parents = [*parents, members.parent(trial)]
+    if parents:
+        request["_parents"] = parents
+    if known:  # of a deleted job of the same name: its trials keep it, what it measured and made is over
+        metrics.delete(app.store, name)
+        component = app.store.update("TrialComponent", name, _OVER | request)
     else:
         component = operations.create(app, "TrialComponent", request)
     members.link(app.store, members.OF_SOURCE, source["SourceArn"].lower(), component)

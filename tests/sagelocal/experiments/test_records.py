@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sagelocal.api.errors import AwsError
-from sagelocal.experiments import components
+from sagelocal.experiments import components, metrics
 from tests.sagelocal.workflow.conftest import IMAGE, Laptop, processing, training
 
 Document = dict[str, Any]
@@ -155,6 +155,31 @@ def test_what_the_job_wrote_itself_stays(app: Laptop) -> None:
     app.jobs.finish("TrainingJob", "a-b-one")
     found = app.call("DescribeTrialComponent", {"TrialComponentName": "a-b-one-aws-training-job"})
     assert found["OutputArtifacts"] == own
+
+
+def test_a_job_by_the_name_of_a_deleted_one_begins_anew(app: Laptop) -> None:
+    app.jobs.held.add("one")
+    app.call("CreateExperiment", {"ExperimentName": "mine"})
+    for trial, loss in (("first", 1.0), ("second", 2.0)):
+        app.call("CreateTrial", {"TrialName": trial, "ExperimentName": "mine"})
+        config = {"ExperimentName": "mine", "TrialName": trial}
+        arn = app.call("CreateTrainingJob", job("one", ExperimentConfig=config))["TrainingJobArn"]
+        component = app.call("ListTrialComponents", {"SourceArn": arn})["TrialComponentSummaries"][0]
+        described = app.call("DescribeTrialComponent", {"TrialComponentName": component["TrialComponentName"]})
+        assert described.get("OutputArtifacts", {}) == {}
+        assert described["Metrics"] == []
+        totals: Document = {}
+        metrics.count(totals, "loss", loss, 0.0)
+        ended = {"TrainingJobStatus": "Completed", "_metrics": totals}
+        app.store.update("TrainingJob", "a-b-one", ended | {"ModelArtifacts": {"S3ModelArtifacts": "s3://bucket/m"}})
+        described = app.call("DescribeTrialComponent", {"TrialComponentName": component["TrialComponentName"]})
+        assert described["OutputArtifacts"]
+        assert [metric["Last"] for metric in described["Metrics"]] == [loss]
+        app.call("DeleteTrainingJob", {"TrainingJobName": "a-b-one"})
+    for trial in ("first", "second"):
+        assert len(app.call("ListTrialComponents", {"TrialName": trial})["TrialComponentSummaries"]) == 1
+    found = app.call("ListTrials", {"TrialComponentName": component["TrialComponentName"]})["TrialSummaries"]
+    assert {one["TrialName"] for one in found} == {"first", "second"}
 
 
 def test_a_transform_jobs_component() -> None:
