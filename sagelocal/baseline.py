@@ -19,6 +19,12 @@ _TRUST = {
     ],
 }
 _POLICY = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+# The managed policy's documents are AWS's own. SDK v3 asks IAM's simulator whether the role may write to the bucket,
+# and uploads a job's code elsewhere when it may not.
+_BUCKETS = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}],
+}
 
 
 def put_back(settings: Settings) -> None:
@@ -43,6 +49,7 @@ def _role(settings: Settings) -> None:
     with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST), Description="Runs sagelocal's jobs")
     iam.attach_role_policy(RoleName=name, PolicyArn=_POLICY)
+    iam.put_role_policy(RoleName=name, PolicyName="buckets", PolicyDocument=json.dumps(_BUCKETS))
 
 
 def sdk_defaults(settings: Settings) -> dict[str, Any]:

@@ -129,6 +129,7 @@ def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
         secret_key=settings.secret_key,
         token=settings.internal_token,
         account=settings.account,
+        role_arn=settings.role_arn,
         s3=str(s3),
         lock=str(state / "lock"),
     )

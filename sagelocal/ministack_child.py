@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sagelocal import ministack_triggers
-from sagelocal.ministack_gate import Gate, Orders, give_lambda_the_key, let_lambda_targets_take_turns
+from sagelocal.ministack_gate import (
+    Gate,
+    Orders,
+    give_lambda_the_key,
+    know_the_key_as_the_role,
+    let_lambda_targets_take_turns,
+    let_logs_be_filtered_by_prefix,
+)
 
 _STOP_SECONDS = 5.0  # for saving its state; then it is killed
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -54,6 +61,8 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     from ministack.app import app
 
     give_lambda_the_key(orders)
+    know_the_key_as_the_role(orders)
+    let_logs_be_filtered_by_prefix()
     let_lambda_targets_take_turns()
     ministack_triggers.install(ministack_triggers.starter(orders.sagemaker_port, orders.access_key))
     stop = asyncio.Event()

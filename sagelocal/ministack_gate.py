@@ -53,6 +53,7 @@ class Orders:
     secret_key: str
     token: str
     account: str
+    role_arn: str
     s3: str
     lock: str
 
@@ -197,6 +198,48 @@ def give_lambda_the_key(orders: Orders) -> None:
 
     lambda_runtime.execution_credentials = execution_credentials
     lambda_svc.execution_credentials = execution_credentials
+
+
+def know_the_key_as_the_role(orders: Orders) -> None:
+    """Whoever holds the key acts as the role that jobs run under, as in Studio.
+
+    The SDKs' `get_execution_role` then finds it. MiniStack takes the key for the account's root user, which that function
+    refuses.
+    """
+    from ministack.core import iam_evaluator
+
+    known = iam_evaluator.resolve_caller_identity
+    role = orders.role_arn.rsplit("/", 1)[1]
+    caller = {
+        "accessKey": orders.access_key,
+        "accountId": orders.account,
+        "userArn": f"arn:aws:sts::{orders.account}:assumed-role/{role}/laptop",
+        "userId": "AROASAGELOCALLAPTOP00:laptop",
+        "principalOrgId": None,
+        "session": None,
+    }
+
+    def identity(access_key: str) -> dict[str, Any] | None:
+        return dict(caller) if access_key == orders.access_key else known(access_key)
+
+    iam_evaluator.resolve_caller_identity = identity
+
+
+def let_logs_be_filtered_by_prefix() -> None:
+    """FilterLogEvents takes `logStreamNamePrefix`, which MiniStack ignores: `aws logs tail` of one job showed all."""
+    from ministack.services import cloudwatch_logs as logs
+
+    everything = logs._filter_log_events
+
+    def filtered(data: dict[str, Any]) -> Any:
+        group = logs._log_groups.get(logs._resolve_log_group_name(data))
+        if not data.get("logStreamNamePrefix") or data.get("logStreamNames") or not group:
+            return everything(data)
+        names = [name for name in list(group["streams"]) if name.startswith(data["logStreamNamePrefix"])]
+        # No stream at all must not become all streams, which is what an empty list means there.
+        return everything({**data, "logStreamNames": names or [""]})
+
+    logs._filter_log_events = filtered
 
 
 def let_lambda_targets_take_turns() -> None:

@@ -218,8 +218,27 @@ def test_the_internal_routes_want_the_token(settings: Settings) -> None:
         events.post([envelope(settings)], replace(settings, internal_token="guess"))
 
 
-def test_the_key_belongs_to_the_account(settings: Settings) -> None:
-    assert settings.client("sts").get_caller_identity()["Account"] == settings.account
+def test_the_key_is_the_execution_roles(settings: Settings) -> None:
+    caller = settings.client("sts").get_caller_identity()
+    assert caller["Account"] == settings.account
+    # The SDKs' get_execution_role makes the role's ARN of this.
+    assert caller["Arn"] == f"arn:aws:sts::{settings.account}:assumed-role/sagelocal-execution/laptop"
+
+
+def test_log_events_are_filtered_by_the_streams_prefix(settings: Settings) -> None:
+    logs = settings.client("logs")
+    logs.create_log_group(logGroupName="jobs")
+    for stream in ("a/algo-1", "a/algo-2", "ab/algo-1"):
+        logs.create_log_stream(logGroupName="jobs", logStreamName=stream)
+        event = {"timestamp": int(time.time() * 1000), "message": stream}
+        logs.put_log_events(logGroupName="jobs", logStreamName=stream, logEvents=[event])
+
+    def found(**names: Any) -> list[str]:
+        return [each["message"] for each in logs.filter_log_events(logGroupName="jobs", **names)["events"]]
+
+    assert sorted(found(logStreamNamePrefix="a/")) == ["a/algo-1", "a/algo-2"]
+    assert found(logStreamNamePrefix="b") == []
+    assert len(found()) == 3
 
 
 def test_a_rule_brings_an_event_to_sqs_unchanged(settings: Settings) -> None:
@@ -370,6 +389,13 @@ def test_what_is_declared_is_put_back(settings: Settings) -> None:
     assert trusted == "sagemaker.amazonaws.com"
     attached = settings.client("iam").list_attached_role_policies(RoleName="sagelocal-execution")["AttachedPolicies"]
     assert [policy["PolicyArn"] for policy in attached] == [baseline._POLICY]
+    # What SDK v3 asks before it uploads a job's code.
+    simulated = settings.client("iam").simulate_principal_policy(
+        PolicySourceArn=settings.role_arn,
+        ActionNames=["s3:PutObject"],
+        ResourceArns=[f"arn:aws:s3:::{settings.bucket}/*"],
+    )
+    assert [each["EvalDecision"] for each in simulated["EvaluationResults"]] == ["allowed"]
     settings.client("s3").head_bucket(Bucket=settings.bucket)
 
 
