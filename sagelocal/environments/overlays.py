@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import threading
@@ -170,9 +171,9 @@ def _pip_environment() -> dict[str, str]:
 
 
 def _pip_configuration() -> Path | None:
-    """The user's pip.conf, wherever pip would look for it first."""
+    """The pip.conf of this environment, or the user's: of several, the one that pip gives most weight."""
     configured = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    places = [Path(configured, "pip", "pip.conf"), Path.home() / ".pip" / "pip.conf"]
+    places = [Path(sys.prefix, "pip.conf"), Path(configured, "pip", "pip.conf"), Path.home() / ".pip" / "pip.conf"]
     if named := os.environ.get("PIP_CONFIG_FILE"):  # os.devnull: no configuration at all
         places = [Path(named)]
     return next((place for place in places if place.is_file()), None)

@@ -5,7 +5,7 @@ by another process; ends the error of a missing package with a sentence; and han
 """
 
 # Every Python of a job runs this: nothing is imported that the interpreter has not imported yet.
-# ruff: noqa: PTH112, PTH116, PTH119, PTH120, PTH123, PTH208
+# ruff: noqa: PTH112, PTH113, PTH116, PTH119, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import sys
 
 SITE = os.path.dirname(__file__)
 OVERLAYS = "/opt/sagelocal/overlays"
-ACTIVE = "/root/.local/overlays"  # this job's overlays, one key a line, the last one first on sys.path
-OWN = f"/root/.local/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"  # what its own pip installed
+LOCAL = "/root/.local"  # the PIP_PREFIX of a job
+ACTIVE = f"{LOCAL}/overlays"  # this job's overlays, one key a line, the last one first on sys.path
+OWN = f"{LOCAL}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"  # what its own pip installed
 _IMPORTING = "_find_and_load_unlocked"  # importlib's caller of a finder for an import; find_spec has another
 
 
@@ -125,6 +126,10 @@ def start() -> None:
         if code is not None:
             sys.stdout.flush()
             os._exit(code)  # nothing of pip has been imported yet
+        # pip removes what its own environment has in another version. It cannot here: its environment is what it adds.
+        if os.path.isfile(f"{sys.prefix}/pip.conf"):
+            os.environ.setdefault("PIP_CONFIG_FILE", f"{sys.prefix}/pip.conf")
+        sys.prefix = LOCAL
 
 
 start()

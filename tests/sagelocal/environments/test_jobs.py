@@ -156,6 +156,29 @@ subprocess.check_call("pip uninstall --yes typing", shell=True)
     assert "hello 2.0" in done.log
 
 
+def test_another_version_of_what_the_image_has_lies_over_it(
+    app: SageLocal, job: Job, index: Index, wheel: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Also of a package whose files lie beside others' in site-packages and bin: pip would remove those first."""
+    wheel(index.folder, "six", "1.0", "VERSION = '1.0'\ndef main(): ...\n")
+    mine = wheel(tmp_path, "six", "1.1", "VERSION = '1.1'\n")
+    app.s3.put_object(Bucket=app.settings.bucket, Key=f"replaces/{mine.name}", Body=mine.read_bytes())
+    script = f"""
+import subprocess, sys
+import six
+print("first", six.VERSION)
+subprocess.check_call(["pip", "install", "{CODE}/{mine.name}"])
+subprocess.check_call([sys.executable, "-c", "import six; print('second', six.VERSION)"])
+subprocess.check_call(["pip", "uninstall", "--yes", "six"])
+subprocess.check_call([sys.executable, "-c", "import six; print('third', six.VERSION)"])
+"""
+    done = job("replaces", script, "six==1.0")
+    assert done.status == "Completed", done.log
+    assert "first 1.0" in done.log
+    assert "second 1.1" in done.log
+    assert "third 1.0" in done.log
+
+
 def test_what_belongs_to_the_job_is_installed_by_its_own_pip_and_kept_nowhere(
     app: SageLocal, job: Job, tmp_path: Path, wheel: Callable[..., Path]
 ) -> None:
