@@ -6,6 +6,7 @@ steps, and what Describe says of their jobs. How AWS computes its keys is not pu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -15,23 +16,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from mlops import console, executions
+from mlops.selection import all_steps
 from mlops.targets import Target
 from sagelocal.workflow import cache
 from sagelocal.workflow.step_types import STEP_TYPES
+from sagelocal.workflow.steps.resources import RESOURCES
 
 Document = dict[str, Any]
 _LOOK_BACK = 50  # earlier executions
 _SHOWN = 200  # characters of a value
-# Type -> the kind whose Describe answers with the attributes, and the member of the step's Metadata with its ARN.
-_DESCRIBED = {
-    "Processing": ("ProcessingJob", "ProcessingJob", "Arn"),
-    "Training": ("TrainingJob", "TrainingJob", "Arn"),
-    "Tuning": ("HyperParameterTuningJob", "TuningJob", "Arn"),
-    "Transform": ("TransformJob", "TransformJob", "Arn"),
-    "EndpointConfig": ("EndpointConfig", "EndpointConfig", "Arn"),
-    "QualityCheck": ("ProcessingJob", "QualityCheck", "CheckJobArn"),
-    "ClarifyCheck": ("ProcessingJob", "ClarifyCheck", "CheckJobArn"),
-}
 
 
 @dataclass(frozen=True)
@@ -88,9 +81,8 @@ def find(sagemaker: Any, execution: str) -> str:
     if execution in names:
         return executions.latest(sagemaker, execution)
     for name in names:
-        for one in executions.recent(sagemaker, name, 1000):
-            if one["PipelineExecutionArn"].endswith(f"/{execution}"):
-                return str(one["PipelineExecutionArn"])
+        with contextlib.suppress(LookupError):
+            return executions.find(sagemaker, name, execution)
     raise LookupError(f"No pipeline has an execution {execution}: mlops status lists the recent ones.")
 
 
@@ -191,13 +183,14 @@ def _earlier(sagemaker: Any, run: Run, definition: Document) -> Iterator[Run]:
 
 def _attributes(sagemaker: Any, definition: Document, step: Document) -> dict[str, Any] | None:
     """What counts of a run, after its job's Describe; None where that is gone or there is none."""
-    if definition["Type"] not in _DESCRIBED:
+    resource = RESOURCES.get(definition["Type"])
+    if resource is None or resource.kind == "Endpoint":  # an endpoint's description is of what it serves by now
         return None
-    kind, member, arn_member = _DESCRIBED[definition["Type"]]
-    metadata = step.get("Metadata", {}).get(member, {})
-    if arn_member not in metadata:
+    metadata = step.get("Metadata", {}).get(resource.metadata, {})
+    arn = metadata.get("CheckJobArn") or metadata.get("Arn")
+    if arn is None:
         return None
-    described = _describe(sagemaker, kind, metadata[arn_member].rsplit("/", 1)[1])
+    described = _describe(sagemaker, resource.kind, arn.rsplit("/", 1)[1])
     if described is None:
         return None
     asked = {name: described[name] for name in definition["Arguments"] if name in described}
@@ -206,15 +199,8 @@ def _attributes(sagemaker: Any, definition: Document, step: Document) -> dict[st
 
 
 def _describe(sagemaker: Any, kind: str, name: str) -> Document | None:
-    operation = getattr(sagemaker, {
-        "ProcessingJob": "describe_processing_job",
-        "TrainingJob": "describe_training_job",
-        "HyperParameterTuningJob": "describe_hyper_parameter_tuning_job",
-        "TransformJob": "describe_transform_job",
-        "EndpointConfig": "describe_endpoint_config",
-    }[kind])  # fmt: skip
     try:
-        return dict(operation(**{f"{kind}Name": name}))
+        return executions.describe_job(sagemaker, kind, name)
     except ClientError as error:
         if error.response["Error"]["Code"] in ("ValidationException", "ResourceNotFound"):
             return None
@@ -229,17 +215,9 @@ def _listed(sagemaker: Any, execution: str) -> dict[str, Document]:
 def _definition(sagemaker: Any, execution: str) -> dict[str, Document]:
     """The steps of an execution's definition by name, those of branches and bodies too."""
     text = sagemaker.describe_pipeline_definition_for_execution(PipelineExecutionArn=execution)["PipelineDefinition"]
-    return {step["Name"]: step for step in _steps(json.loads(text)["Steps"])}
+    return {step["Name"]: step for step in all_steps(json.loads(text)["Steps"])}
 
 
 def _step_of(steps: dict[str, Document], name: str) -> Document:
     """A step's definition under the name that it ran by; an iteration of a ForEach body is `<body step>-<index>`."""
     return steps.get(name) or {**steps.get(re.sub(r"-\d+$", "", name), {}), "Name": name}
-
-
-def _steps(steps: list[Document]) -> Iterator[Document]:
-    for step in steps:
-        yield step
-        arguments = step.get("Arguments") or {}
-        for member in ("IfSteps", "ElseSteps", "ForEachBody"):
-            yield from _steps(arguments.get(member) or [])

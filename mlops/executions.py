@@ -8,12 +8,22 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from botocore import xform_name
+
 from mlops import storage
 from mlops.targets import Target
 
 RUNNING = ("Executing", "Stopping")
-JOBS = {"ProcessingJob": "ProcessingJobs", "TrainingJob": "TrainingJobs"}  # member of a step's Metadata: log group
-TUNING = "HyperParameterTuningJob"  # the kind; the member of Metadata is TuningJob
+TUNING = "HyperParameterTuningJob"
+# Member of a step's Metadata -> the kind of the job that it names.
+JOBS = {
+    "ProcessingJob": "ProcessingJob",
+    "TrainingJob": "TrainingJob",
+    "TransformJob": "TransformJob",
+    "TuningJob": TUNING,
+    "QualityCheck": "ProcessingJob",
+    "ClarifyCheck": "ProcessingJob",
+}
 
 
 @dataclass(frozen=True)
@@ -39,8 +49,9 @@ class Step:
     @property
     def job(self) -> tuple[str, str] | None:
         """(kind, the job's name), the kind as in describe_job; a cached step's job is the one it was taken from."""
-        for member, kind in {**{kind: kind for kind in JOBS}, "TuningJob": TUNING}.items():
-            if arn := self.metadata.get(member, {}).get("Arn"):
+        for member, kind in JOBS.items():
+            named = self.metadata.get(member, {})
+            if arn := named.get("CheckJobArn") or named.get("Arn"):
                 return kind, arn.rsplit("/", 1)[1]
         return None
 
@@ -187,17 +198,13 @@ def log_streams(target: Target, step: Step) -> Iterator[tuple[str, str]]:
     if step.job:
         kind, name = step.job
         named = describe_job(target.client("sagemaker"), kind, name)[f"{kind}Name"]
-        yield f"/aws/sagemaker/{JOBS.get(kind, 'TrainingJobs')}", f"{named}-" if kind == TUNING else f"{named}/"
+        trials = kind == TUNING
+        yield f"/aws/sagemaker/{'TrainingJob' if trials else kind}s", f"{named}{'-' if trials else '/'}"
 
 
 def describe_job(sagemaker: Any, kind: str, name: str) -> dict[str, Any]:
-    """DescribeProcessingJob, DescribeTrainingJob or DescribeHyperParameterTuningJob."""
-    describe = {
-        "ProcessingJob": sagemaker.describe_processing_job,
-        "TrainingJob": sagemaker.describe_training_job,
-        TUNING: sagemaker.describe_hyper_parameter_tuning_job,
-    }[kind]
-    return dict(describe(**{f"{kind}Name": name}))
+    """The answer of Describe<kind>; EndpointConfig will do as well as a job."""
+    return dict(getattr(sagemaker, xform_name(f"Describe{kind}"))(**{f"{kind}Name": name}))
 
 
 def log_link(target: Target, group: str, prefix: str) -> str:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from botocore import xform_name
 
 from mlops import console, executions, targets
 from mlops.targets import Target
 from mlops.use_cases import find_all
+
+if TYPE_CHECKING:
+    from sagelocal.config import Settings
 
 
 def up() -> None:
@@ -28,8 +33,11 @@ def down() -> None:
     console.say(f"sagelocal is down; its state stays in {settings.state}, and mlops up goes on with it")
 
 
-def env(*, unset: bool) -> None:
-    """Shell code on stdout, for `eval`. It neither starts sagelocal nor asks it anything."""
+def env(*, unset: bool, sts_proxy: bool = False) -> None:
+    """Shell code on stdout, for `eval`. Only the STS proxy needs a running sagelocal, and starts it.
+
+    Raises ValueError where the shell has an HTTPS proxy already, RuntimeError where the STS proxy can't start.
+    """
     if unset:
         names, restored = targets.unset_variables(os.environ)
         if names:
@@ -37,11 +45,26 @@ def env(*, unset: bool) -> None:
     else:
         from sagelocal import config
 
-        restored = targets.shell_variables(config.load(), os.environ)
+        settings = config.load()
+        restored = targets.shell_variables(settings, os.environ)
+        if sts_proxy:
+            restored |= _sts_proxy(settings)
         # What would win over the above, if the user's shell has it.
         print("unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN")
     for name, value in sorted(restored.items()):
         print(f"export {name}={shlex.quote(value)}")
+
+
+def _sts_proxy(settings: Settings) -> dict[str, str]:
+    from sagelocal import server
+    from sagelocal.api import local
+    from sagelocal.sts_proxy import access
+
+    added = access.variables(settings, os.environ)
+    server.up(settings)
+    local.start_sts_proxy(settings)
+    console.note('HTTPS of this shell goes through sagelocal from now on, until: eval "$(mlops env --unset)"')
+    return added
 
 
 def status(use_case: str | None, target_name: str) -> None:
@@ -101,10 +124,9 @@ def _show_failed_jobs(target: Target, count: int = 5) -> None:
     """The newest failed jobs that no pipeline started: a pipeline's are with its executions."""
     sagemaker = target.client("sagemaker")
     rows = []
-    for kind in executions.JOBS:
-        operation = "list_processing_jobs" if kind == "ProcessingJob" else "list_training_jobs"
+    for kind in ("ProcessingJob", "TrainingJob", "TransformJob"):
         query = {"StatusEquals": "Failed", "SortBy": "CreationTime", "SortOrder": "Descending"}
-        pages = sagemaker.get_paginator(operation).paginate(**query)
+        pages = sagemaker.get_paginator(xform_name(f"List{kind}s")).paginate(**query)
         found = [each for page in pages for each in page[f"{kind}Summaries"]]
         for each in [each for each in found if not each[f"{kind}Name"].startswith("pipelines-")][:count]:
             name = each[f"{kind}Name"]

@@ -54,7 +54,7 @@ def put_in(definition: Document, given: Mapping[str, str]) -> Document:
     """The definition with given values in place of the references to them. Raises LookupError for one that nothing
     refers to.
     """
-    steps = {step["Name"]: step for step in _steps(definition["Steps"])}
+    steps = {step["Name"]: step for step in all_steps(definition["Steps"])}
     values = {_path(steps, name): value for name, value in given.items()}
     files = dict(_files(steps, values))
     used: set[str] = set()
@@ -112,12 +112,13 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(member)
 
 
-def _steps(steps: Sequence[Document]) -> Iterator[Document]:
+def all_steps(steps: Sequence[Document]) -> Iterator[Document]:
+    """Of a definition, those of branches and bodies too."""
     for step in steps:
         yield step
         arguments = step.get("Arguments") or {}
         for member in ("IfSteps", "ElseSteps", "ForEachBody"):
-            yield from _steps(arguments.get(member) or [])
+            yield from all_steps(arguments.get(member) or [])
 
 
 def version_with(sagemaker: Any, pipeline: str, given: Mapping[str, str]) -> int | None:

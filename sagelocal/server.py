@@ -31,6 +31,8 @@ _LOG_BYTES = 20 * 2**20
 _STATUS_KINDS = (
     "ProcessingJob",
     "TrainingJob",
+    "HyperParameterTuningJob",
+    "TransformJob",
     "Pipeline",
     "PipelineExecution",
     "ModelPackageGroup",

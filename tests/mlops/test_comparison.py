@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from mlops import comparison, executions
+from mlops import comparison, console, executions
 from mlops.comparison import Component, Entry
 from mlops.targets import LAPTOP, Target
 from sagelocal.config import Settings

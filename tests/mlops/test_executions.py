@@ -114,6 +114,24 @@ def test_headline_takes_the_metrics_people_ask_for_first() -> None:
     assert executions.headline({"regression_metrics": {"mae": {"value": 2.0}}}) == {"mae": 2.0}
 
 
+@pytest.mark.parametrize(
+    ("metadata", "job", "log"),
+    [
+        ({"TransformJob": {"Arn": "arn:x/t"}}, ("TransformJob", "t"), ("/aws/sagemaker/TransformJobs", "T/")),
+        ({"QualityCheck": {"CheckJobArn": "arn:x/t"}}, ("ProcessingJob", "t"), ("/aws/sagemaker/ProcessingJobs", "T/")),
+        ({"TuningJob": {"Arn": "arn:x/t"}}, (executions.TUNING, "t"), ("/aws/sagemaker/TrainingJobs", "T-")),
+        ({"Model": {"Arn": "arn:x/t"}}, None, None),
+    ],
+)
+def test_every_kind_of_job_has_its_log(
+    monkeypatch: pytest.MonkeyPatch, metadata: dict[str, Any], job: Any, log: Any
+) -> None:
+    monkeypatch.setattr(executions, "describe_job", lambda client, kind, name: {f"{kind}Name": name.upper()})
+    ran = step(metadata=metadata)
+    assert ran.job == job
+    assert list(executions.log_streams(TARGET, ran)) == ([log] if log else [])
+
+
 def test_log_link_on_aws_opens_the_jobs_streams() -> None:
     link = executions.log_link(TARGET, "/aws/sagemaker/TrainingJobs", "job-1/")
     assert link.startswith("https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2")
