@@ -27,7 +27,7 @@ class Dataset:
         """Raises:
         ValueError: no such column.
         """
-        return _column(self.table, name_or_index)
+        return column(self.table, name_or_index)
 
 
 def load(config: dict[str, Any], folder: Path) -> Dataset:
@@ -45,9 +45,9 @@ def load(config: dict[str, Any], folder: Path) -> Dataset:
     else:
         read = pd.read_parquet if kind == PARQUET else lambda body: _csv(body, config.get("headers"))
         table = pd.concat([read(io.BytesIO(body)) for body in files], ignore_index=True)
-    label = _column(table, config["label"]) if config.get("label") is not None else None
-    predicted = _column(table, config["predicted_label"]) if config.get("predicted_label") is not None else None
-    excluded = [_column(table, each) for each in config.get("excluded_columns") or []]
+    label = column(table, config["label"]) if config.get("label") is not None else None
+    predicted = column(table, config["predicted_label"]) if config.get("predicted_label") is not None else None
+    excluded = [column(table, each) for each in config.get("excluded_columns") or []]
     features = table.drop(columns=[each for each in {label, predicted, *excluded} if each])
     series = table[predicted] if predicted else None
     return Dataset(kind, table.drop(columns=[predicted] if predicted else []), features, label, series)
@@ -98,7 +98,8 @@ def _json_lines(lines: list[str], config: dict[str, Any]) -> pd.DataFrame:
     return table
 
 
-def _column(table: pd.DataFrame, name_or_index: str | int) -> str:
+def column(table: pd.DataFrame, name_or_index: str | int) -> str:
+    """The name of a column as an analysis config gives it. Raises ValueError naming those that there are."""
     if isinstance(name_or_index, int) and -len(table.columns) <= name_or_index < len(table.columns):
         return str(table.columns[name_or_index])
     if name_or_index not in table.columns:

@@ -13,11 +13,9 @@ What the config asks for and this does not do is an error that names it, before 
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import html
 import json
-import os
 import signal
 import sys
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import analysis_data
+import analysis_job
 import analysis_model
 import bias_metrics
 import partial_dependence
@@ -56,11 +55,7 @@ class Args:
 
     @classmethod
     def parse(cls) -> Args:
-        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        for option in dataclasses.fields(cls):
-            default = os.environ.get(option.name) or option.default
-            parser.add_argument(f"--{option.name.replace('_', '-')}", default=default)
-        return cls(**vars(parser.parse_args()))
+        return cls(**analysis_job.options(dataclasses.fields(cls), __doc__, None))
 
 
 def main() -> None:
@@ -80,14 +75,9 @@ def main() -> None:
         (output / "constraint_violations.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
         for violation in violations:
             print(f"{violation['metric_name']}: {violation['description']}")
-        summary = "Completed: Job completed successfully with no violations."
-        if violations:
-            summary = f"CompletedWithViolations: Job completed successfully with {len(violations)} violations."
+        summary = analysis_job.verdict(violations)
     write_report(config, analysis, output)
-    if Path(args.job_output).parent.is_dir():
-        Path(args.job_output).mkdir(exist_ok=True)
-        (Path(args.job_output) / "message").write_text(summary, encoding="utf-8")
-    print(summary)
+    analysis_job.finish(summary, args.job_output)
 
 
 def read_config(path: Path) -> Config:

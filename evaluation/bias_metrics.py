@@ -29,13 +29,13 @@ def measure(config: Config, dataset: Dataset, stage: str, methods: str | list[st
         ValueError: the config lacks label, label_values_or_threshold or facet, or asks for an unknown metric.
     """
     for name in ("label_values_or_threshold", "facet"):
-        if not config.get(name):
+        if config.get(name) in (None, []):
             raise ValueError(f"{name} is required for bias metrics, and the analysis config has none")
     if dataset.label is None:
         raise ValueError("label is required for bias metrics, and the analysis config has none")
     known = [metric.__name__ for metric in STAGES[stage][1]]
     wanted = known if methods == "all" else list(methods)
-    if not config.get("group_variable"):
+    if config.get("group_variable") is None:
         wanted = [name for name in wanted if name not in ("CDDL", "CDDPL") or methods != "all"]
     if unknown := sorted(set(wanted) - set(known)):
         raise ValueError(f"methods.{stage}_bias.methods has {', '.join(unknown)}; it knows {', '.join(known)}")
@@ -55,7 +55,6 @@ def _facet(config: Config, dataset: Dataset, stage: str, facet: dict[str, Any], 
     assert dataset.label
     group = config.get("group_variable")
     values = _list(config["label_values_or_threshold"])
-    sensitive = facet.get("value_or_threshold")
     predicted = None
     if stage == "post_training":
         assert dataset.predicted is not None
@@ -66,7 +65,7 @@ def _facet(config: Config, dataset: Dataset, stage: str, facet: dict[str, Any], 
     return _clean(
         report.bias_report(
             dataset.table,
-            report.FacetColumn(dataset.column(facet["name_or_index"]), _list(sensitive) if sensitive else None),
+            report.FacetColumn(dataset.column(facet["name_or_index"]), _group(facet)),
             report.LabelColumn(dataset.label, dataset.table[dataset.label], list(values)),
             STAGES[stage][0],
             predicted_label_column=predicted,
@@ -98,11 +97,11 @@ def compare(
                     continue
                 spread = _deviation(config, dataset, stage, facet, number, metric["name"])
                 if distance - Z * spread > allowed:
-                    given = facet.get("value_or_threshold")
+                    group = _group(facet)
                     violations.append(
                         {
                             "facet": name,
-                            "facet_value": ",".join(map(str, _list(given))) if given else each["value_or_threshold"],
+                            "facet_value": ",".join(map(str, group)) if group else each["value_or_threshold"],
                             "metric_name": metric["name"],
                             "constraint_check_type": "bias_drift_check",
                             "description": f"Value {new} does not meet the constraint requirement",
@@ -142,6 +141,12 @@ def _clean(reports: list[Any]) -> list[Any]:
             value = metric["value"].item() if hasattr(metric["value"], "item") else metric["value"]
             metric["value"] = None if isinstance(value, float) and np.isnan(value) else value
     return reports
+
+
+def _group(facet: Config) -> list[Any] | None:
+    """The facet's value_or_threshold, None where the config leaves it open; 0 is a value."""
+    given = facet.get("value_or_threshold")
+    return None if given in (None, []) else _list(given)
 
 
 def _list(value: Any) -> list[Any]:

@@ -12,16 +12,15 @@ contract (SageMaker developer guide, "Container contract inputs" and "outputs"):
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import datetime
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import analysis_job
 import data_metrics
 import pandas as pd
 from data_capture import Tally, Window, read_capture
@@ -55,11 +54,7 @@ class Args:
     @classmethod
     def parse(cls, argv: list[str] | None = None) -> Args:
         """From the command line and the environment."""
-        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        for option in dataclasses.fields(cls):
-            default = os.environ.get(option.name) or option.default
-            parser.add_argument(f"--{option.name.replace('_', '-')}", default=default)
-        return cls(**vars(parser.parse_args(argv)))
+        return cls(**analysis_job.options(dataclasses.fields(cls), __doc__, argv))
 
     @property
     def in_job(self) -> bool:
@@ -86,10 +81,7 @@ def main() -> None:
     output = Path(args.output_path)
     output.mkdir(parents=True, exist_ok=True)
     summary = compare(args, output) if args.compares else baseline(args, output)
-    if args.in_job:
-        Path(args.job_output).mkdir(exist_ok=True)
-        (Path(args.job_output) / "message").write_text(summary[:1024], encoding="utf-8")
-    print(summary)
+    analysis_job.finish(summary, args.job_output)
 
 
 def baseline(args: Args, output: Path) -> str:
@@ -125,9 +117,7 @@ def compare(args: Args, output: Path) -> str:
     for violation in violations:
         print("{feature_name}: {constraint_check_type}: {description}".format(**violation))
     _emit(args, constraints, current, comparisons)
-    if violations:
-        return f"CompletedWithViolations: Job completed successfully with {len(violations)} violations."
-    return "Completed: Job completed successfully with no violations."
+    return analysis_job.verdict(violations)
 
 
 def _emit(args: Args, constraints: dict[str, Any], current: Profile, comparisons: list[Comparison]) -> None:

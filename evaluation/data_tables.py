@@ -32,7 +32,7 @@ def read_table(source: Path, kind: str, options: dict[str, Any]) -> Iterator[pd.
             for frame in _read(file, kind, options):
                 rows += len(frame)
                 yield frame
-        except (ValueError, OSError, StopIteration) as error:
+        except (ValueError, OSError) as error:
             raise ValueError(f"{file} is not a table of dataset_format {kind} with {options}: {error}") from error
     if not rows:
         raise ValueError(f"no records under {source} ({len(files)} files)")

@@ -12,15 +12,14 @@ below 200 records.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import analysis_job
 import numpy as np
 import pandas as pd
 from data_tables import FORMATS, read_table
@@ -56,11 +55,7 @@ class Args:
     @classmethod
     def parse(cls, argv: list[str] | None = None) -> Args:
         """From the command line and the environment."""
-        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        for option in dataclasses.fields(cls):
-            default = os.environ.get(option.name) or option.default
-            parser.add_argument(f"--{option.name.replace('_', '-')}", default=default)
-        return cls(**vars(parser.parse_args(argv)))
+        return cls(**analysis_job.options(dataclasses.fields(cls), __doc__, argv))
 
 
 @dataclass
@@ -95,15 +90,10 @@ def main() -> None:
         baseline = json.loads(Path(args.baseline_constraints).read_text(encoding="utf-8"))
         violations = check(baseline.get(f"{key}_constraints", {}), statistics[f"{key}_metrics"])
         _write(output / "constraint_violations.json", {"version": 0.0, "violations": violations})
-        summary = "Completed: Job completed successfully with no violations."
-        if violations:
-            summary = f"CompletedWithViolations: Job completed successfully with {len(violations)} violations."
+        summary = analysis_job.verdict(violations)
         for violation in violations:
             print(f"{violation['metric_name']}: {violation['description']}")
-    if Path(args.job_output).parent.is_dir():
-        Path(args.job_output).mkdir(exist_ok=True)
-        (Path(args.job_output) / "message").write_text(summary[:1024], encoding="utf-8")
-    print(summary)
+    analysis_job.finish(summary, args.job_output)
 
 
 def read(args: Args) -> Predictions:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from analysis_data import Dataset
+from analysis_data import Dataset, column
 from analysis_model import Model
 
 GRID, TOP = 15, 10  # the SDK's defaults of grid_resolution and top_k_features
@@ -22,7 +22,7 @@ def depend(config: dict[str, Any], dataset: Dataset, model: Model, shap: dict[st
         ValueError: neither features nor SHAP, or a feature that isn't there.
     """
     features = dataset.features
-    names = [_name(features, each) for each in config.get("features") or _top(shap, config.get("top_k_features", TOP))]
+    names = [column(features, each) for each in config.get("features") or _top(shap, config.get("top_k_features", TOP))]
     if not names:
         raise ValueError("methods.pdp needs features, or the shap method beside it")
     return [_feature(features, name, config.get("grid_resolution", GRID), model) for name in names]
@@ -54,11 +54,3 @@ def _top(shap: dict[str, Any] | None, count: int) -> list[str]:
         for name, value in label["global_shap_values"].items():
             totals[name] = totals.get(name, 0.0) + abs(value)
     return sorted(totals, key=lambda name: -totals[name])[:count]
-
-
-def _name(features: pd.DataFrame, name_or_index: str | int) -> str:
-    if isinstance(name_or_index, int) and name_or_index < len(features.columns):
-        return str(features.columns[name_or_index])
-    if name_or_index not in features.columns:
-        raise ValueError(f"methods.pdp.features has {name_or_index!r}, which is no feature")
-    return str(name_or_index)

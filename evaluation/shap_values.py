@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from analysis_data import Dataset
+from analysis_data import Dataset, column
 from analysis_model import Model
 
 SMALLEST_NDCG = 0.9  # developer guide, "Model feature attribution drift violations"
@@ -33,7 +33,7 @@ def explain(config: dict[str, Any], dataset: Dataset, model: Model, output: Path
         raise ValueError(f"methods.shap.agg_method is {config['agg_method']!r}: {', '.join(AGGREGATES)} are known")
     features = dataset.features
     baseline = _baseline(config, features)
-    wanted = [_name(features, each) for each in config.get("features_to_explain") or features.columns]
+    wanted = [column(features, each) for each in config.get("features_to_explain") or features.columns]
     values = {name: pd.concat([baseline[name], features[name]]).drop_duplicates().tolist() for name in wanted}
     fixed = baseline.iloc[0]
 
@@ -143,14 +143,6 @@ def _save(found: np.ndarray, names: list[str], labels: list[str], baseline: pd.D
     }
     pd.DataFrame(columns).to_csv(folder / "out.csv", index=False)
     baseline.to_csv(folder / "baseline.csv", index=False)
-
-
-def _name(features: pd.DataFrame, name_or_index: str | int) -> str:
-    if isinstance(name_or_index, int):
-        return str(features.columns[name_or_index])
-    if name_or_index not in features.columns:
-        raise ValueError(f"methods.shap.features_to_explain has {name_or_index!r}, which is no feature")
-    return name_or_index
 
 
 def _key(value: Any) -> Any:

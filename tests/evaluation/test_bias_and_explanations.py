@@ -109,6 +109,16 @@ def test_bias_of_the_data(analysed: Callable[..., dict[str, Any]]) -> None:
     assert files["job/message"] == "Completed: Job completed successfully."
 
 
+def test_a_value_or_a_column_of_zero_is_not_left_out(analysed: Callable[..., dict[str, Any]]) -> None:
+    frame = table()
+    methods = {"pre_training_bias": {"methods": "all"}}
+    listed = metrics(analysed(frame, **BIAS, methods=methods), "pre_training")
+    bare = {**BIAS, "facet": [{"name_or_index": "sex", "value_or_threshold": 0}]}
+    assert metrics(analysed(frame, **bare, methods=methods), "pre_training") == listed
+    grouped = analysed(frame[["plan", "label", "sex"]], **BIAS, group_variable=0, methods=methods)
+    assert "CDDL" in metrics(grouped, "pre_training")
+
+
 def test_bias_of_a_model_that_is_asked(analysed: Callable[..., dict[str, Any]]) -> None:
     frame = table()
     methods = {"post_training_bias": {"methods": ["DPPL", "DI"]}}
