@@ -273,5 +273,5 @@ def test_execution_parameters(model_dir: str) -> None:
 
 def test_rows_of_one_number_have_no_delimiter_to_find(train: Callable[..., Job]) -> None:
     job = train("xgboost", BINARY, version="3.2-0", train=table(DATA[:, :2]))
-    answer = Server({}, job.model).respond(b"1\n0", {"Content-Type": CSV})
+    answer = Server({}, str(job.model)).respond(b"1\n0", {"Content-Type": CSV})
     assert answer.body.count(b"\n") == 2, answer
