@@ -192,7 +192,7 @@ def _tick_schedules(fired: _Fired) -> None:
             schedule["State"] = "DISABLED"
         if moment is not None:
             _fire(key, schedule, moment)
-            last[key] = {"at": now if moment < now else moment, "of": schedule["LastModificationDate"]}
+            last[key] = {"at": now, "of": schedule["LastModificationDate"]}
         if schedule.get("ActionAfterCompletion") == "DELETE" and _is_complete(schedule, moment, now):
             known.pop(key, None)
             save("scheduler")

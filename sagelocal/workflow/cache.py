@@ -17,7 +17,7 @@ from sagelocal.workflow.step_types import STEP_TYPES
 _UNITS = {"Y": 365 * 86400, "M": 30 * 86400, "W": 7 * 86400, "D": 86400}
 _TIME_UNITS = {"H": 3600, "M": 60, "S": 1}
 _PART = re.compile(r"(\d+(?:\.\d+)?)([A-Z])")
-_DURATION = re.compile(r"P?((?:[\d.]+[YMWD])*)(?:T((?:[\d.]+[HMS])+))?")
+_DURATION = re.compile(r"P?((?:\d+(?:\.\d+)?[YMWD])*)(?:T((?:\d+(?:\.\d+)?[HMS])+))?")
 
 
 def attributes(step: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What CreatePipeline and UpdatePipeline check in a definition before they take it.
 
 AWS's published JSON schema of definitions (2025-04) refuses what its own SDK writes, so these checks follow the SDK
-3.27 and the API's shapes, with what `step_types` says of each type; "Unable to parse
-pipeline definition." and "Model Validation failed" are AWS's words.
+3.27 and the API's shapes, with what `step_types` says of each type. "Unable to parse pipeline definition." and "Model
+Validation failed" are AWS's words.
 """
 
 from __future__ import annotations
@@ -112,19 +112,14 @@ def _step(step: Any, branch_of: str | None) -> Iterator[str]:
         yield from _conditions(step)
     for member in row.nested:
         for inner in step["Arguments"].get(member) or []:
-            yield from _step(inner, name)
+            yield from _step(inner, name if kind == "Condition" else None)
 
 
 def _settings(step: Mapping[str, Any]) -> Iterator[str]:
     name = step["Name"]
     for one in step.get("DependsOn") or []:
-        if (
-            isinstance(one, dict)
-            and one.get("Trigger", graph.COMPLETED) in graph.TRIGGERS
-            and isinstance(one.get("Step"), str)
-        ):
-            continue
-        if not isinstance(one, str):
+        given = {"Step": one} if isinstance(one, str) else one if isinstance(one, dict) else {}
+        if not isinstance(given.get("Step"), str) or given.get("Trigger", graph.COMPLETED) not in graph.TRIGGERS:
             yield f"DependsOn of step '{name}' takes names or {{Step, Trigger}}, Trigger {', '.join(graph.TRIGGERS)}"
     if step.get("CacheConfig"):
         yield from cache.problems(name, step["CacheConfig"])
@@ -154,14 +149,8 @@ def _condition(step: str, condition: Any) -> Iterator[str]:
     for member in members:
         if condition.get(member) is None:
             yield f"The {kind} condition of step '{step}' lacks {member}"
-    inner = (
-        condition.get("Conditions")
-        if kind == "Or"
-        else [condition["Condition"]]
-        if kind == "Not" and "Condition" in condition
-        else []
-    )
-    for one in inner or []:
+    inner = {"Or": condition.get("Conditions"), "Not": [condition["Condition"]] if "Condition" in condition else []}
+    for one in inner.get(kind) or []:
         yield from _condition(step, one)
 
 
