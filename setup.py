@@ -50,6 +50,8 @@ REQUIREMENTS = [
     # With the above anyway; named because they are imported too.
     "hypercorn>=0.17",
     "jmespath>=1",
+    "certifi",
+    "cryptography>=45",
     "joblib>=1.4",
     "jsonschema>=4.23",
     "packaging>=24",

@@ -312,11 +312,14 @@ def down() -> None:
 @app.command()
 def env(
     unset: Annotated[bool, typer.Option("--unset", help="Take them out of the shell again.")] = False,
+    sts_proxy: Annotated[
+        bool, typer.Option("--sts-proxy", help="Also an HTTPS proxy, for what the SDKs ask AWS's own STS address.")
+    ] = False,
 ) -> None:
     """The variables with which aws, boto3 and the SageMaker SDK work on sagelocal: eval "$(mlops env)"."""
     from mlops import laptop
 
-    laptop.env(unset=unset)
+    laptop.env(unset=unset, sts_proxy=sts_proxy)
 
 
 @app.command()

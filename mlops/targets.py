@@ -115,7 +115,11 @@ def unset_variables(environ: Mapping[str, str]) -> tuple[list[str], dict[str, st
 
     Only values that `mlops env` can have set count, so that a user's own keys, region or proxy exceptions stay.
     """
+    from sagelocal.sts_proxy import access
+
     names = [name for name in environ if name.startswith("AWS_ENDPOINT_URL") and _is_loopback(environ[name])]
+    proxies, restored = access.unset(environ)
+    names += proxies
     if environ.get("AWS_ACCESS_KEY_ID", "").startswith(_KEY_PREFIX):
         names += [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if name in environ]
         region = _laptop_region(environ)
@@ -123,7 +127,6 @@ def unset_variables(environ: Mapping[str, str]) -> tuple[list[str], dict[str, st
         names += [name for name in regions if name in environ and region in (None, environ[name])]
     if Path(environ.get(_DEFAULTS, "")).name == "sagemaker-defaults.yaml":
         names += [name for name in (_DEFAULTS, "SAGEMAKER_VALIDATE_ROLE") if name in environ]
-    restored = {}
     for name in ("NO_PROXY", "no_proxy") if names else ():
         hosts = _hosts(environ.get(name, ""))
         if hosts[:2] == ["127.0.0.1", "localhost"]:

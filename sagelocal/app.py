@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,27 +14,33 @@ from sagelocal.cloudwatch import Publisher
 from sagelocal.config import Settings
 from sagelocal.environments.service import Environments
 from sagelocal.store import Exists, Store
+from sagelocal.sts_proxy import access
 
 if TYPE_CHECKING:
     from sagelocal.endpoints.manager import Manager
     from sagelocal.jobs.runner import Runner
     from sagelocal.jobs.tuning.engine import Tuner
+    from sagelocal.sts_proxy.proxy import StsProxy
     from sagelocal.workflow.engine import Engine
+
+log = logging.getLogger(__name__)
 
 
 class SageLocal:
-    """Settings, state and the three parts that run things: jobs, workflow and endpoints."""
+    """Settings, state, and the parts that run things: jobs with their environments, tuning, workflow, endpoints."""
 
     environments: Environments
     jobs: Runner
     tuning: Tuner
     workflow: Engine
     endpoints: Manager
+    sts_proxy: StsProxy
 
     def __init__(self, settings: Settings) -> None:
         from sagelocal.endpoints.manager import Manager
         from sagelocal.jobs.runner import Runner
         from sagelocal.jobs.tuning.engine import Tuner
+        from sagelocal.sts_proxy.proxy import StsProxy
         from sagelocal.workflow.engine import Engine
 
         self.settings = settings
@@ -47,6 +54,7 @@ class SageLocal:
         self.tuning = Tuner(self)
         self.workflow = Engine(self)
         self.endpoints = Manager(self)
+        self.sts_proxy = StsProxy(settings)
 
     def _changed(self, kind: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[dict[str, Any]]:
         """In the transaction of each change: what AWS records of it by itself, and its events."""
@@ -63,8 +71,14 @@ class SageLocal:
         self.tuning.resume()
         self.endpoints.resume()
         self.workflow.resume()
+        if access.wanted(self.settings):
+            try:
+                self.sts_proxy.start()
+            except OSError as error:  # who asked for it is told at the next `mlops env --sts-proxy`
+                log.error("the STS proxy did not start: %s", error)
 
     def close(self) -> None:
+        self.sts_proxy.close()
         self.workflow.close()
         self.tuning.close()
         self.environments.close()  # first the installs that jobs and endpoints wait for

@@ -203,8 +203,8 @@ def give_lambda_the_key(orders: Orders) -> None:
 def know_the_key_as_the_role(orders: Orders) -> None:
     """Whoever holds the key acts as the role that jobs run under, as in Studio.
 
-    The SDKs' `get_execution_role` then finds it. MiniStack takes the key for the account's root user, which that function
-    refuses.
+    The SDKs' `get_execution_role` then finds it. MiniStack takes the key for the account's root user, which that
+    function refuses.
     """
     from ministack.core import iam_evaluator
 

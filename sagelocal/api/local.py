@@ -17,31 +17,55 @@ from sagelocal.api.errors import AwsError
 from sagelocal.config import LOOPBACK, Settings
 from sagelocal.jobs import spot
 from sagelocal.ministack_gate import TOKEN_HEADER
+from sagelocal.sts_proxy import access
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 _INTERRUPTIONS = "/_sagelocal/interruptions/"
+STS_PROXY = "/_sagelocal/sts-proxy"
 INTERRUPTION = _INTERRUPTIONS + "{TrainingJobName}"
 
 
 async def interrupted(app: SageLocal, request: Request) -> Response:
     """Raises AwsError."""
-    guard.check_origin(request.headers, app.settings.port)
-    given = request.headers.get(TOKEN_HEADER, "")
-    if not secrets.compare_digest(given.encode(), app.settings.internal_token.encode()):
-        raise AwsError("AccessDeniedException", "This path is for `mlops interrupt` alone.", 403)
+    _check(app, request)
     await run_in_threadpool(spot.interrupt, app, request.path_params["TrainingJobName"])
     return Response(status_code=204)
 
 
+async def sts_proxy_started(app: SageLocal, request: Request) -> Response:
+    """Raises AwsError."""
+    _check(app, request)
+    try:
+        await run_in_threadpool(app.sts_proxy.start)
+    except OSError as error:
+        file = access.folder(app.settings) / "access.json"
+        raise AwsError("ConflictException", f"The STS proxy's port is taken ({error}): delete {file}.", 409) from error
+    return Response(status_code=204)
+
+
+def _check(app: SageLocal, request: Request) -> None:
+    guard.check_origin(request.headers, app.settings.port)
+    given = request.headers.get(TOKEN_HEADER, "")
+    if not secrets.compare_digest(given.encode(), app.settings.internal_token.encode()):
+        raise AwsError("AccessDeniedException", "This path is for the `mlops` command alone.", 403)
+
+
 def interrupt(settings: Settings, name: str) -> None:
     """Asks the running sagelocal to take a managed spot job's instances back. Raises RuntimeError with its answer."""
+    _ask(settings, _INTERRUPTIONS + quote(name, safe=""))
+
+
+def start_sts_proxy(settings: Settings) -> None:
+    """Asks the running sagelocal for its STS proxy, which then starts with it. Raises RuntimeError with its answer."""
+    _ask(settings, STS_PROXY)
+
+
+def _ask(settings: Settings, path: str) -> None:
     connection = http.client.HTTPConnection(LOOPBACK, settings.port, timeout=30)
     try:
-        connection.request(
-            "POST", _INTERRUPTIONS + quote(name, safe=""), headers={TOKEN_HEADER: settings.internal_token}
-        )
+        connection.request("POST", path, headers={TOKEN_HEADER: settings.internal_token})
         answer = connection.getresponse()
         body = answer.read()
     finally:

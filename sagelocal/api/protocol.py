@@ -45,6 +45,9 @@ def asgi(app: SageLocal) -> Starlette:
     async def interrupted(request: Request) -> Response:
         return await _answer(local.interrupted(app, request), "application/json", rest=True)
 
+    async def sts_proxy(request: Request) -> Response:
+        return await _answer(local.sts_proxy_started(app, request), "application/json", rest=True)
+
     async def ping(request: Request) -> Response:
         return Response(json.dumps({"service": "sagelocal", "version": __version__}), media_type="application/json")
 
@@ -54,6 +57,7 @@ def asgi(app: SageLocal) -> Starlette:
             Route("/", control, methods=["POST"]),
             Route("/ping", ping),
             Route(local.INTERRUPTION, interrupted, methods=["POST"]),
+            Route(local.STS_PROXY, sts_proxy, methods=["POST"]),
             Route("/endpoints/{EndpointName}/invocations", invoke, methods=["POST"]),
             Route("/BatchPutMetrics", metrics, methods=["PUT"]),
             Route("/BatchGetMetrics", metrics, methods=["POST"]),
