@@ -79,13 +79,14 @@ def fuzz(settings: Settings, count: int, seed: int, threads: int) -> Result:
     result, lock = Result(), threading.Lock()
     seen: dict[str, list[Any]] = {}
     known = sorted(handlers())
+    making = sorted(hints.templates(settings)) * 2  # what others need is made more often
     unknown = sorted(operation_names("sagemaker") - set(known))
 
     def work(number: int) -> None:
         chance = random.Random(f"{seed}/{number}")
         maker, wire = Requests(chance, hints.hints(settings), hints.templates(settings), seen), Wire(settings)
         for _ in range(count // threads + (number < count % threads)):
-            operation = chance.choice(unknown if chance.random() < _UNKNOWN else known)
+            operation = chance.choice(unknown if chance.random() < _UNKNOWN else known + making)
             mode = chance.choices(MODES, weights=(5, 2, 3))[0]
             request = maker.request(operation_model("sagemaker", operation), mode)
             finding, code, answer = _try(wire, operation, request)

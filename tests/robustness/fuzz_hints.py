@@ -13,10 +13,8 @@ from fuzz_shapes import Pick
 from sagelocal.config import Settings
 
 TRUE = {"Type": "Equals", "LeftValue": 1, "RightValue": 1}
-_NAMES = [f"fuzz-{number}" for number in range(12)]
-_STEPS: tuple[dict[str, Any], ...] = (
-    {"Name": "Gate", "Type": "Condition", "Arguments": {"Conditions": [TRUE], "IfSteps": [], "ElseSteps": []}},
-    {"Name": "Stop", "Type": "Fail", "Arguments": {"ErrorMessage": "on purpose"}},
+_NAMES = [f"fuzz-{number}" for number in range(6)]
+_BAD_STEPS: tuple[dict[str, Any], ...] = (
     {"Name": "Group", "Type": "RegisterModel", "Arguments": {"ModelPackageGroupName": "fuzz-1"}},
     {"Name": "Loop", "Type": "Fail", "DependsOn": ["Loop"], "Arguments": {"ErrorMessage": "x"}},
     {"Name": "Wrong", "Type": "Nothing", "Arguments": {}},
@@ -30,6 +28,7 @@ def hints(settings: Settings) -> dict[str, Pick]:
     images = [f"683313688378.dkr.ecr.{settings.region}.amazonaws.com/{one}" for one in repositories]
     uris = [f"s3://{settings.bucket}/fuzz/{key}" for key in ("a", "b/", "../c", "x" * 500)] + ["s3://no-such-bucket/a"]
     arn = f"arn:aws:sagemaker:{settings.region}:{settings.account}:"
+    definition = _definitions(settings)
     name, uri, image = _choice(_NAMES), _choice(uris), _choice(images)
     named = (
         *("ProcessingJobName", "TrainingJobName", "PipelineName", "ModelPackageGroupName", "ModelName"),
@@ -43,7 +42,7 @@ def hints(settings: Settings) -> dict[str, Pick]:
         "ModelPackageName": lambda chance: f"{arn}model-package/{chance.choice(_NAMES)}/{chance.randint(1, 3)}",
         "PipelineArn": lambda chance: f"{arn}pipeline/{chance.choice(_NAMES)}",
         "ResourceArn": lambda chance: arn + chance.choice(("model/", "pipeline/", "endpoint/")) + chance.choice(_NAMES),
-        "PipelineDefinition": _definition,
+        "PipelineDefinition": definition,
         "RoleArn": lambda chance: settings.role_arn,
         "ExecutionRoleArn": lambda chance: settings.role_arn,
         **dict.fromkeys(("S3Uri", "S3OutputPath", "ModelDataUrl", "Url", "DestinationS3Uri"), uri),
@@ -66,23 +65,34 @@ def hints(settings: Settings) -> dict[str, Pick]:
 
 def templates(settings: Settings) -> dict[str, Callable[[random.Random], dict[str, Any]]]:
     """Operation -> a request that AWS would take, given what it refers to exists."""
+    definition = _definitions(settings)
+
+    def pick(request: dict[str, Any]) -> Callable[[random.Random], dict[str, Any]]:
+        return lambda chance: _filled(request, chance, definition)
+
+    return {operation: pick(request) for operation, request in _requests(settings).items()}
+
+
+def _requests(settings: Settings) -> dict[str, dict[str, Any]]:
+    """As `templates`, with empty texts where a name, token or definition belongs."""
     image = f"683313688378.dkr.ecr.{settings.region}.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
     uri, role = f"s3://{settings.bucket}/fuzz", settings.role_arn
     cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+    algorithm = {
+        "TrainingImage": image,
+        "TrainingInputMode": "File",
+        "ContainerEntrypoint": ["true"],
+        "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*)"}],
+    }
     training = {
-        "AlgorithmSpecification": {
-            "TrainingImage": image,
-            "TrainingInputMode": "File",
-            "ContainerEntrypoint": ["true"],
-            "MetricDefinitions": [{"Name": "loss", "Regex": "loss=(.*)"}],
-        },
+        "AlgorithmSpecification": algorithm,
         "RoleArn": role,
         "OutputDataConfig": {"S3OutputPath": uri},
         "ResourceConfig": cluster,
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
     }
     ranges = {"ContinuousParameterRanges": [{"Name": "x", "MinValue": "0", "MaxValue": "1"}]}
-    made: dict[str, dict[str, Any]] = {
+    return {
         "CreateProcessingJob": {
             "ProcessingJobName": "",
             "ProcessingResources": {"ClusterConfig": cluster},
@@ -98,7 +108,13 @@ def templates(settings: Settings) -> dict[str, Callable[[random.Random], dict[st
                 "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 1},
                 "ParameterRanges": ranges,
             },
-            "TrainingJobDefinition": training,
+            "TrainingJobDefinition": {
+                **training,
+                "AlgorithmSpecification": {
+                    name: algorithm[name] for name in algorithm if name != "ContainerEntrypoint"
+                },
+                "StaticHyperParameters": {"sagemaker_program": "train.py", "sagemaker_submit_directory": uri},
+            },
         },
         "CreateTransformJob": {
             "TransformJobName": "",
@@ -127,22 +143,17 @@ def templates(settings: Settings) -> dict[str, Callable[[random.Random], dict[st
         "Search": {"Resource": "TrainingJob"},
     }
 
-    def pick(request: dict[str, Any]) -> Callable[[random.Random], dict[str, Any]]:
-        return lambda chance: _filled(request, chance)
 
-    return {operation: pick(request) for operation, request in made.items()}
-
-
-def _filled(value: Any, chance: random.Random, member: str = "") -> Any:
+def _filled(value: Any, chance: random.Random, definition: Pick, member: str = "") -> Any:
     """Empty texts become a name of the few, a token or a definition."""
     if isinstance(value, dict):
-        return {name: _filled(inner, chance, name) for name, inner in value.items()}
+        return {name: _filled(inner, chance, definition, name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_filled(inner, chance) for inner in value]
+        return [_filled(inner, chance, definition) for inner in value]
     if value != "":
         return value
     if member == "PipelineDefinition":
-        return _definition(chance)
+        return definition(chance)
     return uuid.UUID(int=chance.getrandbits(128)).hex if member.endswith("Token") else chance.choice(_NAMES)
 
 
@@ -150,7 +161,27 @@ def _choice(values: list[Any]) -> Pick:
     return lambda chance: chance.choice(values)
 
 
-def _definition(chance: random.Random) -> str:
-    steps = chance.sample(_STEPS[:2] if chance.random() < 0.6 else _STEPS, chance.randint(1, 2))
-    text = json.dumps({"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": steps})
-    return text if chance.random() < 0.8 else text[: chance.randint(0, len(text))]
+def _definitions(settings: Settings) -> Pick:
+    """A definition, or a part of one; most could run."""
+    queue = settings.client("sqs").create_queue(QueueName="fuzz")["QueueUrl"]
+    requests = _requests(settings)
+    nap: dict[str, Any] = {"Name": "Nap", "Type": "Processing", "Arguments": requests["CreateProcessingJob"]}
+    body: dict[str, Any] = {**nap, "Name": "Body"}
+    loop: dict[str, Any] = {"IterableItems": [1, 2], "MaxConcurrency": 2, "ForEachBody": [body]}
+    good: list[dict[str, Any]] = [
+        {"Name": "Gate", "Type": "Condition", "Arguments": {"Conditions": [TRUE], "IfSteps": [], "ElseSteps": []}},
+        {"Name": "Stop", "Type": "Fail", "Arguments": {"ErrorMessage": "on purpose"}},
+        nap,
+        {"Name": "Ask", "Type": "Callback", "SqsQueueUrl": queue, "Arguments": {"a": "1"}, "OutputParameters": []},
+        {"Name": "Each", "Type": "ForEach", "Arguments": loop},
+        {"Name": "Tune", "Type": "Tuning", "Arguments": requests["CreateHyperParameterTuningJob"]},
+    ]
+    for step in (nap, body, good[-1]):
+        step["Arguments"] = {name: value for name, value in step["Arguments"].items() if value != ""}
+
+    def definition(chance: random.Random) -> str:
+        steps = chance.sample(good if chance.random() < 0.8 else [*good, *_BAD_STEPS], chance.randint(1, 2))
+        text = json.dumps({"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": steps})
+        return text if chance.random() < 0.8 else text[: chance.randint(0, len(text))]
+
+    return definition

@@ -72,15 +72,20 @@ class Requests:
         return made
 
     def learn(self, answer: Mapping[str, Any]) -> None:
-        """Names and ARNs of an answer are used again."""
+        """Names, ARNs and callback tokens of an answer are used again; an ARN also where any will do."""
         for name, value in answer.items():
-            if isinstance(value, str) and name.endswith(("Arn", "Name")):
-                known = self._seen.setdefault(name, [])
-                known.append(value)
-                del known[:-_KEPT]
+            if isinstance(value, str) and name.endswith(("Arn", "Name", "CallbackToken")):
+                for each in {name, "Arn"} if name.endswith("Arn") else {name}:
+                    known = self._seen.setdefault(each, [])
+                    known.append(value)
+                    del known[:-_KEPT]
+            for inner in value if isinstance(value, list) else [value]:
+                if isinstance(inner, dict):
+                    self.learn(inner)
 
     def _value(self, shape: Shape, member: str, boundary: bool, depth: int) -> Any:
-        if (known := self._seen.get(member)) and self._chance.random() < 0.5:
+        known = self._seen.get(member) or (self._seen.get("Arn") if (member or shape.name).endswith("Arn") else None)
+        if known and self._chance.random() < 0.5:
             return self._chance.choice(known)
         hint = self._hints.get(member) or self._hints.get(shape.name)
         if hint and self._chance.random() < 0.97:
@@ -105,7 +110,7 @@ class Requests:
         return {
             name: self._value(inner, name, boundary, depth + 1)
             for name, inner in shape.members.items()
-            if name in shape.required_members or self._chance.random() < share
+            if name in shape.required_members or self._chance.random() < (0.5 if name in self._seen else share)
         }
 
     def _length(self, shape: Shape, boundary: bool, most: int) -> int:
