@@ -118,7 +118,7 @@ class Instance:
             local = item.output.with_suffix(".in")
             try:
                 await self._send(item, local)
-            except (RecordError, OSError, EOFError, zlib.error, transfer.TransferError) as error:
+            except (RecordError, gzip.BadGzipFile, EOFError, zlib.error, transfer.TransferError) as error:
                 self._fail(item, Failure("ClientError", str(error)))
             finally:
                 local.unlink(missing_ok=True)
