@@ -84,30 +84,31 @@ def compare(
     """
     violations = []
     for facet in config["facet"]:
-        name = dataset.column(facet["name_or_index"])
+        name, group = dataset.column(facet["name_or_index"]), _group(facet)
         for number, each in enumerate(found["facets"][name]):
             before = _before(baseline["facets"].get(name, []), each["value_or_threshold"], number)
-            for metric in each["metrics"]:
-                old, new = before.get(metric["name"]), metric.get("value")
-                if old is None or new is None:
-                    continue
-                neutral = NEUTRAL.get(metric["name"], 0.0)
-                allowed, distance = abs(float(old) - neutral), abs(float(new) - neutral)
-                if distance <= allowed:
-                    continue
-                spread = _deviation(config, dataset, stage, facet, number, metric["name"])
-                if distance - Z * spread > allowed:
-                    group = _group(facet)
-                    violations.append(
-                        {
-                            "facet": name,
-                            "facet_value": ",".join(map(str, group)) if group else each["value_or_threshold"],
-                            "metric_name": metric["name"],
-                            "constraint_check_type": "bias_drift_check",
-                            "description": f"Value {new} does not meet the constraint requirement",
-                        }
-                    )
+            violations += [
+                {
+                    "facet": name,
+                    "facet_value": ",".join(map(str, group)) if group else each["value_or_threshold"],
+                    "metric_name": metric["name"],
+                    "constraint_check_type": "bias_drift_check",
+                    "description": f"Value {metric['value']} does not meet the constraint requirement",
+                }
+                for metric in each["metrics"]
+                if (worse := _worse(metric, before)) > 0
+                and worse > Z * _deviation(config, dataset, stage, facet, number, metric["name"])
+            ]
     return violations
+
+
+def _worse(metric: dict[str, Any], before: dict[str, Any]) -> float:
+    """How much farther from neutral a metric is than before; 0 where one of the two has no value."""
+    name, new = metric["name"], metric.get("value")
+    if new is None or before.get(name) is None:
+        return 0.0
+    neutral = NEUTRAL.get(name, 0.0)
+    return abs(float(new) - neutral) - abs(float(before[name]) - neutral)
 
 
 def _before(reports: list[Any], value: str, number: int) -> dict[str, Any]:

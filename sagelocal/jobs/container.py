@@ -214,7 +214,7 @@ def _supervise(plan: Plan, running: Sequence[_Running], control: Control, utilis
     started = time.monotonic()
     outcome = Outcome.EXITED
     peak = 0
-    heaviest = running[0]
+    first = running[0]
     while any(each.status is None for each in running):
         control.wake.wait(_SAMPLE)
         control.wake.clear()
@@ -227,7 +227,7 @@ def _supervise(plan: Plan, running: Sequence[_Running], control: Control, utilis
             used, heaviest = max(((_used(each), each) for each in alive), key=lambda pair: pair[0])
             peak = max(peak, used)
             if used > heaviest.memory:
-                outcome = Outcome.OUT_OF_MEMORY
+                outcome, first = Outcome.OUT_OF_MEMORY, heaviest
                 break
         end = _end(plan, control, time.monotonic() - started)
         if failed or end:
@@ -238,10 +238,9 @@ def _supervise(plan: Plan, running: Sequence[_Running], control: Control, utilis
             each.kill()
     if error := next((each.error for each in running if each.error), None):
         raise error
-    # The others fail, too, once the first one takes them down; what they say is not why.
-    default = heaviest if outcome is Outcome.OUT_OF_MEMORY else running[0]
-    failures = [each for each in running if each.status and outcome is not Outcome.OUT_OF_MEMORY]
-    first = min(failures, key=lambda each: each.ended, default=default)
+    if outcome is not Outcome.OUT_OF_MEMORY:
+        # The others fail, too, once the first one takes them down; what they say is not why.
+        first = min((each for each in running if each.status), key=lambda each: each.ended, default=first)
     tail = b"".join(first.tail).decode("utf-8", errors="replace")
     return Ended(outcome, first.status or 0, peak, tail, first.log, first.opt_ml, first.host)
 

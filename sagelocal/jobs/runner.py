@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.jobs import logs, processing_run, staging, training_run, transform_run
+from sagelocal.jobs import logs, processing_run, reasons, staging, training_run, transform_run
 from sagelocal.jobs.container import ClosingError, Control
 from sagelocal.jobs.instances import host_count
 from sagelocal.jobs.slots import Slots
@@ -138,4 +138,4 @@ class Runner:
             if kind == "TrainingJob":
                 training_run.fail(self._app, name, reason)
             else:
-                self._app.store.update(kind, name, {_STATUS[kind]: "Failed", "FailureReason": reason[:1024]})
+                self._app.store.update(kind, name, {_STATUS[kind]: "Failed", "FailureReason": reason[: reasons.LIMIT]})

@@ -132,18 +132,11 @@ def _servers(
     app: SageLocal, job: Document, folder: Path, count: int, control: Control
 ) -> Iterator[Sequence[ModelServer]]:
     """Healthy model servers, stopped afterwards. Raises FailedError when one does not become healthy."""
-    container = job["_container"]
-    try:
-        model = artifacts.stage(app.s3, container["Source"], folder / "model")
-    except Exception as error:  # S3's errors, and an archive's
-        uri = (container["Source"] or {}).get("S3Uri")
-        raise FailedError(
-            f"ClientError: The model data {uri} of model {job['ModelName']} could not be used: {error}"
-        ) from error
+    model = _model(app, job, folder / "model")
     plan = {
         "VariantName": "AllTraffic",
         "StartupSeconds": _STARTUP_SECONDS,
-        "Container": {**container, "Environment": environment(job)},
+        "Container": {**job["_container"], "Environment": environment(job)},
         "Isolated": job["_isolated"],
     }
     servers: list[ModelServer] = []
@@ -156,19 +149,34 @@ def _servers(
             server.start()
             servers.append(server)
         for server in servers:
-            while not server.settled.wait(_LOOK):
-                control.check()
-                if control.stopping:
-                    raise _StoppedError
-            if not server.healthy.is_set():
-                raise FailedError(
-                    "AlgorithmError: The primary container did not pass the ping health check. Last line of the log "
-                    f"{LOG_GROUP} {server.stream}: {server.last_line}"
-                )
+            _await_health(server, control)
         yield servers
     finally:
         with ThreadPoolExecutor(max_workers=count) as pool:
             list(pool.map(ModelServer.stop, servers))
+
+
+def _model(app: SageLocal, job: Document, folder: Path) -> Path:
+    source = job["_container"]["Source"]
+    try:
+        return artifacts.stage(app.s3, source, folder)
+    except Exception as error:  # S3's errors, and an archive's
+        uri = (source or {}).get("S3Uri")
+        raise FailedError(
+            f"ClientError: The model data {uri} of model {job['ModelName']} could not be used: {error}"
+        ) from error
+
+
+def _await_health(server: ModelServer, control: Control) -> None:
+    while not server.settled.wait(_LOOK):
+        control.check()
+        if control.stopping:
+            raise _StoppedError
+    if not server.healthy.is_set():
+        raise FailedError(
+            "AlgorithmError: The primary container did not pass the ping health check. Last line of the log "
+            f"{LOG_GROUP} {server.stream}: {server.last_line}"
+        )
 
 
 def environment(job: Document) -> dict[str, str]:

@@ -74,15 +74,24 @@ def _metrics(text: str) -> list[str]:
 def _streamed(
     job: Job, features: np.ndarray, values: dict[str, Any], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """K = k·x centers and how much each of them weighs.
-
-    Each batch moves a center by the share of its new points: c ← (1-p)·c + p·d with p = new / (weight + new). A half
-    life lets the weight of what was seen decay.
-    """
-    from sklearn.cluster import kmeans_plusplus
-    from sklearn.metrics import pairwise_distances_argmin
-
+    """K = k·x centers and how much each of them weighs, which a half life lets decay."""
     size = min(values["mini_batch_size"], len(features))
+    centers = _first(features, size, values, rng)
+    weights = np.zeros(len(centers))
+    for epoch in range(values["epochs"]):
+        started = time.monotonic()
+        for rows in tabular.batches(len(features), size, rng):
+            if values["half_life_time_size"]:
+                weights *= 0.5 ** (len(rows) / values["half_life_time_size"])
+            _move(centers, weights, features[rows].astype(np.float64))
+        progress(job, epoch + 1, values["epochs"], len(features), time.monotonic() - started)
+    return centers, weights
+
+
+def _first(features: np.ndarray, size: int, values: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+    """The centers to begin with, from about one batch. Raises UserError where there are fewer rows than centers."""
+    from sklearn.cluster import kmeans_plusplus
+
     factor = values["extra_center_factor"]
     count = values["k"] * (_EXTRA_CENTERS if factor == "auto" else factor)
     if count > len(features):
@@ -91,26 +100,25 @@ def _streamed(
         count = max(values["k"], len(features) // 2)
     first = features[rng.choice(len(features), max(size, count), replace=False)]
     if values["init_method"] == "kmeans++":
-        centers = kmeans_plusplus(first, count, random_state=0)[0].astype(np.float64)
+        chosen = kmeans_plusplus(first, count, random_state=0)[0]
     else:
-        centers = first[rng.choice(len(first), count, replace=False)].astype(np.float64)
-    weights = np.zeros(count)
-    for epoch in range(values["epochs"]):
-        started = time.monotonic()
-        for rows in tabular.batches(len(features), size, rng):
-            batch = features[rows].astype(np.float64)
-            nearest = pairwise_distances_argmin(batch, centers)
-            new = np.bincount(nearest, minlength=count)
-            member = sparse.csr_matrix((np.ones(len(batch)), nearest, np.arange(len(batch) + 1)), (len(batch), count))
-            sums = member.T @ batch
-            if values["half_life_time_size"]:
-                weights *= 0.5 ** (len(batch) / values["half_life_time_size"])
-            moved = new > 0
-            share = (new[moved] / (weights[moved] + new[moved]))[:, None]
-            centers[moved] = (1 - share) * centers[moved] + share * sums[moved] / new[moved][:, None]
-            weights += new
-        progress(job, epoch + 1, values["epochs"], len(features), time.monotonic() - started)
-    return centers, weights
+        chosen = first[rng.choice(len(first), count, replace=False)]
+    centers: np.ndarray = chosen.astype(np.float64)
+    return centers
+
+
+def _move(centers: np.ndarray, weights: np.ndarray, batch: np.ndarray) -> None:
+    """In place: c ← (1-p)·c + p·d, where d is the mean of a center's new points and p = new / (weight + new)."""
+    from sklearn.metrics import pairwise_distances_argmin
+
+    nearest = pairwise_distances_argmin(batch, centers)
+    new = np.bincount(nearest, minlength=len(centers))
+    member = sparse.csr_matrix((np.ones(len(batch)), nearest, np.arange(len(batch) + 1)), (len(batch), len(centers)))
+    sums = member.T @ batch
+    moved = new > 0
+    share = (new[moved] / (weights[moved] + new[moved]))[:, None]
+    centers[moved] = (1 - share) * centers[moved] + share * sums[moved] / new[moved][:, None]
+    weights += new
 
 
 def _lloyd(centers: np.ndarray, weights: np.ndarray, values: dict[str, Any]) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import AwsError
 from sagelocal.api.validation import validate
-from sagelocal.jobs import training
+from sagelocal.jobs import reasons, training
 from sagelocal.jobs.tuning import checks, trials, warm_start
 from sagelocal.jobs.tuning.definitions import Definition, definitions, training_request
 from sagelocal.jobs.tuning.ranges import combinations
@@ -198,7 +198,7 @@ class Supervisor:
             job["HyperParameterTuningEndTime"] = now
             job["ConsumedResources"] = {"RuntimeInSeconds": round(now - job["CreationTime"])}
             if reason:
-                job["FailureReason"] = reason[:1024]
+                job["FailureReason"] = reason[: reasons.LIMIT]
 
         self._store.update(KIND, self._name, edit=edit)
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from sagelocal.api.errors import validation
 from sagelocal.jobs.tuning import trials
 from sagelocal.jobs.tuning.definitions import Definition, definitions
-from sagelocal.jobs.tuning.trials import Tried
+from sagelocal.jobs.tuning.trials import KIND, Tried
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 Document = dict[str, Any]
-_KIND = "HyperParameterTuningJob"
 IDENTICAL = "IdenticalDataAndAlgorithm"
 # TrainingJobDefinition's members that may differ from a parent's, as AWS's own error lists them.
 _MAY_CHANGE = (
@@ -35,7 +34,7 @@ def check(app: SageLocal, job: Mapping[str, Any]) -> None:
     if len(set(names)) < len(names):
         raise validation(f"The parents of a warm start must be different tuning jobs: {names}.")
     for name in names:
-        parent = app.find(_KIND, name)
+        parent = app.find(KIND, name)
         if not trials.ended(parent["HyperParameterTuningJobStatus"]):
             raise validation(
                 f"The parent tuning job {name} is in status {parent['HyperParameterTuningJobStatus']}: it must be "
@@ -97,7 +96,7 @@ def known(app: SageLocal, job: Mapping[str, Any]) -> list[Tried]:
     """The parents' results; what one had as a static value counts as tried, too. Not recursive, as on AWS."""
     found: list[Tried] = []
     for name in parents(job):
-        parent = app.store.find(_KIND, name)
+        parent = app.store.find(KIND, name)
         static = definitions(parent)[0].static if parent else {}
         for document in app.store.list(trials.RECORD, parent=name):
             trial = trials.load(document)
@@ -110,7 +109,7 @@ def overall_best(app: SageLocal, job: Mapping[str, Any], own: Document | None, *
     """OverallBestTrainingJob: of this tuning job and its parents. Each says which tuning job it is of."""
     found: Sequence[Document] = [own | {"TuningJobName": job["HyperParameterTuningJobName"]}] if own else []
     for name in parents(job):
-        parent = app.store.find(_KIND, name)
+        parent = app.store.find(KIND, name)
         if parent and parent.get("BestTrainingJob"):
             found = [*found, parent["BestTrainingJob"] | {"TuningJobName": name}]
     return trials.best(found, maximize=maximize)
