@@ -12,4 +12,4 @@ from sagelocal.config import Settings
 
 @pytest.mark.namespaces
 def test_kills_lose_nothing(laptop: Settings) -> None:
-    assert kill.kill_and_look(laptop, 8, random.Random(1)), "no kill came after a finished step: this shows nothing"
+    assert kill.kill_and_look(laptop, 4, random.Random(0)), "no kill came after a finished step: this shows nothing"
