@@ -77,6 +77,7 @@ class Environments:
     def close(self) -> None:
         with self._lock:
             if self._listener:
+                self._listener.shutdown(socket.SHUT_RDWR)  # which wakes its thread; closing does not
                 self._listener.close()
             if self._overlays:
                 self._overlays.close()
