@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -151,6 +152,13 @@ def _archive(files: dict[str, str]) -> bytes:
 
 def ended(app: SageLocal, kind: str, name: str) -> dict[str, Any]:
     return app.store.wait(kind, name, lambda job: job[f"{kind}Status"] not in ("InProgress", "Stopping"), timeout=60)
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def source(name: str, uri: str, **more: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from sagelocal.app import SageLocal
 from sagelocal.jobs import runner
 from sagelocal.jobs.logs import LogWriter
 from sagelocal.jobs.runner import Runner
+from tests.sagelocal.jobs.conftest import wait_until
 
 pytestmark = pytest.mark.namespaces
 Process = Callable[..., dict[str, Any]]
@@ -32,13 +32,6 @@ def source(name: str, uri: str, **more: Any) -> dict[str, Any]:
 def outputs(app: SageLocal, prefix: str, mode: str = "EndOfJob") -> dict[str, Any]:
     target = {"S3Uri": f"s3://{app.settings.bucket}/{prefix}", "LocalPath": "/opt/ml/processing/out"}
     return {"Outputs": [{"OutputName": "out", "S3Output": {**target, "S3UploadMode": mode}}]}
-
-
-def wait_until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_inputs_outputs_and_message(app: SageLocal, process: Process, put: Put, got: Got) -> None:

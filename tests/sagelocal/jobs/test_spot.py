@@ -11,6 +11,7 @@ import pytest
 from sagelocal.api.errors import AwsError
 from sagelocal.app import SageLocal
 from sagelocal.jobs import spot
+from tests.sagelocal.jobs.conftest import wait_until
 
 pytestmark = pytest.mark.namespaces
 Train = Callable[..., dict[str, Any]]
@@ -29,13 +30,6 @@ signal.signal(signal.SIGTERM, save)
 print("loss: 0.5", flush=True)
 time.sleep(60)
 """
-
-
-def wait_until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def spoken(app: SageLocal, name: str) -> bool:

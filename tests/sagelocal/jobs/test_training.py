@@ -17,6 +17,7 @@ from sagelocal.api.errors import AwsError
 from sagelocal.app import SageLocal
 from sagelocal.jobs import staging
 from sagelocal.jobs.metrics import Metrics
+from tests.sagelocal.jobs.conftest import wait_until
 
 pytestmark = pytest.mark.namespaces
 IMAGES = ("scikit-learn", "xgboost", "pytorch")
@@ -60,13 +61,6 @@ def channel(name: str, uri: str, **more: Any) -> dict[str, Any]:
 
 def finish(app: SageLocal, name: str) -> None:
     app.store.wait("TrainingJob", name, lambda job: job["TrainingJobStatus"] not in ("InProgress", "Stopping"), 60)
-
-
-def wait_until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("image", IMAGES)
