@@ -54,14 +54,15 @@ def upsert(pipeline: Pipeline, project: Project, tags: Sequence[Mapping[str, str
 
 
 def groups(steps: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Names of the model package groups that a definition's steps register in, branches included."""
+    """Names of the model package groups that a definition's steps register in, branches and ForEach bodies included."""
     found = set()
     for step in steps:
-        arguments = step["Arguments"]
-        if step["Type"] == "RegisterModel":
-            found.add(arguments["ModelPackageGroupName"])
-        if step["Type"] == "Condition":
-            found |= groups(arguments["IfSteps"]) | groups(arguments["ElseSteps"])
+        arguments = step.get("Arguments") or {}
+        group = arguments.get("ModelPackageGroupName") if step["Type"] == "RegisterModel" else None
+        if isinstance(group, str):  # not a parameter, which is known only when the pipeline runs
+            found.add(group)
+        for member in ("IfSteps", "ElseSteps", "ForEachBody"):
+            found |= groups(arguments.get(member) or ())
     return found
 
 

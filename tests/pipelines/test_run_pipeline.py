@@ -79,3 +79,13 @@ def test_help_needs_no_sdk(module: str) -> None:
         [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "--module-name" in shown.stdout
+
+
+def test_groups_are_found_in_branches_and_bodies_and_only_where_they_are_named() -> None:
+    def register(group: Any) -> dict[str, Any]:
+        return {"Type": "RegisterModel", "Arguments": {"ModelPackageGroupName": group}}
+
+    branch = {"Type": "Condition", "Arguments": {"IfSteps": [register("a")], "ElseSteps": [register("b")]}}
+    body = {"Type": "ForEach", "Arguments": {"ForEachBody": [register("c")]}}
+    rest = [{"Type": "Callback", "Arguments": None}, register({"Get": "Parameters.Group"})]
+    assert run_pipeline.groups([branch, body, *rest]) == {"a", "b", "c"}
