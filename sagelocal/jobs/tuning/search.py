@@ -66,7 +66,7 @@ class Search:
             return TPESampler(seed=seed, n_startup_trials=first, multivariate=True, constant_liar=True)
 
     def _trial(self, tried: Tried) -> Iterator[FrozenTrial]:
-        """None for what is outside of the ranges (a parent's), or failed."""
+        """Optuna's record of it; none for what failed or is outside of the ranges (a parent's)."""
         if tried.objective is None and not tried.running:
             return
         try:
