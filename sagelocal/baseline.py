@@ -31,6 +31,7 @@ def put_back(settings: Settings) -> None:
     """Makes the execution role, the default bucket and the SDK's defaults file, where they are missing."""
     _bucket(settings)
     _role(settings)
+    _workgroup(settings)
     _write(settings.defaults_file, sdk_defaults(settings))
 
 
@@ -50,6 +51,12 @@ def _role(settings: Settings) -> None:
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST), Description="Runs sagelocal's jobs")
     iam.attach_role_policy(RoleName=name, PolicyArn=_POLICY)
     iam.put_role_policy(RoleName=name, PolicyName="buckets", PolicyDocument=json.dumps(_BUCKETS))
+
+
+def _workgroup(settings: Settings) -> None:
+    """Athena's primary workgroup says on AWS whether its settings win over a query's; awswrangler reads that."""
+    updates = {"EnforceWorkGroupConfiguration": False}
+    settings.client("athena").update_work_group(WorkGroup="primary", ConfigurationUpdates=updates)
 
 
 def sdk_defaults(settings: Settings) -> dict[str, Any]:

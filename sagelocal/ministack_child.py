@@ -23,6 +23,7 @@ from sagelocal.ministack_gate import (
     Orders,
     give_lambda_the_key,
     know_the_key_as_the_role,
+    let_athena_write_below_a_location,
     let_lambda_targets_take_turns,
     let_logs_be_filtered_by_prefix,
 )
@@ -63,6 +64,7 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     give_lambda_the_key(orders)
     know_the_key_as_the_role(orders)
     let_logs_be_filtered_by_prefix()
+    let_athena_write_below_a_location()
     let_lambda_targets_take_turns()
     ministack_triggers.install(ministack_triggers.starter(orders.sagemaker_port, orders.access_key))
     stop = asyncio.Event()

@@ -242,6 +242,35 @@ def let_logs_be_filtered_by_prefix() -> None:
     logs._filter_log_events = filtered
 
 
+def let_athena_write_below_a_location() -> None:
+    """A query's result lies where its execution says: below the OutputLocation, with or without a slash at its end.
+
+    MiniStack puts the file's name right behind what it was given, and then the file into a folder of that name; who
+    reads the result as awswrangler does, found nothing.
+    """
+    from ministack.services import athena
+
+    start, save = athena._start_query_execution, athena._save_query_results
+
+    def started(data: dict[str, Any]) -> Any:
+        given = data.get("ResultConfiguration") or {}
+        if location := given.get("OutputLocation"):
+            data = {**data, "ResultConfiguration": {**given, "OutputLocation": location.rstrip("/") + "/"}}
+        return start(data)
+
+    async def saved(query_id: str) -> Any:
+        execution = athena._executions.get(query_id)
+        told = execution["ResultConfiguration"]
+        folder = told["OutputLocation"].rpartition("/")[0] + "/"
+        execution["ResultConfiguration"] = {**told, "OutputLocation": folder}
+        try:
+            return await save(query_id)
+        finally:
+            execution["ResultConfiguration"] = told
+
+    athena._start_query_execution, athena._save_query_results = started, saved
+
+
 def let_lambda_targets_take_turns() -> None:
     """An event's Lambda target waits for a free core, and one that fails is tried twice more, as on AWS.
 

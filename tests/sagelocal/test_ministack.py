@@ -225,6 +225,24 @@ def test_the_key_is_the_execution_roles(settings: Settings) -> None:
     assert caller["Arn"] == f"arn:aws:sts::{settings.account}:assumed-role/sagelocal-execution/laptop"
 
 
+def test_athenas_results_lie_below_their_location(settings: Settings) -> None:
+    baseline.put_back(settings)
+    athena = settings.client("athena")
+    configuration = athena.get_work_group(WorkGroup="primary")["WorkGroup"]["Configuration"]
+    assert configuration["EnforceWorkGroupConfiguration"] is False
+    for end in ("", "/"):
+        where = {"OutputLocation": f"s3://{settings.bucket}/results{end}"}
+        query = athena.start_query_execution(QueryString="select 1 as n", ResultConfiguration=where)["QueryExecutionId"]
+        found = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["ResultConfiguration"]
+        assert found["OutputLocation"] == f"s3://{settings.bucket}/results/{query}.csv"
+        for _attempt in range(100):
+            if athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"] == "SUCCEEDED":
+                break
+            time.sleep(0.05)
+        body = settings.client("s3").get_object(Bucket=settings.bucket, Key=f"results/{query}.csv")["Body"].read()
+        assert body.split()[-1] == b"1"
+
+
 def test_log_events_are_filtered_by_the_streams_prefix(settings: Settings) -> None:
     logs = settings.client("logs")
     logs.create_log_group(logGroupName="jobs")
@@ -448,8 +466,8 @@ def test_a_taken_port_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str])
 
 def test_the_private_calls_are_as_the_gate_uses_them() -> None:
     """What MiniStack promises nobody: names and parameters; their behaviour is seen in the tests above."""
-    from ministack.core import iam_actions, lambda_runtime, responses, router
-    from ministack.services import eventbridge, lambda_svc, s3
+    from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses, router
+    from ministack.services import athena, cloudwatch_logs, eventbridge, lambda_svc, s3
 
     def parameters(function: Callable[..., Any]) -> list[str]:
         return list(inspect.signature(function).parameters)
@@ -469,4 +487,8 @@ def test_the_private_calls_are_as_the_gate_uses_them() -> None:
     assert {"error_code", "message", "headers"} <= set(parameters(iam_actions.access_denied_response))
     assert parameters(lambda_runtime.execution_credentials) == ["config"]
     assert lambda_svc.execution_credentials is lambda_runtime.execution_credentials
+    assert parameters(iam_evaluator.resolve_caller_identity) == ["access_key_id"]
+    assert parameters(cloudwatch_logs._filter_log_events) == parameters(cloudwatch_logs._resolve_log_group_name)
+    assert parameters(athena._start_query_execution) == ["data"]
+    assert parameters(athena._save_query_results) == ["query_id"]
     assert s3._ENCODED_KEYS_DIR == ".ministack-keys"
