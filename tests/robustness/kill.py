@@ -21,6 +21,7 @@ from typing import Any
 from sagelocal import config, server
 from sagelocal.config import Settings
 
+JOBS = {"First", "Second", "Beside-0", "Beside-1"}  # of each execution
 SCRIPT = """
 import os, time, uuid
 time.sleep(0.2)
@@ -41,14 +42,14 @@ def image(settings: Settings) -> str:
     return f"683313688378.dkr.ecr.{settings.region}.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
 
 
-def step(settings: Settings, name: str, execution_uri: Any, after: str | None = None) -> dict[str, Any]:
-    """A Processing step that writes a file with an id of its own run; it reads the earlier step's file."""
+def step(settings: Settings, name: str, uri: Any, after: str | None = None) -> dict[str, Any]:
+    """A Processing step that writes a file with an id of its own run to `uri`; it reads the earlier step's file."""
 
-    def source(input_name: str, uri: Any) -> dict[str, Any]:
+    def source(input_name: str, at: Any) -> dict[str, Any]:
         return {
             "InputName": input_name,
             "S3Input": {
-                "S3Uri": uri,
+                "S3Uri": at,
                 "LocalPath": f"/opt/ml/processing/input/{input_name}",
                 "S3DataType": "S3Prefix",
                 "S3InputMode": "File",
@@ -77,7 +78,7 @@ def step(settings: Settings, name: str, execution_uri: Any, after: str | None = 
                     {
                         "OutputName": "out",
                         "S3Output": {
-                            "S3Uri": {"Std:Join": {"On": "/", "Values": [execution_uri, name]}},
+                            "S3Uri": uri,
                             "LocalPath": "/opt/ml/processing/output",
                             "S3UploadMode": "EndOfJob",
                         },
@@ -89,10 +90,24 @@ def step(settings: Settings, name: str, execution_uri: Any, after: str | None = 
 
 
 def definition(settings: Settings) -> str:
-    uri = {
-        "Std:Join": {"On": "/", "Values": [f"s3://{settings.bucket}/crash", {"Get": "Execution.PipelineExecutionId"}]}
+    """First, then Second; beside them a ForEach step with two iterations, Beside-0 and Beside-1."""
+
+    def uri(*name: Any) -> dict[str, Any]:
+        folder = {
+            "Std:Join": {
+                "On": "/",
+                "Values": [f"s3://{settings.bucket}/crash", {"Get": "Execution.PipelineExecutionId"}, ""],
+            }
+        }
+        return {"Std:Join": {"On": "", "Values": [folder, *name]}}
+
+    body = step(settings, "Beside", uri("Beside-", {"Get": "ForEach.CurrentItem"}))
+    each = {
+        "Name": "Each",
+        "Type": "ForEach",
+        "Arguments": {"IterableItems": ["0", "1"], "MaxConcurrency": 2, "ForEachBody": [body]},
     }
-    steps = [step(settings, "First", uri), step(settings, "Second", uri, "First"), step(settings, "Beside", uri)]
+    steps = [step(settings, "First", uri("First")), step(settings, "Second", uri("Second"), "First"), each]
     return json.dumps({"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": steps})
 
 
@@ -138,7 +153,8 @@ def run_ids(settings: Settings, execution: str) -> dict[str, str]:
 
 def finished(settings: Settings, execution: str) -> set[str]:
     listed = settings.client("sagemaker").list_pipeline_execution_steps(PipelineExecutionArn=execution)
-    return {step["StepName"] for step in listed["PipelineExecutionSteps"] if step["StepStatus"] == "Succeeded"}
+    succeeded = {step["StepName"] for step in listed["PipelineExecutionSteps"] if step["StepStatus"] == "Succeeded"}
+    return succeeded & JOBS
 
 
 def kill_and_look(settings: Settings, kills: int, chance: random.Random) -> int:
@@ -155,7 +171,8 @@ def kill_and_look(settings: Settings, kills: int, chance: random.Random) -> int:
         ended(settings, arn, before)
     jobs = settings.client("sagemaker").get_paginator("list_processing_jobs").paginate()
     started = sum(len(page["ProcessingJobSummaries"]) for page in jobs)
-    assert started == 3 * kills, f"{started} jobs for {3 * kills} steps: a restarted engine started a second one"
+    expected = len(JOBS) * kills
+    assert started == expected, f"{started} jobs for {expected} steps: a restarted engine started a second one"
     return sum(len(before) for before in acknowledged.values())
 
 
@@ -199,7 +216,7 @@ def ended(settings: Settings, arn: str, before: dict[str, str]) -> None:
     describe = partial(settings.client("sagemaker").describe_pipeline_execution, PipelineExecutionArn=arn)
     wait_for(describe, "PipelineExecutionStatus", "Succeeded", seconds=300)
     after = run_ids(settings, arn)
-    assert set(after) == {"First", "Second", "Beside"}
+    assert set(after) == JOBS
     assert {name: after[name] for name in before} == before, "a finished step ran again"
 
 
