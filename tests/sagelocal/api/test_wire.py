@@ -140,8 +140,8 @@ def test_it_listens_on_the_loopback_address_only(laptop: Settings) -> None:
 
 
 def test_interruptions_want_the_internal_token(laptop: Settings) -> None:
-    """The one path that is no AWS API; `mlops interrupt` alone has its token."""
+    """A path that is no AWS API: the `mlops` command alone has its token."""
     with pytest.raises(RuntimeError, match="There is no training job nobody"):
         local.interrupt(laptop, "nobody")
-    with pytest.raises(RuntimeError, match="is for `mlops interrupt` alone"):
+    with pytest.raises(RuntimeError, match="is for the `mlops` command alone"):
         local.interrupt(dataclasses.replace(laptop, internal_token=laptop.access_key), "nobody")
