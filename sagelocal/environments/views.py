@@ -144,7 +144,8 @@ def _link(
         (site / path).symlink_to(f"{PACKAGES}/{path}")
         return
     if module := _module(path):
-        hidden.setdefault(module, min(mine - shown))
+        # Of several that share it, the one of its name brings the others: `sagemaker`, not `sagemaker-core`.
+        hidden.setdefault(module, min(mine - shown, key=lambda name: (name != module, name)))
     if mine & shown and (laptop.folder / path).is_dir():
         (site / path).mkdir()
         for name in sorted(os.listdir(laptop.folder / path)):

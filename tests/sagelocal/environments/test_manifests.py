@@ -85,6 +85,7 @@ def test_a_view_shows_the_images_packages_with_what_they_need_and_says_what_it_l
     facts = json.loads((site / "sagelocal_image.json").read_text())
     assert facts["hidden"]["matplotlib"] == facts["hidden"]["mpl_toolkits"] == "matplotlib"
     assert facts["hidden"]["imblearn"] == "imbalanced-learn"
+    assert facts["hidden"]["sagemaker"] == "sagemaker"
     assert "numpy" not in facts["hidden"]
     scripts = {path.name for path in (view.folder / "bin").iterdir()}
     assert {"python3", "pip"} <= scripts and not {"mlops", "typer"} & scripts
