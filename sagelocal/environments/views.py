@@ -144,8 +144,9 @@ def _link(
         (site / path).symlink_to(f"{PACKAGES}/{path}")
         return
     if module := _module(path):
-        # Of several that share it, the one of its name brings the others: `sagemaker`, not `sagemaker-core`.
-        hidden.setdefault(module, min(mine - shown, key=lambda name: (name != module, name)))
+        # The distribution of a shared module's name brings its parts: `sagemaker`, not `sagemaker-core`.
+        named = module in laptop.distributions and module not in shown
+        hidden.setdefault(module, module if named else min(mine - shown))
     if mine & shown and (laptop.folder / path).is_dir():
         (site / path).mkdir()
         for name in sorted(os.listdir(laptop.folder / path)):
