@@ -61,11 +61,11 @@ def steps(target: Target, use_case: str, step: str | None, execution: str | None
         for each in chosen:
             for group, prefix in executions.log_streams(target, each):
                 tail = tails.setdefault(prefix, Tail(target.client("logs"), group, prefix))
-                lines = [line for _, line in tail.read()]
-                title = f"{each.name}: {executions.log_link(target, group, prefix)}"
-                if lines and title != heading:
-                    console.note(heading := title)
-                for line in lines:
+                for stream, line in tail.read():
+                    # The trials of a tuning step are jobs of their own.
+                    title = f"{each.name}: {executions.log_link(target, group, stream.split('/')[0] + '/')}"
+                    if title != heading:
+                        console.note(heading := title)
                     console.say(line)
         if going:
             time.sleep(target.poll)

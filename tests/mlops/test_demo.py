@@ -95,7 +95,9 @@ def test_an_unknown_parameter_is_refused_with_the_known_ones(laptop: Settings) -
 @pytest.mark.usefixtures("loop")
 def test_models_logs_and_a_question(laptop: Settings) -> None:
     assert "churn-production" in mlops(laptop, "models", "churn").stdout
-    assert mlops(laptop, "logs", "churn", "--step", "Tune").stdout.count("best round") == 6
+    trials = mlops(laptop, "logs", "churn", "--step", "Tune")
+    assert trials.stdout.count("best round") == 6
+    assert len([line for line in trials.stderr.splitlines() if line.startswith("Tune: ")]) == 6
     answer = mlops(laptop, "invoke", "churn", "--accept", "application/json")
     assert '"probability"' in answer.stdout
     refused = mlops(laptop, "invoke", "churn", "1,2,3")
