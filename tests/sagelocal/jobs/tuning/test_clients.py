@@ -95,6 +95,7 @@ def sdk(laptop: Settings, folder: Path, kind: str, program: str) -> Any:
     return json.loads(said)
 
 
+@pytest.mark.slow  # the SDK imports for seconds and looks for the end every few
 def test_the_sdks_tuner(laptop: Settings, data: Path) -> None:
     said = sdk(laptop, data, "outside", OUTSIDE)
     assert (said["status"], said["completed"]) == ("Completed", 3)
