@@ -126,9 +126,15 @@ def references(target: Target, since: datetime) -> set[str]:
 
 
 def _uris(value: Any) -> Iterator[str]:
-    """A text that is a URI counts as a whole, since a key may hold blanks; in other texts a URI ends at one."""
-    if isinstance(value, dict | list):
-        for member in value.values() if isinstance(value, dict) else value:
+    """A text that is a URI counts as a whole, since a key may hold blanks; in other texts a URI ends at one.
+
+    OutputDataConfig is where training jobs write, the models of all earlier ones included: it refers to none of them.
+    """
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from _uris(member) if name != "OutputDataConfig" else ()
+    elif isinstance(value, list):
+        for member in value:
             yield from _uris(member)
     elif isinstance(value, str):
         yield from [value] if value.startswith("s3://") else (uri.rstrip(".,;)") for uri in _URI.findall(value))

@@ -9,7 +9,8 @@ from typing import Any
 from sagelocal.workflow.step_types import STEP_ERRORS, STEP_TYPES
 
 _MEMBERS = ("ExceptionType", "IntervalSeconds", "BackoffRate", "MaxAttempts", "ExpireAfterMin")
-_LIMITS = {"IntervalSeconds": (0, 43200), "BackoffRate": (0, math.inf), "MaxAttempts": (0, 20)}
+_LONGEST = 43200  # seconds
+_LIMITS = {"IntervalSeconds": (0, _LONGEST), "BackoffRate": (0, math.inf), "MaxAttempts": (0, 20)}
 _LIMITS |= {"ExpireAfterMin": (0, 14400)}
 _MAX_ATTEMPTS = 5  # where a policy has no limit of its own
 _DEFAULT: Mapping[str, Any] = {"ExceptionType": STEP_ERRORS}  # AWS retries these without a policy
@@ -43,7 +44,9 @@ def pause(policies: Sequence[Mapping[str, Any]], failures: Sequence[str], elapse
     if policy is None:
         return None
     count = sum(error in _errors(policy) for error in failures)
-    delay = float(policy.get("IntervalSeconds", 1)) * float(policy.get("BackoffRate", 2.0)) ** (count - 1)
+    delay = float(policy.get("IntervalSeconds", 1))
+    for _ in range(count - 1):  # the rate has no upper limit, so the product gets one: the longest interval
+        delay = min(delay * float(policy.get("BackoffRate", 2.0)), _LONGEST)
     if "ExpireAfterMin" in policy:
         return delay if elapsed + delay <= policy["ExpireAfterMin"] * 60 else None
     return delay if count <= policy.get("MaxAttempts", _MAX_ATTEMPTS) else None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 
@@ -44,6 +45,29 @@ def test_objects_go_only_when_nothing_refers_to_them(laptop: Settings, target: T
     stale = {each.name for each in prune.stale_objects(target, FUTURE)}
     assert stale == {f"s3://{bucket}/{unused}"}
     assert list(prune.stale_objects(target, datetime.now(UTC) - timedelta(days=1))) == []
+
+
+def test_where_jobs_write_their_models_is_no_reference_to_each_of_them(laptop: Settings, target: Target) -> None:
+    bucket = laptop.bucket
+    laptop.client("s3").put_object(Bucket=bucket, Key="models/mine/old-trial/output/model.tar.gz", Body=b"x")
+    algorithm = {"TrainingImage": _image(), "TrainingInputMode": "File", "ContainerEntrypoint": ["true"]}
+    arguments = {
+        "AlgorithmSpecification": algorithm,
+        "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/models/mine"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "RoleArn": laptop.role_arn,
+    }
+    train = {"Name": "Train", "Type": "Training", "Arguments": arguments}
+    definition = {"Version": "2020-12-01", "Metadata": {}, "Parameters": [], "Steps": [train]}
+    laptop.client("sagemaker").create_pipeline(
+        PipelineName="writes",
+        RoleArn=laptop.role_arn,
+        ClientRequestToken="p" * 32,
+        PipelineDefinition=json.dumps(definition),
+    )
+    stale = {each.name for each in prune.stale_objects(target, FUTURE)}
+    assert f"s3://{bucket}/models/mine/old-trial/output/model.tar.gz" in stale
+    laptop.client("s3").delete_object(Bucket=bucket, Key="models/mine/old-trial/output/model.tar.gz")
 
 
 def test_an_object_whose_key_has_signs_of_an_address_is_the_one_that_goes(laptop: Settings, target: Target) -> None:

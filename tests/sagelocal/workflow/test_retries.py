@@ -61,3 +61,9 @@ def test_a_policy_counts_its_own_errors_and_has_five_retries_by_default() -> Non
 def test_wrong_policies(kind: str, change: dict[str, Any], said: str) -> None:
     assert any(said in problem for problem in retries.problems("S", kind, POLICY | change))
     assert list(retries.problems("S", "Training", POLICY)) == []
+
+
+def test_a_pause_never_grows_beyond_the_longest_interval() -> None:
+    policy = {"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 1, "BackoffRate": 1e300, "MaxAttempts": 20}
+    assert retries.pause([policy], ["Step.THROTTLING"], 0) == 1
+    assert retries.pause([policy], ["Step.THROTTLING"] * 15, 0) == 43200
