@@ -186,7 +186,7 @@ def _tick_schedules(fired: _Fired) -> None:
         before = mark["at"] if mark.get("of") == schedule["LastModificationDate"] else None
         try:
             moment = due(schedule, before, now)
-        except (KeyError, ValueError) as error:  # a time zone or a date that there is not
+        except Exception as error:  # a time zone or a date that there is not; one schedule must not hold up the others
             log.error("schedule %s never fires: %s", schedule["Arn"], error)
             moment = None
             schedule["State"] = "DISABLED"
