@@ -140,7 +140,8 @@ def ask(empty: Settings, full: Settings) -> tuple[str, float, float]:
     for (name, in_full), (_, in_empty) in pairs:
         taken: dict[str, list[float]] = {"full": [], "empty": []}
         for _ in range(_WARM_UP):
-            in_full(), in_empty()
+            in_full()
+            in_empty()
         for _ in range(_CALLS):
             for which, question in (("full", in_full), ("empty", in_empty)):
                 start = time.perf_counter()
