@@ -136,12 +136,12 @@ def package(settings: Settings, number: int) -> dict[str, Any]:
 def ask(empty: Settings, full: Settings) -> tuple[str, float, float]:
     """The slowest operation's name, and its 99th percentiles in ms, full and empty. Prints all."""
     slowest = ("", 0.0, 0.0)
-    pairs = zip(questions(full).items(), questions(empty).items(), strict=True)
+    asked = {"full": questions(full), "empty": questions(empty)}
+    for question in _WARM_UP * [*asked["full"].values(), *asked["empty"].values()]:
+        question()
+    pairs = zip(asked["full"].items(), asked["empty"].items(), strict=True)
     for (name, in_full), (_, in_empty) in pairs:
         taken: dict[str, list[float]] = {"full": [], "empty": []}
-        for _ in range(_WARM_UP):
-            in_full()
-            in_empty()
         for _ in range(_CALLS):
             for which, question in (("full", in_full), ("empty", in_empty)):
                 start = time.perf_counter()
