@@ -132,4 +132,4 @@ def test_what_is_wrong_with_the_document(document: str, said: str) -> None:
 @pytest.mark.parametrize("file", sorted((Path(__file__).parent / "definitions").iterdir()), ids=lambda file: file.stem)
 def test_what_sdk_v2_compiles_is_taken(file: Path) -> None:
     """Compiled with sagemaker 2.257.7: old and new model steps, step collections with their repack step, tuning."""
-    definition.parse(file.read_text())
+    assert definition.parse(file.read_text())["Steps"]
