@@ -40,6 +40,21 @@ _UPGRADES = (
     CREATE INDEX resource_token ON resource (kind, parent, json_extract(document, '$._token'))
         WHERE json_extract(document, '$._token') IS NOT NULL;
     """,
+    # A model and a deployed variant have a list of containers.
+    """
+    UPDATE resource SET document =
+        json_set(document, '$._containers', json_array(json(json_extract(document, '$._container'))))
+        WHERE kind = 'Model' AND json_extract(document, '$._container') IS NOT NULL;
+    """
+    + "".join(
+        f"""
+    UPDATE resource SET document = json_set(document, '$.{plan}.Shadows', json('[]'), '$.{plan}.Variants', json((
+        SELECT json_group_array(json_set(value, '$.Execution', 'Serial', '$.Containers',
+            json_array(json(json_extract(value, '$.Container'))))) FROM json_each(document, '$.{plan}.Variants'))))
+        WHERE kind = 'Endpoint' AND json_type(document, '$.{plan}') = 'object';
+    """
+        for plan in ("_running", "_pending")
+    ),
 )
 
 # How `Store.page` compares a member with a value; {} is the member.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import hashlib
 import logging
@@ -12,15 +11,14 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.api.errors import AwsError
 from sagelocal.endpoints import plans
 from sagelocal.endpoints.capture import Uploader
 from sagelocal.endpoints.fleet import ClosedError, Fleet, UnhealthyError
-from sagelocal.endpoints.server import ModelServer, Reply, UnansweredError
+from sagelocal.endpoints.invocation import Invocation, Invoker
+from sagelocal.endpoints.traffic import Traffic
 from sagelocal.store import Missing
 
 if TYPE_CHECKING:
@@ -28,29 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAYLOAD_LIMIT = 25 * 1024 * 1024  # bytes; the documented limit of real-time endpoints
-_ANSWER_SECONDS = 60.0  # the documented time a container has to answer
 _RETRY_SECONDS = (1.0, 60.0)  # first and longest pause when an endpoint that served before can't be brought up again
 _SOCKET_PATH_BYTES = 107
-_PREFIX = "x-amzn-sagemaker-"
-_FORWARDED = ("content-type", "accept", f"{_PREFIX}custom-attributes", f"{_PREFIX}inference-id")
-_UNSUPPORTED = {
-    f"{_PREFIX}target-model": "TargetModel",
-    f"{_PREFIX}target-container-hostname": "TargetContainerHostname",
-    f"{_PREFIX}enable-explanations": "EnableExplanations",
-    f"{_PREFIX}inference-component": "InferenceComponentName",
-    f"{_PREFIX}session-id": "SessionId",
-    f"{_PREFIX}prefix-aware-id": "PrefixAwareId",
-}
-
-
-@dataclass(frozen=True)
-class Invocation:
-    """The answer of InvokeEndpoint."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 class Manager:
@@ -60,7 +37,8 @@ class Manager:
         self._app = app
         self._root = app.settings.state / "endpoints"
         self.sockets = _socket_folder(app.settings.state)  # where model servers listen, a transform job's too
-        self._fleets: dict[str, Fleet] = {}  # what serves
+        self._serving: dict[str, Traffic] = {}
+        self._invoker = Invoker(app, self._serving)
         self._starting: dict[str, Fleet] = {}  # what comes up beside it
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -80,7 +58,7 @@ class Manager:
             name, status = endpoint["EndpointName"], endpoint["EndpointStatus"]
             self._sweep(endpoint)
             if running := endpoint.get("_running"):
-                self._fleets[name] = self._fleet(name, running)
+                self._serving[name] = Traffic(self._fleet(name, running))
             if status == "Deleting":
                 self.delete(name)
             elif status in ("InService", "Creating", "Updating"):
@@ -90,7 +68,8 @@ class Manager:
         """Stops every model server; statuses stay, so that `resume` continues."""
         self._closing.set()
         with self._lock:
-            fleets = [*self._fleets.values(), *self._starting.values()]
+            serving = [fleet for traffic in self._serving.values() for fleet in traffic.fleets]
+            fleets = [*serving, *self._starting.values()]
         stopping = [threading.Thread(target=fleet.stop) for fleet in fleets]
         for thread in stopping:
             thread.start()
@@ -101,55 +80,13 @@ class Manager:
 
     async def invoke(self, endpoint_name: str, headers: Mapping[str, str], body: bytes) -> Invocation:
         """Sends a request to a variant's container; header names in lower case. Raises AwsError."""
-        _check(headers, body)
-        fleet = self._fleets.get(endpoint_name)
-        if fleet is None:
-            raise self._unknown(endpoint_name)
-        if not fleet.up.done():  # just after a start of sagelocal
-            await _within(asyncio.wrap_future(fleet.up), _ANSWER_SECONDS)
-        target = headers.get(f"{_PREFIX}target-variant")
-        variant = fleet.pick(target)
-        if variant is None:
-            raise AwsError("ValidationError", f"Variant {target} not found for endpoint {endpoint_name}.")
-        forwarded = {name: headers[name] for name in _FORWARDED if name in headers}
-        try:
-            server, reply = await fleet.request(variant, forwarded, body, _ANSWER_SECONDS)
-        except TimeoutError:
-            raise self._model_error(fleet, 0, _TIMED_OUT) from None
-        except UnansweredError as error:
-            raise self._model_error(fleet, 0, f"The model server did not answer: {error}") from error
-        if not 200 <= reply.status < 300:
-            raise self._model_error(fleet, reply.status, reply.body.decode(errors="replace"), server)
-        content_type = reply.headers.get("content-type", "application/octet-stream")
-        if variant.recorder and variant.recorder.sampled():
-            variant.recorder.record(headers, body, content_type, reply.body)
-        return Invocation(200, _answer_headers(variant.name, content_type, reply), reply.body)
-
-    def _unknown(self, name: str) -> AwsError:
-        """AWS's sentence, also while an endpoint does not serve yet; its status is ours to add."""
-        endpoint = self._app.store.find("Endpoint", name)
-        said = f"Endpoint {name} of account {self._app.settings.account} not found."
-        return AwsError("ValidationError", f"{said} Its status is {endpoint['EndpointStatus']}." if endpoint else said)
-
-    def _model_error(self, fleet: Fleet, status: int, said: str, server: ModelServer | None = None) -> AwsError:
-        settings = self._app.settings
-        whose = "client" if 400 <= status < 500 else "server"
-        stream = f":log-stream:{server.stream}" if server else ""
-        where = f"See the log group {fleet.group} in account {settings.account} for more information."
-        shown = said if len(said) <= 1500 else said[:1500] + "…"  # the model allows 2048 characters
-        return AwsError(
-            "ModelError",
-            f'Received {whose} error ({status}) from primary with message "{shown}". {where}',
-            424,
-            OriginalStatusCode=status,
-            OriginalMessage=said[:2048],
-            LogStreamArn=f"arn:aws:logs:{settings.region}:{settings.account}:log-group:{fleet.group}{stream}",
-        )
+        return await self._invoker.invoke(endpoint_name, headers, body)
 
     def _resume(self, name: str) -> None:
         """The old fleet first, until it serves; then the change that was under way."""
         pause = _RETRY_SECONDS[0]
-        while fleet := self._fleets.get(name):
+        while traffic := self._serving.get(name):
+            (fleet,) = traffic.fleets
             try:
                 fleet.start()
                 break
@@ -161,8 +98,8 @@ class Manager:
             pause = min(pause * 2, _RETRY_SECONDS[1])
             endpoint = self._app.store.get("Endpoint", name)
             with self._lock:
-                if name in self._fleets:  # not deleted meanwhile
-                    self._fleets[name] = self._fleet(name, endpoint["_running"])
+                if name in self._serving:  # not deleted meanwhile
+                    self._serving[name] = Traffic(self._fleet(name, endpoint["_running"]))
         endpoint = self._app.store.get("Endpoint", name)
         if endpoint["EndpointStatus"] in ("Creating", "Updating") and not self._closing.is_set():
             self._deploy(name)
@@ -177,7 +114,8 @@ class Manager:
 
     def _deploy(self, name: str) -> None:
         plan = self._app.store.get("Endpoint", name)["_pending"]
-        old = self._fleets.get(name)
+        traffic = self._serving.get(name)
+        old = traffic.fleets[0] if traffic else None
         try:
             if old and old.id == plan["Id"]:
                 old.adjust(plan)
@@ -204,9 +142,16 @@ class Manager:
             with self._lock:
                 del self._starting[name]
                 if fleet.up.done():
-                    self._fleets[name] = fleet  # from here on it takes all traffic
+                    self._take_over(name, fleet)
         if old and self._closing.wait(plan.get("KeepOldSeconds", 0)):
             raise ClosedError
+
+    def _take_over(self, name: str, fleet: Fleet) -> None:
+        """From here on the fleet takes all traffic."""
+        if traffic := self._serving.get(name):
+            traffic.route((fleet, 1.0))
+        else:
+            self._serving[name] = Traffic(fleet)
 
     def _in_service(self, name: str, plan: dict[str, Any]) -> None:
         changes = {"EndpointStatus": "InService", "FailureReason": None, "_running": plan, "_pending": None}
@@ -219,8 +164,8 @@ class Manager:
 
     def _delete(self, name: str) -> None:
         with self._lock:
-            fleet = self._fleets.pop(name, None)
-        if fleet:
+            traffic = self._serving.pop(name, None)
+        for fleet in traffic.fleets if traffic else []:
             fleet.drain(self._closing)
             self._discard(fleet)
         shutil.rmtree(self._root / name, ignore_errors=True)
@@ -249,39 +194,6 @@ class Manager:
         thread = threading.Thread(target=run, name=name, daemon=True)
         self._threads.add(thread)
         thread.start()
-
-
-_TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
-    "each container in Amazon CloudWatch, resolve the issue, and try again."
-)
-
-
-def _check(headers: Mapping[str, str], body: bytes) -> None:
-    if len(body) > PAYLOAD_LIMIT:
-        raise AwsError(
-            "ValidationError",
-            "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less "
-            f"than or equal to {PAYLOAD_LIMIT}",
-        )
-    for header, member in _UNSUPPORTED.items():
-        if header in headers:
-            raise AwsError("ValidationError", f"InvokeEndpoint's {member} is not implemented by sagelocal.")
-
-
-async def _within(work: asyncio.Future[None], seconds: float) -> None:
-    try:
-        await asyncio.wait_for(asyncio.shield(work), seconds)
-    except TimeoutError:
-        said = "The endpoint's model servers are still being started: try again."
-        raise AwsError("ServiceUnavailable", said, 503) from None
-
-
-def _answer_headers(variant: str, content_type: str, reply: Reply) -> dict[str, str]:
-    headers = {"Content-Type": content_type, "x-Amzn-Invoked-Production-Variant": variant}
-    if attributes := reply.headers.get(f"{_PREFIX}custom-attributes"):
-        headers["X-Amzn-SageMaker-Custom-Attributes"] = attributes
-    return headers
 
 
 def _socket_folder(state: Path) -> Path:

@@ -31,7 +31,7 @@ def create_model(app: SageLocal, request: Document) -> Document:
     document = {name: value for name, value in request.items() if name != "Tags"}
     document.setdefault("EnableNetworkIsolation", False)
     # The package may be gone or rejected later: the model keeps what it was made of, as on AWS.
-    return app.create("Model", document | {"_container": container}, tags=request.get("Tags"))
+    return app.create("Model", document | {"_containers": [container]}, tags=request.get("Tags"))
 
 
 def resolve(app: SageLocal, definition: Document) -> Document:

@@ -45,6 +45,7 @@ def make(app: SageLocal, config_name: str) -> Document:
         "Id": uuid.uuid4().hex[:12],
         "EndpointConfigName": config["EndpointConfigName"],
         "Variants": [_planned(app, variant) for variant in config["ProductionVariants"]],
+        "Shadows": [],
         "DataCapture": config.get("DataCaptureConfig"),
     }
 
@@ -53,10 +54,13 @@ def _planned(app: SageLocal, variant: Document) -> Document:
     model = app.find("Model", variant["ModelName"])
     return {
         "VariantName": variant["VariantName"],
+        "ModelName": variant["ModelName"],
         "Weight": variant["InitialVariantWeight"],
         "InstanceCount": variant["InitialInstanceCount"],
+        "InstanceType": variant["InstanceType"],
         "StartupSeconds": variant.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS),
-        "Container": model["_container"],
+        "Containers": model["_containers"],
+        "Execution": (model.get("InferenceExecutionConfig") or {}).get("Mode", "Serial"),
         "Isolated": bool(model.get("EnableNetworkIsolation")),
     }
 
@@ -102,10 +106,12 @@ def described(plan: Document, now: float) -> Document:
 
 
 def _summary(variant: Document, now: float) -> Document:
-    image = variant["Container"]["Image"]
+    images = [container["Image"] for container in variant["Containers"]]
     return {
         "VariantName": variant["VariantName"],
-        "DeployedImages": [{"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": now}],
+        "DeployedImages": [
+            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": now} for image in images
+        ],
         "CurrentWeight": variant["Weight"],
         "DesiredWeight": variant["Weight"],
         "CurrentInstanceCount": variant["InstanceCount"],

@@ -30,7 +30,7 @@ def create_transform_job(app: SageLocal, request: Document) -> Document:
         **(request.get("DataProcessing") or {}),
     }
     document["TransformJobStatus"] = "InProgress"
-    document["_container"] = model["_container"]
+    document["_container"] = model["_containers"][0]
     document["_isolated"] = bool(model.get("EnableNetworkIsolation"))
     created = app.create("TransformJob", document, tags=request.get("Tags"))
     app.jobs.start("TransformJob", request["TransformJobName"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import signal
 import sqlite3
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from sagelocal import store as store_module
 from sagelocal.store import Closed, Exists, Missing, Store
 
 
@@ -193,3 +195,23 @@ def test_who_waits_for_a_document_is_asked_when_it_changes_and_at_an_empty_commi
     thread.join(30)
     assert not thread.is_alive()
     assert asked.qsize() == 1
+
+
+def test_a_file_of_schema_2_gets_lists_of_containers(tmp_path: Path) -> None:
+    file = tmp_path / "sagelocal.db"
+    database = sqlite3.connect(file)
+    database.executescript("".join([*store_module._UPGRADES[:2], "PRAGMA user_version = 2;"]))
+    container = {"Image": "i", "Source": None, "Environment": {"A": "1"}}
+    plan = {"Id": "1", "Variants": [{"VariantName": "v", "Container": container}], "DataCapture": None}
+    for kind, document in (("Model", {"_container": container}), ("Endpoint", {"_running": plan, "_pending": None})):
+        values = (kind, "name", "", kind, json.dumps(document))
+        database.execute("INSERT INTO resource (kind, name, parent, arn, document) VALUES (?, ?, ?, ?, ?)", values)
+    database.commit()
+    database.close()
+    store = Store(file)
+    assert store.get("Model", "name")["_containers"] == [container]
+    endpoint = store.get("Endpoint", "name")
+    assert endpoint["_running"]["Variants"][0]["Containers"] == [container]
+    assert endpoint["_running"]["Shadows"] == []
+    assert endpoint["_pending"] is None
+    store.close()

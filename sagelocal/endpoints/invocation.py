@@ -1,0 +1,139 @@
+"""The path of a request: from the wire to a variant's container and back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sagelocal.api.errors import AwsError
+from sagelocal.endpoints.fleet import Fleet
+from sagelocal.endpoints.instance import Call
+from sagelocal.endpoints.server import ModelServer, Reply, UnansweredError
+from sagelocal.endpoints.traffic import Traffic
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+PAYLOAD_LIMIT = 25 * 1024 * 1024  # bytes; the documented limit of real-time endpoints
+_ANSWER_SECONDS = 60.0  # the documented time a container has to answer
+_PREFIX = "x-amzn-sagemaker-"
+_FORWARDED = ("content-type", "accept", f"{_PREFIX}custom-attributes", f"{_PREFIX}inference-id")
+_UNSUPPORTED = {
+    f"{_PREFIX}target-model": "TargetModel",
+    f"{_PREFIX}target-container-hostname": "TargetContainerHostname",
+    f"{_PREFIX}enable-explanations": "EnableExplanations",
+    f"{_PREFIX}inference-component": "InferenceComponentName",
+    f"{_PREFIX}session-id": "SessionId",
+    f"{_PREFIX}prefix-aware-id": "PrefixAwareId",
+}
+_TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """The answer of InvokeEndpoint."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Invoker:
+    """Answers requests from what serves: `serving` maps an endpoint's name to its traffic."""
+
+    def __init__(self, app: SageLocal, serving: Mapping[str, Traffic]) -> None:
+        self._app = app
+        self._serving = serving
+
+    async def invoke(self, endpoint_name: str, headers: Mapping[str, str], body: bytes) -> Invocation:
+        """Sends a request to a variant's container; header names in lower case. Raises AwsError."""
+        started = time.perf_counter()
+        _check(headers, body)
+        fleet = await self._fleet(endpoint_name)
+        target = headers.get(f"{_PREFIX}target-variant")
+        variant = fleet.pick(target)
+        if variant is None:
+            raise AwsError("ValidationError", f"Variant {target} not found for endpoint {endpoint_name}.")
+        call = Call({name: headers[name] for name in _FORWARDED if name in headers}, body, _ANSWER_SECONDS)
+        asked = time.perf_counter()
+        status = 0
+        try:
+            with fleet.busy():
+                server, reply = await variant.request(call)
+            status = reply.status
+        except TimeoutError:
+            raise self._model_error(fleet, 0, _TIMED_OUT) from None
+        except UnansweredError as error:
+            raise self._model_error(fleet, 0, f"The model server did not answer: {error}") from error
+        finally:
+            answered = time.perf_counter()
+            variant.meter.observe(status, answered - asked, asked - started)
+        if not 200 <= reply.status < 300:
+            raise self._model_error(fleet, reply.status, reply.body.decode(errors="replace"), server)
+        content_type = reply.headers.get("content-type", "application/octet-stream")
+        if variant.recorder and variant.recorder.sampled():
+            variant.recorder.record(headers, body, content_type, reply.body)
+        return Invocation(200, _answer_headers(variant.name, content_type, reply), reply.body)
+
+    async def _fleet(self, endpoint_name: str) -> Fleet:
+        traffic = self._serving.get(endpoint_name)
+        if traffic is None:
+            raise self._unknown(endpoint_name)
+        fleet = traffic.pick()
+        if not fleet.up.done():  # just after a start of sagelocal
+            await _within(asyncio.wrap_future(fleet.up), _ANSWER_SECONDS)
+        return fleet
+
+    def _unknown(self, name: str) -> AwsError:
+        """AWS's sentence, also while an endpoint does not serve yet; its status is ours to add."""
+        endpoint = self._app.store.find("Endpoint", name)
+        said = f"Endpoint {name} of account {self._app.settings.account} not found."
+        return AwsError("ValidationError", f"{said} Its status is {endpoint['EndpointStatus']}." if endpoint else said)
+
+    def _model_error(self, fleet: Fleet, status: int, said: str, server: ModelServer | None = None) -> AwsError:
+        settings = self._app.settings
+        whose = "client" if 400 <= status < 500 else "server"
+        stream = f":log-stream:{server.stream}" if server else ""
+        where = f"See the log group {fleet.group} in account {settings.account} for more information."
+        shown = said if len(said) <= 1500 else said[:1500] + "…"  # the model allows 2048 characters
+        return AwsError(
+            "ModelError",
+            f'Received {whose} error ({status}) from primary with message "{shown}". {where}',
+            424,
+            OriginalStatusCode=status,
+            OriginalMessage=said[:2048],
+            LogStreamArn=f"arn:aws:logs:{settings.region}:{settings.account}:log-group:{fleet.group}{stream}",
+        )
+
+
+def _check(headers: Mapping[str, str], body: bytes) -> None:
+    if len(body) > PAYLOAD_LIMIT:
+        raise AwsError(
+            "ValidationError",
+            "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less "
+            f"than or equal to {PAYLOAD_LIMIT}",
+        )
+    for header, member in _UNSUPPORTED.items():
+        if header in headers:
+            raise AwsError("ValidationError", f"InvokeEndpoint's {member} is not implemented by sagelocal.")
+
+
+async def _within(work: asyncio.Future[None], seconds: float) -> None:
+    try:
+        await asyncio.wait_for(asyncio.shield(work), seconds)
+    except TimeoutError:
+        said = "The endpoint's model servers are still being started: try again."
+        raise AwsError("ServiceUnavailable", said, 503) from None
+
+
+def _answer_headers(variant: str, content_type: str, reply: Reply) -> dict[str, str]:
+    headers = {"Content-Type": content_type, "x-Amzn-Invoked-Production-Variant": variant}
+    if attributes := reply.headers.get(f"{_PREFIX}custom-attributes"):
+        headers["X-Amzn-SageMaker-Custom-Attributes"] = attributes
+    return headers

@@ -1,0 +1,115 @@
+"""One variant of a fleet: its weight and its instances."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sagelocal.endpoints import artifacts
+from sagelocal.endpoints.capture import Recorder
+from sagelocal.endpoints.instance import Call, Instance
+from sagelocal.endpoints.meter import Meter
+from sagelocal.endpoints.server import ModelServer, RefusedError, Reply, UnansweredError
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+DRAIN_SECONDS = 60.0  # as long as a container may take for an answer
+_REFUSED_PAUSES = (0.05, 0.2, 1.0)  # s
+_RESTART_PATIENCE = 10.0  # s that a request waits for a model server that is being started again
+
+
+class UnhealthyError(Exception):
+    """A variant that never answered its health check; the message is the endpoint's FailureReason."""
+
+
+class Variant:
+    """`InstanceCount` instances, but at most one a core of this machine run."""
+
+    def __init__(
+        self, app: SageLocal, endpoint: str, config: str, plan: dict[str, Any], *, folder: Path, sockets: Path
+    ) -> None:
+        self.name: str = plan["VariantName"]
+        self.weight = float(plan["Weight"])
+        self.plan = plan
+        self.recorder: Recorder | None = None
+        self.meter = Meter(endpoint, config, self.name)
+        self.instances: list[Instance] = []
+        self._app = app
+        self._group = f"/aws/sagemaker/Endpoints/{endpoint}"
+        self._folder = folder / self.name
+        self._sockets = sockets
+        self._turns = itertools.count()
+
+    def start(self) -> None:
+        """Downloads the models and returns when every instance is healthy. Raises UnhealthyError, with the reason."""
+        self.scale(self.plan["InstanceCount"])
+
+    def scale(self, instances: int) -> None:
+        """Returns when so many instances serve; surplus ones finish their requests in the background."""
+        wanted = max(1, min(instances, self._app.settings.cpus))
+        models = self._models()
+        started = [self._instance(models) for _ in range(wanted - len(self.instances))]
+        for instance in started:
+            instance.start()  # before it is listed: who stops the fleet waits for each listed one's threads
+        self.instances, surplus = self.instances[:wanted] + started, self.instances[wanted:]
+        for instance in surplus:
+            threading.Thread(target=instance.retire, args=(DRAIN_SECONDS,), name=f"stop {instance.name}").start()
+        if failed := [instance for instance in started if not instance.settle()]:
+            self.instances = [instance for instance in self.instances if instance not in started]
+            for instance in started:
+                instance.stop()
+            raise UnhealthyError(self._reason(failed[0]))
+
+    def _instance(self, models: list[Path]) -> Instance:
+        return Instance(self._app, self.plan, self._group, models=models, folder=self._folder, sockets=self._sockets)
+
+    def _models(self) -> list[Path]:
+        """The staged files of each container."""
+        found = []
+        for number, container in enumerate(self.plan["Containers"]):
+            try:
+                found.append(artifacts.stage(self._app.s3, container["Source"], self._folder / f"container-{number}"))
+            except Exception as error:
+                uri = (container["Source"] or {}).get("S3Uri")
+                said = f"The model data {uri} of variant {self.name} could not be used: {error}"
+                raise UnhealthyError(said) from error
+        return found
+
+    def _reason(self, instance: Instance) -> str:
+        # AWS's own first sentence, then what it leaves to the reader of the logs.
+        said = f"The primary container for production variant {self.name} did not pass the ping health check. "
+        said += "Please check CloudWatch logs for this endpoint. "
+        return f"{said}Last line of {self._group} {instance.name}: {instance.last_line}"[:1024]
+
+    async def request(self, call: Call) -> tuple[ModelServer, Reply]:
+        """Raises UnansweredError, and TimeoutError after `call.seconds`."""
+        for pause in _REFUSED_PAUSES:
+            instance = await self._ready()
+            try:
+                return await instance.request(call)
+            except RefusedError:
+                await asyncio.sleep(pause)  # it died just now, and nobody has noticed yet
+        raise UnansweredError("the model server refuses connections")
+
+    async def _ready(self) -> Instance:
+        """A healthy instance, in turn; waits a while for one that is being started again. Raises UnansweredError."""
+        deadline = time.monotonic() + _RESTART_PATIENCE
+        while True:
+            turn = next(self._turns)
+            instances = self.instances
+            for offset in range(len(instances)):
+                if (found := instances[(turn + offset) % len(instances)]).healthy:
+                    return found
+            if time.monotonic() > deadline:
+                said = f"The model server is being started again; its last line was: {instances[0].last_line}"
+                raise UnansweredError(said)
+            await asyncio.sleep(0.05)
+
+    def stop(self) -> None:
+        for instance in self.instances:
+            instance.stop()
