@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy import monitor
+from deploy import monitor, served
 from deploy.endpoint import smoke_test
 from mlops import console, executions, models, monitoring, run, serving, storage, traffic
 from mlops.errors import Failure
@@ -42,7 +42,7 @@ def demo(target: Target, use_case: str, count: int, reports: Path) -> Loop:
     version = registered_version(sagemaker, use_case, execution)
     models.decide(target, use_case, version, "the demo approves what passed the gate", approve=True)
     endpoint = serving.deploy(target, use_case, STAGE, version, "ml.m5.large", 1, wait=True)
-    package = models.served_package(sagemaker, use_case, endpoint)
+    package = served.package(sagemaker, use_case, endpoint)
     asked = traffic.lines(traffic.held_out(target, use_case).head(1))[0]
     answer = smoke_test(target.client("sagemaker-runtime"), endpoint, asked)
     _heading("3. Held-out customers ask, and the monitor looks")

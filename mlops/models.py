@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy import registry
+from deploy import registry, served
 from mlops import console
 from mlops.targets import Target
 
@@ -40,42 +40,9 @@ def _in_service(sagemaker: Any, use_case: str) -> dict[str, list[str]]:
         for endpoint in page["Endpoints"]:
             name = endpoint["EndpointName"]
             try:
-                found.setdefault(served_package(sagemaker, use_case, name)["ModelPackageArn"], []).append(name)
+                found.setdefault(served.package(sagemaker, use_case, name)["ModelPackageArn"], []).append(name)
             except LookupError:
                 continue  # someone else's endpoint of a similar name
-    return found
-
-
-def served_package(sagemaker: Any, use_case: str, endpoint: str) -> dict[str, Any]:
-    """DescribeModelPackage of the version that an endpoint serves.
-
-    A pipeline's own deploy step makes its model from the artifact, so it is also looked for by that. Raises LookupError
-    when the endpoint doesn't exist or serves no registered version.
-    """
-    artifact = ""
-    for container in _containers(sagemaker, endpoint):
-        if package := container.get("ModelPackageName"):
-            return dict(sagemaker.describe_model_package(ModelPackageName=package))
-        artifact = container.get("ModelDataUrl", artifact)
-    for each in registry.packages(sagemaker, use_case):
-        package = sagemaker.describe_model_package(ModelPackageName=each["ModelPackageArn"])
-        if artifact and artifact in {c.get("ModelDataUrl") for c in package["InferenceSpecification"]["Containers"]}:
-            return dict(package)
-    raise LookupError(f"Endpoint {endpoint} serves no version that is registered in the group {use_case}.")
-
-
-def _containers(sagemaker: Any, endpoint: str) -> list[dict[str, Any]]:
-    try:
-        described = sagemaker.describe_endpoint(EndpointName=endpoint)
-    except sagemaker.exceptions.ClientError as error:
-        if "Could not find" not in error.response["Error"]["Message"]:
-            raise
-        raise LookupError(f"There is no endpoint {endpoint}: mlops deploy makes it.") from error
-    config = sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
-    found: list[dict[str, Any]] = []
-    for variant in config["ProductionVariants"]:
-        model = sagemaker.describe_model(ModelName=variant["ModelName"])
-        found += model.get("Containers") or [model["PrimaryContainer"]]
     return found
 
 

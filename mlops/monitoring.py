@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from deploy import monitor, names, registry
-from mlops import console, models, storage
+from deploy import monitor, names, registry, served
+from mlops import console, storage
 from mlops.targets import Target
 from mlops.use_cases import ROOT
 from pipelines.source import bundle
@@ -26,7 +26,7 @@ def run(
     """
     sagemaker, s3, place = target.client("sagemaker"), target.client("s3"), target.place
     endpoint = names.endpoint_name(use_case, stage)
-    package = models.served_package(sagemaker, use_case, endpoint)
+    package = served.package(sagemaker, use_case, endpoint)
     end = _ceil(moment(until)) if until else _ceil(datetime.now(UTC))
     start = moment(since) if since else last_window_end(sagemaker, endpoint) or end - timedelta(days=1)
     statistics, constraints = registry.data_quality_baseline(package)
