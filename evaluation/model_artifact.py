@@ -20,13 +20,13 @@ class Artifact:
     model: Any  # what model_fn returned
     metadata: dict[str, Any]
 
-    def records(self, table: pd.DataFrame) -> Any:
-        """The table as a request carries it, read by the artifact's own `input_fn`: a table with the same columns."""
-        return self.handler.input_fn(table.to_json(orient="records"), "application/json")
+    def records(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table as a request carries it, read by the artifact's own `input_fn`: the same columns."""
+        return pd.DataFrame(self.handler.input_fn(table.to_json(orient="records"), "application/json"))
 
-    def predict(self, records: Any) -> pd.DataFrame:
+    def predict(self, records: pd.DataFrame) -> pd.DataFrame:
         """Columns `probability` and `label`, a row a record."""
-        return self.handler.predict_fn(records, self.model)
+        return pd.DataFrame(self.handler.predict_fn(records, self.model))
 
     def explain(self, records: Any) -> pd.DataFrame | None:
         """SHAP values in log-odds, a row a record and a column a raw feature; None for an artifact that offers none."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -11,29 +13,43 @@ import pytest
 import xgboost
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from training import tabular_inference as handler
 
+JSON = "application/json"
 RECORD = {"plan": "b", "months": 4, "paid": 40.0}
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> handler.Model:
-    folder = tmp_path_factory.mktemp("model")
+def pipeline() -> Pipeline:
+    return fitted("passthrough")
+
+
+@pytest.fixture(scope="module")
+def model(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> handler.Model:
+    return handler.model_fn(str(saved(pipeline, tmp_path_factory.mktemp("model"))))
+
+
+def fitted(numbers: Any) -> Pipeline:
+    """`numbers` is what the pipeline does to the columns months and paid."""
     random = np.random.default_rng(0)
     table = pd.DataFrame({"plan": random.choice(["a", "b"], 200), "months": random.integers(0, 60, 200)})
     table["paid"] = table["months"] * 10.0
     answers = ((table["plan"] == "b") & (table["months"] < 30)).astype(int)
     encode = ColumnTransformer(
         [("category", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["plan"])],
-        remainder="passthrough",
+        remainder=numbers,
         verbose_feature_names_out=False,
     ).set_output(transform="pandas")
     classifier = xgboost.XGBClassifier(n_estimators=20, max_depth=2, early_stopping_rounds=20)
     encoded = encode.fit_transform(table)
     classifier.fit(encoded, answers, eval_set=[(encoded, answers)], verbose=False)
-    joblib.dump(Pipeline([("encode", encode), ("classify", classifier)]), folder / "model.joblib")
+    return Pipeline([("encode", encode), ("classify", classifier)])
+
+
+def saved(pipeline: Pipeline, folder: Path) -> Path:
+    joblib.dump(pipeline, folder / "model.joblib")
     facts = {
         "features": {"plan": "category", "months": "number", "paid": "number"},
         "optional": ["id"],
@@ -44,11 +60,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> handler.Model:
         "label": "left",
     }
     (folder / "metadata.json").write_text(json.dumps(facts))
-    return handler.model_fn(str(folder))
+    return folder
 
 
 def ask(model: handler.Model, body: str | bytes, content_type: str) -> pd.DataFrame:
-    return handler.predict_fn(handler.input_fn(body, content_type), model)
+    return pd.DataFrame(handler.predict_fn(handler.input_fn(body, content_type), model))
 
 
 @pytest.mark.parametrize(
@@ -99,6 +115,11 @@ def test_a_category_never_seen_is_answered(model: handler.Model) -> None:
         ("[[1, 2, 3]]", "application/json", "a record is an object"),
         ('{"plan": "b"}', "application/json", "Missing columns: months, paid"),
         (json.dumps({**RECORD, "months": True}), "application/json", "Column months holds 'True'"),
+        (json.dumps({**RECORD, "plan": ["b"]}), "application/json", "Column plan holds a list or an object"),
+        ("b,nan,40\nb,1_0,40\nb,nan,40", "text/csv", "Column months holds 'nan', '1_0' where"),
+        ("b,e,40", "text/csv", "Column months holds 'e' where"),
+        (",,40", "text/csv", "Blank values in plan, months"),
+        ("plan,months,plan,paid\nb,4,b,40", "text/csv", "The header names plan more than once"),
     ],
 )
 def test_a_bad_body_is_named(model: handler.Model, body: str, content_type: str, sentence: str) -> None:
@@ -106,8 +127,44 @@ def test_a_bad_body_is_named(model: handler.Model, body: str, content_type: str,
         ask(model, body, content_type)
 
 
+def test_records_of_several_forms_are_filled_each_for_itself(model: handler.Model) -> None:
+    filled = ask(model, json.dumps([RECORD | {"paid": None}, RECORD | {"paid": " "}, RECORD]), "application/json")
+    assert filled["probability"].nunique() == 1
+    assert len(filled) == 3
+
+
+def test_a_prediction_is_the_pipelines_own(model: handler.Model, pipeline: Pipeline) -> None:
+    random = np.random.default_rng(1)
+    table = pd.DataFrame({"plan": random.choice(["a", "b", "z"], 50), "months": random.integers(0, 60, 50)})
+    table["paid"] = random.uniform(0, 600, 50)
+    expected = pipeline.predict_proba(table)[:, 1]
+    assert len(np.unique(expected)) > 5
+    for body, content_type in ((table.to_csv(index=False), "text/csv"), (table.to_json(orient="records"), JSON)):
+        np.testing.assert_array_equal(ask(model, body, content_type)["probability"], expected)
+    np.testing.assert_array_equal(handler.predict_fn(table, model)["probability"], expected)  # as evaluation asks
+
+
+def test_requests_answered_together_get_what_each_would_alone(model: handler.Model) -> None:
+    bodies = ["b,4,40", "b,four,40", "a,4,40\nb,50,500", ",4,40"]
+    inputs = [handler.input_fn(body, "text/csv") for body in bodies]
+    found = handler.predict_batch_fn(inputs, model)
+    for body, answer in zip(bodies, found, strict=True):
+        if isinstance(answer, Exception):
+            with pytest.raises(ValueError, match=str(answer)):
+                ask(model, body, "text/csv")
+        else:
+            pd.testing.assert_frame_equal(pd.DataFrame(answer), ask(model, body, "text/csv"))
+    assert [isinstance(answer, Exception) for answer in found] == [False, True, False, True]
+    assert all(isinstance(answer, ValueError) for answer in handler.predict_batch_fn(inputs[1:2], model))
+
+
+def test_a_pipeline_that_does_more_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does more than encode categories"):
+        handler.model_fn(str(saved(fitted(StandardScaler()), tmp_path)))
+
+
 def test_answers_come_as_asked(model: handler.Model) -> None:
-    prediction = pd.DataFrame({"probability": [0.25, 0.75], "label": [0, 1]})
+    prediction = {"probability": np.array([0.25, 0.75]), "label": np.array([0, 1])}
     as_json = '{"predictions": [{"probability": 0.25, "label": 0}, {"probability": 0.75, "label": 1}]}'
     for accept in ("application/json", "*/*", "", "application/json;q=0.9, text/csv"):
         assert handler.output_fn(prediction, accept) == (as_json, "application/json")
@@ -119,7 +176,7 @@ def test_other_types_are_the_images_own_errors() -> None:
     with pytest.raises(handler.UnsupportedFormatError, match="'application/x-npy' is not supported"):
         handler.input_fn(b"", "application/x-npy")
     with pytest.raises(handler.UnsupportedFormatError, match="'image/png' is not supported"):
-        handler.output_fn(pd.DataFrame({"probability": [0.5], "label": [0]}), "image/png")
+        handler.output_fn({"probability": np.array([0.5]), "label": np.array([0])}, "image/png")
 
 
 def test_the_effect_of_weights_on_the_odds_is_taken_back(model: handler.Model) -> None:
@@ -127,13 +184,13 @@ def test_the_effect_of_weights_on_the_odds_is_taken_back(model: handler.Model) -
     plain = handler.predict_fn(data, model)["probability"]
     weighted = handler.predict_fn(data, handler.Model(**{**vars(model), "odds_factor": 3.0}))["probability"]
     odds = plain / (1 - plain)
-    assert (weighted / (1 - weighted)).to_numpy() == pytest.approx((odds / 3).to_numpy())
+    assert weighted / (1 - weighted) == pytest.approx(odds / 3)
 
 
 def test_shap_values_add_up_to_the_log_odds(model: handler.Model) -> None:
     data = handler.input_fn("b,4,40\na,40,400", "text/csv")
     values = handler.explain_fn(data, model)
     assert list(values.columns) == ["plan", "months", "paid"]
-    probability = handler.predict_fn(data, model)["probability"].to_numpy()
+    probability = handler.predict_fn(data, model)["probability"]
     log_odds = np.log(probability / (1 - probability))
     assert np.diff(values.sum(axis=1)) == pytest.approx(np.diff(log_odds), abs=1e-4)
