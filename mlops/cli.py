@@ -30,9 +30,19 @@ class Where(StrEnum):
     aws = "aws"
 
 
+class Shift(StrEnum):
+    """The keys of deploy.strategies.STRATEGIES."""
+
+    all_at_once = "all-at-once"
+    canary = "canary"
+    linear = "linear"
+    rolling = "rolling"
+
+
 UseCase = Annotated[str, typer.Argument(metavar="USE_CASE", help="What `mlops list` lists, such as churn.")]
 TargetOption = Annotated[Where, typer.Option("--target", help="Where to work.")]
 Stage = Annotated[str, typer.Option("--stage", help="The endpoint is <use case>-<stage>.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask; without a terminal nothing is asked.")]
 Version = Annotated[int | None, typer.Option("--version", min=1, help="The newest if none is named.")]
 Execution = Annotated[str | None, typer.Option("--execution", help="Id or ARN; the newest if none is named.")]
 Reports = Annotated[Path, typer.Option("--reports", help="Folder for downloaded HTML reports.")]
@@ -210,20 +220,54 @@ def deploy(
     version: Annotated[
         int | None, typer.Option("--version", min=1, help="The newest approved if none is named.")
     ] = None,
-    instance_type: Annotated[str, typer.Option("--instance-type")] = "ml.m5.large",
-    instance_count: Annotated[int, typer.Option("--instance-count", min=1)] = 1,
+    strategy: Annotated[
+        Shift | None, typer.Option("--strategy", help="How traffic goes over, if not as declared.")
+    ] = None,
+    bake: Annotated[
+        int | None, typer.Option("--bake", min=0, metavar="SECONDS", help="How long each step is watched.")
+    ] = None,
+    instance_type: Annotated[str | None, typer.Option("--instance-type", help="Such as ml.m5.large.")] = None,
+    instance_count: Annotated[int | None, typer.Option("--instance-count", min=1)] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option("--variant", metavar="NAME=VERSION[:WEIGHT]", help="One more, for an A/B test.")
+    ] = None,
+    shadow: Annotated[
+        int | None, typer.Option("--shadow", min=1, metavar="VERSION", help="It gets copies, nobody its answers.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    yes: Yes = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as it has begun.")] = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Take the endpoint down instead.")] = False,
     target: TargetOption = LAPTOP,
 ) -> None:
-    """Put an approved version in service, in place if the endpoint exists; or take it down."""
+    """Put an approved version in service as deploy/USE_CASE.py declares it: shows what changes, then changes it."""
     known(use_case)
-    from mlops import serving
+    from mlops import deployment
 
-    if delete:
-        serving.delete(connect(target), use_case, stage)
-    else:
-        serving.deploy(connect(target), use_case, stage, version, instance_type, instance_count, wait=not no_wait)
+    overrides = deployment.Overrides(
+        version=version,
+        strategy=strategy.value if strategy else None,
+        bake=bake,
+        instance_type=instance_type,
+        instance_count=instance_count,
+        variants=tuple(variant or ()),
+        shadow=shadow,
+    )
+    deployment.deploy(connect(target), use_case, stage, overrides, wait=not no_wait, dry_run=dry_run, yes=yes)
+
+
+@app.command()
+def undeploy(
+    use_case: UseCase,
+    stage: Stage = "production",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    yes: Yes = False,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Take an endpoint down with all that was made for it, and list that nothing is left."""
+    known(use_case)
+    from mlops import deployment
+
+    deployment.undeploy(connect(target), use_case, stage, dry_run=dry_run, yes=yes)
 
 
 @app.command()
@@ -234,13 +278,17 @@ def invoke(
         Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A .csv or .json file.")
     ] = None,
     accept: Annotated[str | None, typer.Option("--accept", help="Content type of the answer.")] = None,
+    page: Annotated[bool, typer.Option("--open", help="A page with a form of the model's input.")] = False,
     stage: Stage = "production",
     target: TargetOption = LAPTOP,
 ) -> None:
     """Ask an endpoint."""
     known(use_case)
-    from mlops import serving
+    from mlops import playground, serving
 
+    if page:
+        playground.show(connect(target), use_case, stage)
+        return
     serving.invoke(connect(target), use_case, stage, payload, file, accept)
 
 

@@ -6,8 +6,10 @@ Everything particular to one model is in the artifact: `model.joblib`, a scikit-
 XGBoost classifier, and `metadata.json`, which names the columns.
 
 In:  `text/csv`, with a header (columns in any order) or without (the features in order, optional columns before them);
-     `application/json`: one record, a list of records, or `{"instances": [records]}`.
-Out: `application/json`: `{"predictions": [{"probability": 0.73, "label": 1}]}`;
+     `application/json`: one record, a list of records, or `{"instances": [records]}`, with `"explain": true` beside
+     the instances for SHAP values too.
+Out: `application/json`: `{"predictions": [{"probability": 0.73, "label": 1}]}`, and where asked for
+     `"explanations": [{feature: value}]`;
      `text/csv`: a line `0.73,1` for each record, no header.
 
 Between the functions records are columns by name: lists here, but all that has `items()` will do, as a DataFrame has.
@@ -42,7 +44,11 @@ except ImportError:
 JSON = "application/json"
 CSV = "text/csv"
 Columns = Mapping[Any, Sequence[Any]]  # name to values; the name is a number while only the model knows better
-Prediction = dict[str, np.ndarray]
+Prediction = dict[str, Any]  # probability and label, arrays; explanations, a list of objects, where asked for
+
+
+class Explained(dict[Any, Sequence[Any]]):
+    """Columns of a request that asks why, too."""
 
 
 @dataclass(frozen=True)
@@ -128,19 +134,26 @@ def read_json(text: str) -> Columns:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"The body is not JSON: {error}.") from None
-    if isinstance(content, dict):
-        content = content.get("instances", [content])
+    kind: type[dict[Any, Any]] = dict
+    if isinstance(content, dict) and "instances" in content:
+        kind = Explained if content.get("explain") is True else dict
+        content = content["instances"]
+    elif isinstance(content, dict):
+        content = [content]
     if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
         raise ValueError('Send a record, a list of records, or {"instances": [records]}; a record is an object.')
     if not content:
         raise ValueError("The request has no records.")
     names = dict.fromkeys(name for record in content for name in record)
-    return {name: [record.get(name) for record in content] for name in names}
+    return kind({name: [record.get(name) for record in content] for name in names})
 
 
 def predict_fn(data: Columns, model: Model) -> Prediction:
     """A value a record: `probability` of the positive class in the population's own proportions, and `label`."""
-    return predict(encode(data, model), model)
+    found = predict(encode(data, model), model)
+    return (
+        found | {"explanations": explain_fn(data, model).to_dict("records")} if isinstance(data, Explained) else found
+    )
 
 
 def predict_batch_fn(inputs: Sequence[Columns], model: Model) -> list[Prediction | Exception]:
@@ -148,7 +161,7 @@ def predict_batch_fn(inputs: Sequence[Columns], model: Model) -> list[Prediction
     found: list[Any] = []
     for data in inputs:
         try:
-            found.append(encode(data, model))
+            found.append(predict_fn(data, model) if isinstance(data, Explained) else encode(data, model))
         except Exception as error:
             found.append(error)
     encoded = [matrix for matrix in found if isinstance(matrix, np.ndarray)]
@@ -189,7 +202,8 @@ def output_fn(prediction: Prediction, accept: str) -> tuple[str, str]:
         kind = wanted.split(";")[0].strip().lower()
         if kind in (JSON, "application/*", "*/*", ""):
             records = [{"probability": probability, "label": label} for probability, label in rows]
-            return json.dumps({"predictions": records}), JSON
+            reasons = {name: prediction[name] for name in ("explanations",) if name in prediction}
+            return json.dumps({"predictions": records, **reasons}), JSON
         if kind in (CSV, "text/*"):
             return "".join([f"{probability!r},{label}\n" for probability, label in rows]), CSV
     raise UnsupportedFormatError(f"Accept {accept!r} is not supported. Ask for {JSON} or {CSV}.")

@@ -194,3 +194,23 @@ def test_shap_values_add_up_to_the_log_odds(model: handler.Model) -> None:
     probability = handler.predict_fn(data, model)["probability"]
     log_odds = np.log(probability / (1 - probability))
     assert np.diff(values.sum(axis=1)) == pytest.approx(np.diff(log_odds), abs=1e-4)
+
+
+def test_explanations_come_where_they_are_asked_for_alone_and_in_a_batch(model: handler.Model) -> None:
+    asked = handler.input_fn(json.dumps({"instances": [RECORD, RECORD], "explain": True}), JSON)
+    plain = handler.input_fn(json.dumps({"instances": [RECORD]}), JSON)
+    batch = handler.predict_batch_fn([asked, plain], model)
+    answers = [
+        json.loads(handler.output_fn(prediction, JSON)[0]) for prediction in [handler.predict_fn(asked, model), *batch]
+    ]
+    assert answers[0] == answers[1]
+    assert len(answers[0]["explanations"]) == 2
+    assert "explanations" not in answers[2]
+    # Additivity (the local accuracy of SHAP): base value and contributions make up the margin.
+    reasons = answers[0]["explanations"][0]
+    assert reasons.keys() == RECORD.keys()
+    matrix = xgboost.DMatrix(handler.encode(plain, model), feature_names=model.columns)
+    base = model.booster.predict(matrix, pred_contribs=True)[0, -1]
+    probability = answers[2]["predictions"][0]["probability"]
+    assert np.log(probability / (1 - probability)) == pytest.approx(base + sum(reasons.values()), abs=1e-4)
+    assert handler.output_fn(batch[0], "text/csv")[0].count("\n") == 2
