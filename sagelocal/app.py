@@ -12,6 +12,7 @@ from sagelocal.api.errors import AwsError
 from sagelocal.api.resources import RESOURCES
 from sagelocal.cloudwatch import Publisher
 from sagelocal.config import Settings
+from sagelocal.endpoints.meter import Metering
 from sagelocal.environments.service import Environments
 from sagelocal.store import Exists, Store
 from sagelocal.sts_proxy import access
@@ -49,6 +50,7 @@ class SageLocal:
         self.logs = settings.client("logs")
         self.cloudwatch = settings.client("cloudwatch")
         self.metrics = Publisher(self.cloudwatch)
+        self.metering = Metering(self.metrics)
         self.environments = Environments(settings.state)
         self.jobs = Runner(self)
         self.tuning = Tuner(self)
@@ -84,6 +86,7 @@ class SageLocal:
         self.environments.close()  # first the installs that jobs and endpoints wait for
         self.jobs.close()
         self.endpoints.close()
+        self.metering.close()
         self.store.close()
         self.metrics.close()
 

@@ -1,15 +1,212 @@
-"""What is counted of a variant's requests."""
+"""What is counted of a variant's requests: CloudWatch's metrics of SageMaker endpoints.
+
+Names, units and dimensions are those of the Developer Guide's pages on monitoring endpoints with CloudWatch. Counting
+costs the path of a request a few dictionary look-ups; everything else happens in `Metering`'s thread. An endpoint that
+nobody calls sends nothing.
+"""
 
 from __future__ import annotations
 
+import math
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from sagelocal.cloudwatch import Datum, Publisher
+
+REQUESTS = "AWS/SageMaker"
+HOSTS = "/aws/sagemaker/Endpoints"
+_PERIOD = 2.0  # s between two looks at the meters; a minute on AWS, which is long in front of a laptop
+_SETTLE = 0.05  # s; who took a window out of a meter waits so long for an `observe` that had begun
+_VALUES = 150  # that a datum of PutMetricData takes
+_GROWTH = math.log(1.02)  # values closer together than this are one, where there are more than a datum takes
+
+Counts = dict[float, int]  # value -> how often
+Dimensions = tuple[tuple[str, str], ...]
+Key = tuple[str, str, str, Dimensions]  # namespace, metric, unit, dimensions
+
+
+class Scaled(Protocol):
+    """Of a variant, what its meter asks it."""
+
+    name: str
+
+    @property
+    def instances(self) -> Sequence[Any]: ...
+
+
+class _Window:
+    """The requests since the last look."""
+
+    __slots__ = ("errors_4xx", "errors_5xx", "errors_model", "model", "overhead", "per_instance", "requests")
+
+    def __init__(self) -> None:
+        self.requests = self.errors_4xx = self.errors_5xx = self.errors_model = 0
+        self.model: Counts = {}  # microseconds
+        self.overhead: Counts = {}
+        self.per_instance: Counts = {}
+
 
 class Meter:
-    """One a variant of a fleet; the event loop's thread alone calls `observe`."""
+    """One a variant of a fleet; it sends until `close`."""
 
-    def __init__(self, endpoint: str, config: str, variant: str) -> None:
+    def __init__(self, metering: Metering, endpoint: str, config: str, variant: Scaled) -> None:
         self.endpoint = endpoint
         self.config = config
-        self.variant = variant
+        self.variant = variant.name
+        self._variant = variant
+        self._window = _Window()
+        self._records: deque[tuple[str, str, str, Dimensions, float]] = deque()
+        self._metering = metering
+        metering.add(self)
 
     def observe(self, status: int, model_seconds: float, overhead_seconds: float) -> None:
-        """One answered request: the container's HTTP status (0: none), its time, and what the platform added."""
+        """One answered request: the container's HTTP status (0: none), its time, and what the platform added.
+
+        The event loop's thread alone calls it.
+        """
+        window = self._window
+        window.requests += 1
+        if not 200 <= status < 300:
+            window.errors_model += 1
+            if 400 <= status < 500:
+                window.errors_4xx += 1
+            else:
+                window.errors_5xx += 1
+        model, overhead = int(model_seconds * 1e6), int(overhead_seconds * 1e6)
+        window.model[model] = window.model.get(model, 0) + 1
+        window.overhead[overhead] = window.overhead.get(overhead, 0) + 1
+        instances = len(self._variant.instances) or 1
+        window.per_instance[instances] = window.per_instance.get(instances, 0) + 1
+
+    def record(self, metric: str, value: float, unit: str = "None", *, namespace: str = REQUESTS, **more: str) -> None:
+        """A value of any other metric, from any thread: `record("ModelLoadingTime", 5e5, "Microseconds")`.
+
+        The dimensions are EndpointName, VariantName and `more` (ContainerName="first").
+        """
+        self._records.append((namespace, metric, unit, (*self._where, *more.items()), value))
+
+    def close(self) -> None:
+        """What was counted last still leaves."""
+        self._metering.remove(self)
+
+    @property
+    def _where(self) -> Dimensions:
+        return (("EndpointName", self.endpoint), ("VariantName", self.variant))
+
+    def take(self) -> _Window:
+        """Begins a new window; the caller waits a moment before it reads the old one."""
+        window, self._window = self._window, _Window()
+        return window
+
+    def values(self, window: _Window) -> Iterator[tuple[Key, float, int]]:
+        """(metric, value, how often) of a window that ended and of what was recorded."""
+        requests = window.requests
+        if requests:
+            errors = {
+                "Invocation4XXErrors": window.errors_4xx,
+                "Invocation5XXErrors": window.errors_5xx,
+                "InvocationModelErrors": window.errors_model,
+            }
+            for where in (self._where, (*self._where, ("EndpointConfigName", self.config))):
+                yield (REQUESTS, "Invocations", "None", where), 1.0, requests
+                for metric, count in errors.items():
+                    # AWS sends 1 for a request that failed and 0 for any other, which is what averages are made of.
+                    yield (REQUESTS, metric, "None", where), 1.0, count
+                    yield (REQUESTS, metric, "None", where), 0.0, requests - count
+                for instances, count in window.per_instance.items():
+                    yield (REQUESTS, "InvocationsPerInstance", "None", where), 1.0 / instances, count
+                for metric, counts in (("ModelLatency", window.model), ("OverheadLatency", window.overhead)):
+                    for value, count in counts.items():
+                        yield (REQUESTS, metric, "Microseconds", where), value, count
+        while self._records:
+            namespace, metric, unit, where, value = self._records.popleft()
+            yield (namespace, metric, unit, where), value, 1
+
+
+class Metering:
+    """Sends what all meters counted; `add`, `remove` and `record` from any thread."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._meters: set[Meter] = set()
+        self._records: deque[tuple[str, str, str, Dimensions, float]] = deque()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="metering", daemon=True)
+        self._thread.start()
+
+    def add(self, meter: Meter) -> None:
+        with self._lock:
+            self._meters.add(meter)
+
+    def remove(self, meter: Meter) -> None:
+        with self._lock:
+            known = meter in self._meters
+            self._meters.discard(meter)
+        if known:
+            self._send([meter])
+
+    def record(self, metric: str, value: float, unit: str = "None", *, namespace: str = REQUESTS, **where: str) -> None:
+        """A value whose dimensions are no variant's: `record("ApproximateBacklogSize", 3, EndpointName="churn")`."""
+        self._records.append((namespace, metric, unit, tuple(where.items()), value))
+
+    def close(self) -> None:
+        """Hands over what is left; the publisher is closed after it."""
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.wait(_PERIOD):
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        with self._lock:
+            meters = list(self._meters)
+        self._send(meters)
+
+    def _send(self, meters: list[Meter]) -> None:
+        windows = [(meter, meter.take()) for meter in meters]
+        if any(window.requests for _, window in windows):
+            time.sleep(_SETTLE)
+        gathered: defaultdict[Key, Counts] = defaultdict(dict)
+        for meter, window in windows:
+            for key, value, count in meter.values(window):
+                gathered[key][value] = gathered[key].get(value, 0) + count
+        while self._records:
+            namespace, metric, unit, where, value = self._records.popleft()
+            counts = gathered[namespace, metric, unit, where]
+            counts[value] = counts.get(value, 0) + 1
+        moment = time.time()
+        by_namespace: defaultdict[str, list[Datum]] = defaultdict(list)
+        for (namespace, metric, unit, where), counts in gathered.items():
+            by_namespace[namespace] += data(metric, unit, dict(where), counts, moment)
+        for namespace, found in by_namespace.items():
+            self._publisher.put(namespace, found)
+
+
+def data(
+    metric: str, unit: str, dimensions: Mapping[str, str], counts: Mapping[float, int], moment: float
+) -> list[Datum]:
+    """The values as MetricDatum structures, so that sums are exact and percentiles right to 1 %. Times in epoch s."""
+    present = {value: count for value, count in counts.items() if count}
+    merged = sorted((present if len(present) <= _VALUES else merge(present)).items())
+    where = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+    datum = {"MetricName": metric, "Dimensions": where, "Timestamp": moment, "Unit": unit}
+    return [
+        datum | {"Values": [float(value) for value, _ in chunk], "Counts": [float(count) for _, count in chunk]}
+        for chunk in (merged[start : start + _VALUES] for start in range(0, len(merged), _VALUES))
+    ]
+
+
+def merge(counts: Mapping[float, int]) -> Counts:
+    """Values that lie within 2 % of each other become their mean: what is left has the same sum and count."""
+    groups: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0])
+    for value, count in counts.items():
+        group = groups[round(math.log(value) / _GROWTH) if value > 0 else -(10**6)]
+        group[0] += value * count
+        group[1] += count
+    return {total / count: int(count) for total, count in groups.values()}

@@ -37,8 +37,8 @@ class Variant:
         self.weight = float(plan["Weight"])
         self.plan = plan
         self.recorder: Recorder | None = None
-        self.meter = Meter(endpoint, config, self.name)
         self.instances: list[Instance] = []
+        self.meter = Meter(app.metering, endpoint, config, self)
         self._app = app
         self._group = f"/aws/sagemaker/Endpoints/{endpoint}"
         self._folder = folder / self.name
@@ -113,3 +113,4 @@ class Variant:
     def stop(self) -> None:
         for instance in self.instances:
             instance.stop()
+        self.meter.close()
