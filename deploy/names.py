@@ -7,6 +7,7 @@ from typing import Any
 
 VARIANT = "AllTraffic"  # what the SageMaker SDK calls an endpoint's only variant
 PROJECT_TAG = "mlops:use-case"
+MADE = "mlops deploy: "  # begins the description of our alarms: DescribeAlarms gives no tags
 
 
 def endpoint_name(use_case: str, stage: str) -> str:
@@ -25,14 +26,29 @@ def capture_uri(bucket: str, prefix: str = "") -> str:
     return "s3://" + "/".join(part for part in (bucket, prefix.strip("/"), "data-capture") if part)
 
 
-def capture_config(destination: str) -> dict[str, Any]:
-    """DataCaptureConfig for all of an endpoint's requests and responses.
+def asynchronous_uri(bucket: str, prefix: str, endpoint: str) -> str:
+    """Where an asynchronous endpoint writes answers; failures beside them."""
+    return "s3://" + "/".join(part for part in (bucket, prefix.strip("/"), "asynchronous", endpoint) if part)
+
+
+def resource_id(endpoint: str, variant: str) -> str:
+    """Application Auto Scaling's name of a variant."""
+    return f"endpoint/{endpoint}/variant/{variant}"
+
+
+def topics(endpoint: str) -> list[str]:
+    """Names of the SNS topics that an asynchronous endpoint tells of successes and errors."""
+    return [f"{endpoint}-success", f"{endpoint}-error"]
+
+
+def capture_config(destination: str, percentage: int = 100) -> dict[str, Any]:
+    """DataCaptureConfig for an endpoint's requests and responses, all of them or a sample.
 
     A content type that isn't listed would be stored as base64, which the monitor cannot read as a table.
     """
     return {
         "EnableCapture": True,
-        "InitialSamplingPercentage": 100,
+        "InitialSamplingPercentage": percentage,
         "DestinationS3Uri": destination,
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]},

@@ -52,6 +52,27 @@ def latest_approved(sagemaker: Any, group: str) -> dict[str, Any]:
         raise LookupError(f"No approved version in the model package group {group}. {remedy}") from None
 
 
+def package(sagemaker: Any, group: str, version: int | str) -> dict[str, Any]:
+    """DescribeModelPackage of a version: its number, its ARN, or `approved` for the newest approved one.
+
+    Raises LookupError when there is none, ValueError for one that isn't approved.
+    """
+    if version == "approved":
+        return latest_approved(sagemaker, group)
+    arn = version
+    if isinstance(version, int):
+        found = {each["ModelPackageVersion"]: each["ModelPackageArn"] for each in packages(sagemaker, group)}
+        if version not in found:
+            known = ", ".join(map(str, found)) or "none: run the pipeline first"
+            raise LookupError(f"The model package group {group} has no version {version}. There are {known}.")
+        arn = found[version]
+    described = sagemaker.describe_model_package(ModelPackageName=arn)
+    if described.get("ModelApprovalStatus") != "Approved":
+        # AWS: CreateModel refuses it. Said here because a config and an endpoint would otherwise fail late.
+        raise ValueError(f"{arn} is {described.get('ModelApprovalStatus')}, and only an approved version deploys.")
+    return described
+
+
 def approve(sagemaker: Any, group: str, version: int | None = None, reason: str = "") -> str:
     """Approves a version, the newest unless one is named, and returns its ARN. LookupError when it isn't there."""
     return decide(sagemaker, group, version, "Approved", reason)

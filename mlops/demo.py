@@ -9,7 +9,7 @@ from typing import Any
 
 from deploy import monitor, served
 from deploy.endpoint import smoke_test
-from mlops import console, executions, models, monitoring, run, serving, storage, traffic
+from mlops import console, deployment, executions, models, monitoring, run, storage, traffic
 from mlops.errors import Failure
 from mlops.targets import Target
 
@@ -41,7 +41,8 @@ def demo(target: Target, use_case: str, count: int, reports: Path) -> Loop:
     _heading("2. A person approves the version, and it goes in service")
     version = registered_version(sagemaker, use_case, execution)
     models.decide(target, use_case, version, "the demo approves what passed the gate", approve=True)
-    endpoint = serving.deploy(target, use_case, STAGE, version, "ml.m5.large", 1, wait=True)
+    at_once = deployment.Overrides(version=version, strategy="all-at-once")  # nobody watches the demo bake
+    endpoint = deployment.deploy(target, use_case, STAGE, at_once, yes=True)
     package = served.package(sagemaker, use_case, endpoint)
     asked = traffic.lines(traffic.held_out(target, use_case).head(1))[0]
     answer = smoke_test(target.client("sagemaker-runtime"), endpoint, asked)
@@ -87,7 +88,7 @@ def summarise(target: Target, use_case: str, loop: Loop, seconds: float) -> None
         console.say(f"sagelocal stays up at {target.settings.url}. Take it down with: {mlops} down")
         console.say(f'{mlops} up goes on with its state. eval "$({mlops} env)" lets aws, boto3 and the SDK work on it.')
     else:
-        console.say(f"The endpoint costs money until you delete it: {mlops} deploy {use_case} --delete --target aws")
+        console.say(f"The endpoint costs money until you delete it: {mlops} undeploy {use_case} --target aws")
 
 
 def rows(target: Target, loop: Loop) -> list[tuple[str, str]]:

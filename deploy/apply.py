@@ -1,0 +1,69 @@
+"""Makes a plan's calls, in order, and waits for the endpoint where what follows needs it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from deploy.changes import Change
+from deploy.state import Clients, Described, find
+from deploy.wanted import policy_arn
+
+PASSING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+Watch = Callable[[Described], None]  # is told how an endpoint that changes is described
+
+
+def apply(clients: Clients, changes: Sequence[Change], watch: Watch | None = None, *, wait: bool = True) -> int:
+    """Returns how many changes were made; without `wait`, those after the endpoint has begun to change are left.
+
+    Raises RuntimeError with the FailureReason when the endpoint doesn't come in service or goes back to its old config;
+    what follows is then left, and to apply a new plan goes on.
+    """
+    arns: dict[str, str] = {}  # a policy's placeholder to its ARN
+    for number, change in enumerate(changes, 1):
+        for call in change.calls:
+            request = _resolved(call.request, arns)
+            answer = getattr(clients(call.service), call.operation)(**request)
+            if call.operation == "put_scaling_policy":
+                arns[policy_arn(request["PolicyName"])] = answer["PolicyARN"]
+        if change.waits and (wait or change.sign == "-"):
+            _await(clients("sagemaker"), change, watch)
+        elif change.waits:
+            return number
+    return len(changes)
+
+
+def _resolved(request: dict[str, Any], arns: dict[str, str]) -> dict[str, Any]:
+    actions = request.get("AlarmActions")
+    return request | {"AlarmActions": [arns.get(each, each) for each in actions]} if actions else request
+
+
+def _await(sagemaker: Any, change: Change, watch: Watch | None) -> None:
+    endpoint = settled(sagemaker, change.name, watch)
+    if change.sign == "-":
+        if endpoint:
+            raise RuntimeError(f"Endpoint {change.name} was to be deleted and is {endpoint['EndpointStatus']}.")
+        return
+    wanted = change.calls[-1].request.get("EndpointConfigName")
+    status = endpoint["EndpointStatus"] if endpoint else "deleted"
+    if endpoint is None or status != "InService" or wanted not in (None, endpoint["EndpointConfigName"]):
+        back = f"it went back to {endpoint['EndpointConfigName']}" if endpoint else "someone deleted it"
+        reason = (endpoint or {}).get("FailureReason") or back
+        which = f" with {wanted}" if wanted else ""
+        raise RuntimeError(
+            f"Endpoint {change.name}{which} is {status}: {reason}. Logs: /aws/sagemaker/Endpoints/{change.name}"
+        )
+
+
+def settled(sagemaker: Any, name: str, watch: Watch | None = None) -> Described | None:
+    """DescribeEndpoint once nothing is changing any more, None when there is no such endpoint."""
+    pause = 0.2
+    while True:
+        endpoint = find(sagemaker.describe_endpoint, EndpointName=name)
+        if endpoint is None or endpoint["EndpointStatus"] not in PASSING:
+            return endpoint
+        if watch:
+            watch(endpoint)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 5.0)  # a laptop takes a second, AWS minutes

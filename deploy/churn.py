@@ -1,0 +1,18 @@
+"""How churn is deployed: a stage each. `mlops deploy churn` deploys production, `--stage staging` the other."""
+
+from __future__ import annotations
+
+from deploy.declaration import Alarm, Deployment, Variant
+from deploy.strategies import Canary
+
+DEPLOYMENTS = {
+    "staging": Deployment(),
+    "production": Deployment(
+        variants=(Variant(instance_type="ml.m5.large", instance_count=2),),
+        strategy=Canary(size="50%", wait_interval=300, termination_wait=120),
+        alarms=(
+            Alarm("Invocation5XXErrors", threshold=0.01),  # more than 1 % of the requests of a minute fail
+            Alarm("ModelLatency", threshold=500_000, statistic="p99"),  # microseconds
+        ),
+    ),
+}
