@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.endpoints.capture import Recorder, Uploader
-from sagelocal.endpoints.variant import DRAIN_SECONDS, UnhealthyError, Variant
+from sagelocal.endpoints.instance import Call
+from sagelocal.endpoints.shadow import Mirror
+from sagelocal.endpoints.variant import UnhealthyError, Variant
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -36,24 +38,36 @@ class Fleet:
         self.folder = folder / self.id
         self.up: Future[None] = Future()
         self._uploader = uploader
-        self.variants = {
-            one["VariantName"]: Variant(
-                app, endpoint, plan["EndpointConfigName"], one, folder=self.folder, sockets=sockets
-            )
-            for one in plan["Variants"]
-        }
+
+        def made(planned: list[dict[str, Any]]) -> dict[str, Variant]:
+            config = plan["EndpointConfigName"]
+            return {
+                one["VariantName"]: Variant(app, endpoint, config, one, folder=self.folder, sockets=sockets)
+                for one in planned
+            }
+
+        self.variants = made(plan["Variants"])
+        self.shadows = made(plan["Shadows"])
+        self._mirrors = [
+            Mirror(production, shadow) for production in self.variants.values() for shadow in self.shadows.values()
+        ]
         self._in_flight = 0
         self._closed = threading.Event()
         capture = plan["DataCapture"]
         if capture and capture.get("EnableCapture"):
-            for variant in self.variants.values():
+            for variant in self.every:
                 variant.recorder = Recorder(capture, folder / "capture", endpoint, variant.name)
                 uploader.add(variant.recorder)
 
+    @property
+    def every(self) -> list[Variant]:
+        """The shadow variants too."""
+        return [*self.variants.values(), *self.shadows.values()]
+
     def start(self) -> None:
         """Returns when every variant is healthy; else stops what came up and raises UnhealthyError, or ClosedError."""
-        with ThreadPoolExecutor(max_workers=len(self.variants)) as pool:
-            starting = [pool.submit(variant.start) for variant in self.variants.values()]
+        with ThreadPoolExecutor(max_workers=len(self.every)) as pool:
+            starting = [pool.submit(variant.start) for variant in self.every]
         failures = [error for one in starting if (error := one.exception())]
         if self._closed.is_set():
             self.stop()  # stop() may have come before there was an instance to stop
@@ -64,10 +78,11 @@ class Fleet:
 
     def adjust(self, plan: dict[str, Any]) -> None:
         """New weights and instance counts of the same deployment. Raises UnhealthyError."""
-        for one in plan["Variants"]:
-            self.variants[one["VariantName"]].scale(one["InstanceCount"])
-        for one in plan["Variants"]:
-            self.variants[one["VariantName"]].weight = float(one["Weight"])
+        planned = {one["VariantName"]: one for one in [*plan["Variants"], *plan["Shadows"]]}
+        for variant in self.every:
+            variant.adjust(planned[variant.name])
+        for variant in self.every:
+            variant.weight = float(planned[variant.name]["Weight"])
 
     def pick(self, target: str | None = None) -> Variant | None:
         """The target variant, else one by the weights; None when there is no such variant."""
@@ -75,6 +90,11 @@ class Fleet:
             return self.variants.get(target)
         variants = list(self.variants.values())
         return variants[0] if len(variants) == 1 else random.choices(variants, [one.weight for one in variants])[0]
+
+    def mirror(self, call: Call, headers: dict[str, str]) -> None:
+        """Perhaps a copy for the shadow variants, if there are any; returns at once. `headers` are the caller's."""
+        for mirror in self._mirrors:
+            mirror.send(call, headers)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -87,16 +107,16 @@ class Fleet:
 
     def drain(self, closing: threading.Event) -> None:
         """Returns when no request is being answered any more, when none may take longer, or when `closing` is set."""
-        deadline = time.monotonic() + DRAIN_SECONDS
+        deadline = time.monotonic() + max(variant.patience for variant in self.every)
         # One pause at least: a request may have chosen this fleet and not be counted yet.
         while not closing.wait(0.1) and self._in_flight and time.monotonic() < deadline:
             pass
 
     def stop(self) -> None:
         self._closed.set()
-        with ThreadPoolExecutor(max_workers=len(self.variants)) as pool:
-            list(pool.map(Variant.stop, self.variants.values()))
-        for variant in self.variants.values():
+        with ThreadPoolExecutor(max_workers=len(self.every)) as pool:
+            list(pool.map(Variant.stop, self.every))
+        for variant in self.every:
             if variant.recorder:
                 self._uploader.retire(variant.recorder)
                 variant.recorder = None

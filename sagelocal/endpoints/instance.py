@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import aiohttp
 
 from sagelocal.endpoints.server import ModelServer, Reply
 
@@ -19,7 +22,7 @@ class Call:
     """A request as a container sees it. `headers` in lower case, `seconds` that the answer may take."""
 
     headers: dict[str, str]
-    body: bytes
+    body: bytes | Path  # a file where it may be too large for memory
     seconds: float
     model: str | None = None  # TargetModel
     container: str | None = None  # TargetContainerHostname
@@ -79,5 +82,16 @@ class Instance:
         self.in_flight += 1
         try:
             return server, await server.request(call.headers, call.body, call.seconds)
+        finally:
+            self.in_flight -= 1
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[tuple[ModelServer, aiohttp.ClientResponse]]:
+        """An answer that the caller reads. Raises what ModelServer.exchange raises."""
+        server = self.servers[0]
+        self.in_flight += 1
+        try:
+            async with server.exchange("POST", "/invocations", call.headers, call.body, call.seconds) as response:
+                yield server, response
         finally:
             self.in_flight -= 1

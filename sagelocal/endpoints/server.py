@@ -105,7 +105,7 @@ class ModelServer:
         shutil.rmtree(self._sockets, ignore_errors=True)
         shutil.rmtree(self._opt_ml, ignore_errors=True)
 
-    async def request(self, headers: Mapping[str, str], body: bytes, seconds: float) -> Reply:
+    async def request(self, headers: Mapping[str, str], body: bytes | Path, seconds: float) -> Reply:
         """POST /invocations. Raises RefusedError (not delivered), UnansweredError, and TimeoutError after `seconds`."""
         async with self.exchange("POST", "/invocations", headers, body, seconds) as response:
             return Reply(response.status, response.headers, await response.read())
@@ -116,7 +116,7 @@ class ModelServer:
         method: str,
         path: str,
         headers: Mapping[str, str],
-        body: bytes | AsyncIterable[bytes] | None,
+        body: bytes | Path | AsyncIterable[bytes] | None,
         seconds: float,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A request whose answer the caller reads; a body of unknown length goes chunked. Raises like `request`."""
@@ -125,7 +125,7 @@ class ModelServer:
             async with self._connected().request(
                 method,
                 f"http://model{path}",
-                data=body,
+                data=body.open("rb") if isinstance(body, Path) else body,  # aiohttp closes it
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:

@@ -6,19 +6,24 @@ import asyncio
 import itertools
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import aiohttp
 
 from sagelocal.endpoints import artifacts
 from sagelocal.endpoints.capture import Recorder
 from sagelocal.endpoints.instance import Call, Instance
 from sagelocal.endpoints.meter import Meter
 from sagelocal.endpoints.server import ModelServer, RefusedError, Reply, UnansweredError
+from sagelocal.endpoints.serverless import Capacity
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
-DRAIN_SECONDS = 60.0  # as long as a container may take for an answer
+DRAIN_SECONDS = 480.0  # as long as a container may take for a streamed answer
 _REFUSED_PAUSES = (0.05, 0.2, 1.0)  # s
 _RESTART_PATIENCE = 10.0  # s that a request waits for a model server that is being started again
 
@@ -39,26 +44,43 @@ class Variant:
         self.recorder: Recorder | None = None
         self.instances: list[Instance] = []
         self.meter = Meter(app.metering, endpoint, config, self)
+        self.patience = float(plan.get("AnswerSeconds", DRAIN_SECONDS))  # that an answer may take when one stops
         self._app = app
         self._group = f"/aws/sagemaker/Endpoints/{endpoint}"
         self._folder = folder / self.name
         self._sockets = sockets
         self._turns = itertools.count()
+        capacity = plan.get("Serverless")
+        self.serverless = Capacity(app, self, capacity, self._group, self._folder) if capacity else None
 
     def start(self) -> None:
         """Downloads the models and returns when every instance is healthy. Raises UnhealthyError, with the reason."""
-        self.scale(self.plan["InstanceCount"])
+        if self.serverless:
+            self.serverless.prove()
+        else:
+            self.scale(self.plan["InstanceCount"])
+
+    def adjust(self, plan: dict[str, Any]) -> None:
+        """To the instances of a changed plan, or to its serverless limits. Raises UnhealthyError."""
+        if self.serverless:
+            self.serverless.adjust(plan["Serverless"])
+        else:
+            self.scale(plan["InstanceCount"])
+
+    def admit(self) -> AbstractAsyncContextManager[None]:
+        """Around a request: what a serverless variant has to say first. Raises AwsError, UnansweredError."""
+        return self.serverless.admit() if self.serverless else nullcontext()
 
     def scale(self, instances: int) -> None:
         """Returns when so many instances serve; surplus ones finish their requests in the background."""
-        wanted = max(1, min(instances, self._app.settings.cpus))
+        wanted = max(0, min(instances, self._app.settings.cpus))
         models = self._models()
         started = [self._instance(models) for _ in range(wanted - len(self.instances))]
         for instance in started:
             instance.start()  # before it is listed: who stops the fleet waits for each listed one's threads
         self.instances, surplus = self.instances[:wanted] + started, self.instances[wanted:]
         for instance in surplus:
-            threading.Thread(target=instance.retire, args=(DRAIN_SECONDS,), name=f"stop {instance.name}").start()
+            threading.Thread(target=instance.retire, args=(self.patience,), name=f"stop {instance.name}").start()
         if failed := [instance for instance in started if not instance.settle()]:
             self.instances = [instance for instance in self.instances if instance not in started]
             for instance in started:
@@ -96,6 +118,19 @@ class Variant:
                 await asyncio.sleep(pause)  # it died just now, and nobody has noticed yet
         raise UnansweredError("the model server refuses connections")
 
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[tuple[ModelServer, aiohttp.ClientResponse]]:
+        """The same with an answer that the caller reads; raises like `request`, also while it is read."""
+        for pause in _REFUSED_PAUSES:
+            instance = await self._ready()
+            try:
+                async with instance.stream(call) as (server, response):
+                    yield server, response
+                return
+            except RefusedError:
+                await asyncio.sleep(pause)
+        raise UnansweredError("the model server refuses connections")
+
     async def _ready(self) -> Instance:
         """A healthy instance, in turn; waits a while for one that is being started again. Raises UnansweredError."""
         deadline = time.monotonic() + _RESTART_PATIENCE
@@ -106,8 +141,8 @@ class Variant:
                 if (found := instances[(turn + offset) % len(instances)]).healthy:
                     return found
             if time.monotonic() > deadline:
-                said = f"The model server is being started again; its last line was: {instances[0].last_line}"
-                raise UnansweredError(said)
+                lines = [instance.last_line for instance in instances] or ["no instance runs"]
+                raise UnansweredError(f"The model server is being started again; its last line was: {lines[0]}")
             await asyncio.sleep(0.05)
 
     def stop(self) -> None:
