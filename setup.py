@@ -83,11 +83,12 @@ EXTRAS = {
         "mypy>=1.18",
         "pre-commit>=4.3",
         "detect-secrets>=1.5",
+        "playwright>=1.55",  # drives the machine's own Chromium; its browsers are not downloaded
     ],
 }
 
 # The tests run what these are for.
-EXTRAS["dev"] += [*EXTRAS["algorithms"], *EXTRAS["checks"], *EXTRAS["notebooks"]]
+EXTRAS["dev"] += [*EXTRAS["algorithms"], *EXTRAS["checks"], *EXTRAS["dashboard"], *EXTRAS["notebooks"]]
 
 setup(
     name="sagemaker-mlops-template",
