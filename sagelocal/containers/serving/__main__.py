@@ -12,8 +12,9 @@ from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 
-from .families import FAMILIES
-from .handler import Handler, Response, workers
+from . import families
+from .answers import Response
+from .handler import Handler, workers
 
 
 class Server(ThreadingMixIn, UnixStreamServer):
@@ -87,7 +88,7 @@ def _not_found(path: str) -> Response:
 
 def main() -> None:
     family, socket = sys.argv[1:3]
-    serve(Handler(FAMILIES[family], os.environ), socket)
+    serve(Handler(families.of(family, os.environ), os.environ), socket)
 
 
 def serve(handler: Any, socket: str) -> None:

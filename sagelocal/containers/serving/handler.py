@@ -11,144 +11,91 @@ import sys
 import tarfile
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from . import codec
-from .families import Defaults
+from .answers import Context, Response
+from .families import CODE, Defaults
 
 MODEL = "/opt/ml/model"
-
-
-@dataclass
-class Response:
-    """What the container answers: status, content type, body and further headers."""
-
-    body: bytes
-    content_type: str = codec.JSON
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-class Context:
-    """What the inference toolkits hand to functions that take one argument more; its request index is ignored."""
-
-    def __init__(self, headers: Mapping[str, str], model_dir: str) -> None:
-        self.system_properties = {"model_dir": model_dir, "gpu_id": None, "batch_size": 1}
-        self.response_headers: dict[str, str] = {}
-        self.content_type: str | None = None
-        self.status = 200
-        self._headers = {name.lower(): value for name, value in headers.items()}
-
-    def get_request_header(self, index: int, name: str) -> str | None:
-        return self._headers.get(name.lower())
-
-    def get_all_request_header(self, index: int) -> dict[str, str]:
-        return dict(self._headers)
-
-    def set_response_header(self, index: int, name: str, value: str) -> None:
-        self.response_headers[name] = value
-
-    def set_response_content_type(self, index: int, value: str) -> None:
-        self.content_type = value
-
-    def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
-        self.status = code
+Function = Callable[..., Any]  # the request's context first, then the arguments of the toolkit's contract
 
 
 class Handler:
-    """A loaded model and the functions around it. Raises what the user's module or model_fn raise."""
+    """A loaded model and the functions around it. Raises what the user's module or model_fn raise.
+
+    `execution_parameters` gives what /execution-parameters answers, None where the image has no such path.
+    """
 
     def __init__(self, defaults: Defaults, environment: Mapping[str, str], model_dir: str = MODEL) -> None:
         self._defaults = defaults
         self._model_dir = model_dir
-        self._default_accept = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", codec.JSON)
-        module = _user_module(defaults, environment)
-        self._input = _function(module, "input_fn") or defaults.input_fn
-        self._predict = _function(module, "predict_fn") or defaults.predict_fn
-        self._output = _function(module, "output_fn") or defaults.output_fn
-        self._transform = _function(module, "transform_fn")
-        if self._transform and any(_function(module, name) for name in ("input_fn", "predict_fn", "output_fn")):
+        variable = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
+        self._default_accept = environment.get(variable, codec.JSON) if defaults.accept else codec.JSON
+        module = _user_module(defaults, environment, model_dir)
+        self._input = self._function(module, "input_fn", 2) or self._adapted(defaults.input_fn, 2)
+        self._predict = self._function(module, "predict_fn", 2) or self._adapted(defaults.predict_fn, 2)
+        self._output = self._function(module, "output_fn", 2) or self._adapted(defaults.output_fn, 2)
+        self._transform = self._function(module, "transform_fn", 4)
+        if self._transform and any(hasattr(module, name) for name in ("input_fn", "predict_fn", "output_fn")):
             raise ValueError("Cannot use transform_fn together with input_fn, predict_fn or output_fn.")
+        own = getattr(module, "execution_parameters_fn", None) if defaults.execution_parameters else None
+        self.execution_parameters: Callable[[], Any] | None = own and (lambda: _parameters(own()))
         self._model = self._load(module)
 
     def _load(self, module: ModuleType | None) -> Any:
         start = Context({}, self._model_dir)
-        if self._defaults.context and (before := _function(module, "pre_model_fn")):
-            self._call(before, start, self._model_dir)
-        model = self._call(_function(module, "model_fn") or self._defaults.model_fn, start, self._model_dir)
-        if self._defaults.context and (warm_up := _function(module, "model_warmup_fn")):
-            self._call(warm_up, start, self._model_dir, model)
+        if self._defaults.hooks and (before := self._function(module, "pre_model_fn", 1)):
+            before(start, self._model_dir)
+        load = self._function(module, "model_fn", 1) or self._adapted(self._defaults.model_fn, 1)
+        model = load(start, self._model_dir)
+        if self._defaults.hooks and (warm_up := self._function(module, "model_warmup_fn", 2)):
+            warm_up(start, self._model_dir, model)
         return model
 
     def respond(self, body: bytes, headers: Mapping[str, str]) -> Response:
         """Never raises: an exception of the user's code is a response of the image's status and body for it."""
-        content_type = headers.get("Content-Type") or codec.JSON
-        accept = headers.get("Accept") or ""
+        given = {name.lower(): value for name, value in headers.items()}
+        content_type = given.get("content-type") or self._defaults.content_type
+        accept = given.get("accept") or ""
         if accept in ("", "*/*"):
             accept = self._default_accept
-        context = Context(headers, self._model_dir)
+        context = Context(given, self._model_dir)
         try:
             result = self._run(body, content_type, accept, context)
+            return self._defaults.stack.answer(result, accept, context)
         except Exception as error:
             traceback.print_exc()
-            return self._failed(error)
-        return _response(result, accept, context)
+            return self._defaults.stack.failed(error)
 
-    def _run(self, body: bytes, content_type: str, accept: str, context: Context) -> Any:
-        content: Any = body.decode() if content_type in codec.TEXT else body
+    def _run(self, body: bytes, content_type: str | None, accept: str, context: Context) -> Any:
+        content: Any = body.decode(errors=self._defaults.malformed) if content_type in codec.TEXT else body
         if self._transform:
-            return self._call(self._transform, context, self._model, content, content_type, accept)
-        with _Status(self._defaults.unreadable):
-            data = self._call(self._input, context, content, content_type)
-        prediction = self._call(self._predict, context, data, self._model)
-        with _Status(self._defaults.unwritable):
-            return self._call(self._output, context, prediction, accept)
+            return self._transform(context, self._model, content, content_type, accept)
+        data = self._input(context, content, content_type)
+        prediction = self._predict(context, data, self._model)
+        return self._output(context, prediction, accept)
 
-    def _call(self, function: Callable[..., Any], context: Context, *arguments: Any) -> Any:
-        if self._defaults.context and len(inspect.signature(function).parameters) == len(arguments) + 1:
-            return function(*arguments, context)
-        return function(*arguments)
+    def _function(self, module: ModuleType | None, name: str, arguments: int) -> Function | None:
+        found = getattr(module, name, None)
+        return self._adapted(found, arguments) if found else None
 
-    def _failed(self, error: Exception) -> Response:
-        status = getattr(error, "status_code", None)  # the toolkits' own errors carry one
-        status = status if isinstance(status, int) else 500
-        if not self._defaults.json_errors:
-            return Response(f"{error}\n{traceback.format_exc()}".encode(), "text/plain", status)
-        details = {"error": type(error).__name__, "error-message": str(error), "stack-trace": traceback.format_exc()}
-        return Response(json.dumps(details).encode(), codec.JSON, status)
+    def _adapted(self, function: Callable[..., Any], arguments: int) -> Function:
+        """Called with the context first, which only a function gets that has a parameter more."""
+        if self._defaults.context and len(inspect.signature(function).parameters) == arguments + 1:
+            return lambda context, *given: function(*given, context)
+        return lambda context, *given: function(*given)
 
 
-class _Status:
-    """Marks an unsupported content type with the HTTP status of the stage that it came from."""
-
-    def __init__(self, status: int) -> None:
-        self._status = status
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        # By name, so that a script which brings its toolkit's own class is understood as well.
-        if error is not None and type(error).__name__ == "UnsupportedFormatError" and not hasattr(error, "status_code"):
-            error.status_code = self._status  # type: ignore[attr-defined]
+def _parameters(given: Any) -> Any:
+    """Of a script's execution_parameters_fn: a dict, JSON text, or a Flask response of it."""
+    text = given.get_data() if hasattr(given, "get_data") else given
+    return json.loads(text) if isinstance(text, (str, bytes)) else text
 
 
-def _response(result: Any, accept: str, context: Context) -> Response:
-    body, content_type = result if isinstance(result, tuple) and len(result) == 2 else (result, accept)
-    if isinstance(body, str):
-        body = body.encode()
-    elif not isinstance(body, (bytes, bytearray, memoryview)):
-        body = codec.encode(body, codec.JSON)
-    return Response(bytes(body), context.content_type or content_type, context.status, context.response_headers)
-
-
-def _function(module: ModuleType | None, name: str) -> Callable[..., Any] | None:
-    return getattr(module, name, None)
-
-
-def _user_module(defaults: Defaults, environment: Mapping[str, str]) -> ModuleType | None:
+def _user_module(defaults: Defaults, environment: Mapping[str, str], model_dir: str) -> ModuleType | None:
     """The script named by SAGEMAKER_PROGRAM, with its folder on sys.path; None where an image has defaults for all."""
     program = environment.get("SAGEMAKER_PROGRAM") or defaults.script
     if not program:
@@ -156,12 +103,16 @@ def _user_module(defaults: Defaults, environment: Mapping[str, str]) -> ModuleTy
             "SAGEMAKER_PROGRAM is not set in the container's Environment: this image serves script-mode models, with "
             "SAGEMAKER_PROGRAM=inference.py and SAGEMAKER_SUBMIT_DIRECTORY=/opt/ml/model/code, say."
         )
-    directory = Path(_local(environment.get("SAGEMAKER_SUBMIT_DIRECTORY") or defaults.directory))
-    if not (directory / program).is_file():
-        if not environment.get("SAGEMAKER_PROGRAM"):
-            return None
-        raise FileNotFoundError(f"SAGEMAKER_PROGRAM {program} is not in SAGEMAKER_SUBMIT_DIRECTORY {directory}")
+    if defaults.submits:
+        directory = Path(_local(environment.get("SAGEMAKER_SUBMIT_DIRECTORY") or "/opt/ml/code"))
+    else:
+        directory = Path(model_dir, Path(CODE).name)
     _install(directory / "requirements.txt")
+    if not (directory / program).is_file():
+        if defaults.submits:
+            raise FileNotFoundError(f"SAGEMAKER_PROGRAM {program} is not in SAGEMAKER_SUBMIT_DIRECTORY {directory}")
+        print(f"{directory} has no {program}: the image's default functions serve the model.", flush=True)
+        return None
     sys.path.insert(0, str((directory / program).parent))
     sys.path.insert(0, str(directory))
     return importlib.import_module(Path(program).stem)
