@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import validation
 from sagelocal.api.refused import Paths, others
+from sagelocal.endpoints import asynchronous_config, serverless, shadow
 from sagelocal.jobs.checks import s3_uri
 
 if TYPE_CHECKING:
@@ -19,19 +20,26 @@ _STARTUP_SECONDS = 240  # the documented time to become healthy, where the varia
 
 def create_endpoint_config(app: SageLocal, request: Document) -> Document:
     variants = [_variant(app, variant) for variant in request["ProductionVariants"]]
-    names = [variant["VariantName"] for variant in variants]
+    shadows = [_variant(app, variant) for variant in request.get("ShadowProductionVariants") or []]
+    names = [variant["VariantName"] for variant in [*variants, *shadows]]
     if len(set(names)) < len(names):
         raise validation(f"The VariantNames of an endpoint config must be unique: {', '.join(names)}")
     if not any(variant["InitialVariantWeight"] for variant in variants):
         raise validation("At least one production variant needs an InitialVariantWeight above 0.")
     if capture := request.get("DataCaptureConfig"):
         s3_uri(capture["DestinationS3Uri"])
-    document = {name: value for name, value in request.items() if name != "Tags"}
-    return app.create("EndpointConfig", document | {"ProductionVariants": variants}, tags=request.get("Tags"))
+    serverless.check_config(app, request)
+    asynchronous_config.check(request)
+    shadow.check_config(request)
+    document = {name: value for name, value in request.items() if name != "Tags"} | {"ProductionVariants": variants}
+    if shadows:
+        document["ShadowProductionVariants"] = shadows
+    return app.create("EndpointConfig", document, tags=request.get("Tags"))
 
 
 def _variant(app: SageLocal, variant: Document) -> Document:
-    for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+    needed = ("ModelName",) if "ServerlessConfig" in variant else ("ModelName", "InstanceType", "InitialInstanceCount")
+    for member in needed:
         if member not in variant:
             raise validation(f"Production variant {variant['VariantName']} needs {member}.")
     app.find("Model", variant["ModelName"])
@@ -41,28 +49,36 @@ def _variant(app: SageLocal, variant: Document) -> Document:
 def make(app: SageLocal, config_name: str) -> Document:
     """A deployment plan of an endpoint config, with an id of its own. Raises AwsError for a missing config or model."""
     config = app.find("EndpointConfig", config_name)
+    asynchronous = config.get("AsyncInferenceConfig")
+    seconds = asynchronous_config.ANSWER_SECONDS if asynchronous else None
     return {
         "Id": uuid.uuid4().hex[:12],
         "EndpointConfigName": config["EndpointConfigName"],
-        "Variants": [_planned(app, variant) for variant in config["ProductionVariants"]],
-        "Shadows": [],
+        "Variants": [_planned(app, variant, seconds) for variant in config["ProductionVariants"]],
+        "Shadows": [_planned(app, variant, seconds) for variant in config.get("ShadowProductionVariants", [])],
         "DataCapture": config.get("DataCaptureConfig"),
+        "Async": asynchronous,
     }
 
 
-def _planned(app: SageLocal, variant: Document) -> Document:
+def _planned(app: SageLocal, variant: Document, answer_seconds: float | None) -> Document:
     model = app.find("Model", variant["ModelName"])
-    return {
+    planned = {
         "VariantName": variant["VariantName"],
         "ModelName": variant["ModelName"],
         "Weight": variant["InitialVariantWeight"],
-        "InstanceCount": variant["InitialInstanceCount"],
-        "InstanceType": variant["InstanceType"],
+        "InstanceCount": variant.get("InitialInstanceCount", 0),
+        "InstanceType": variant.get("InstanceType"),
         "StartupSeconds": variant.get("ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS),
         "Containers": model["_containers"],
         "Execution": (model.get("InferenceExecutionConfig") or {}).get("Mode", "Serial"),
         "Isolated": bool(model.get("EnableNetworkIsolation")),
     }
+    if answer_seconds:
+        planned["AnswerSeconds"] = answer_seconds
+    if config := variant.get("ServerlessConfig"):
+        planned |= {"Serverless": config, "StartupSeconds": serverless.STARTUP_SECONDS}
+    return planned
 
 
 def retain(plan: Document, running: Document, request: Document) -> None:
@@ -94,6 +110,8 @@ def described(plan: Document, now: float) -> Document:
     return {
         "EndpointConfigName": plan["EndpointConfigName"],
         "ProductionVariants": [_summary(variant, now) for variant in plan["Variants"]],
+        "ShadowProductionVariants": [_summary(variant, now) for variant in plan["Shadows"]] or None,
+        "AsyncInferenceConfig": plan.get("Async"),
         "DataCaptureConfig": capture
         and {
             "EnableCapture": bool(capture.get("EnableCapture")),
@@ -107,7 +125,7 @@ def described(plan: Document, now: float) -> Document:
 
 def _summary(variant: Document, now: float) -> Document:
     images = [container["Image"] for container in variant["Containers"]]
-    return {
+    summary = {
         "VariantName": variant["VariantName"],
         "DeployedImages": [
             {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": now} for image in images
@@ -117,6 +135,9 @@ def _summary(variant: Document, now: float) -> Document:
         "CurrentInstanceCount": variant["InstanceCount"],
         "DesiredInstanceCount": variant["InstanceCount"],
     }
+    if config := variant.get("Serverless"):  # its instances are not the caller's to count
+        summary |= {"CurrentServerlessConfig": config, "DesiredServerlessConfig": config}
+    return summary
 
 
 def _refused_of_deployment(operation: str) -> Paths:
@@ -128,24 +149,23 @@ def _refused_of_deployment(operation: str) -> Paths:
     }
 
 
+_VARIANT = (
+    *("VariantName", "ModelName", "InitialInstanceCount", "InstanceType", "InitialVariantWeight", "ServerlessConfig"),
+    *("VolumeSizeInGB", "ModelDataDownloadTimeoutInSeconds", "ContainerStartupHealthCheckTimeoutInSeconds"),
+)
 REFUSED: dict[str, Paths] = {
     "CreateEndpointConfig": {
         **others(
             "CreateEndpointConfig",
             "",
-            ("EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "Tags", "KmsKeyId"),
-        ),
-        **others(
-            "CreateEndpointConfig",
-            "ProductionVariants[]",
             (
-                *("VariantName", "ModelName", "InitialInstanceCount", "InstanceType", "InitialVariantWeight"),
-                *("VolumeSizeInGB", "ModelDataDownloadTimeoutInSeconds"),
-                "ContainerStartupHealthCheckTimeoutInSeconds",
+                *("EndpointConfigName", "ProductionVariants", "DataCaptureConfig", "Tags", "KmsKeyId"),
+                *("AsyncInferenceConfig", "ShadowProductionVariants"),
             ),
         ),
+        **others("CreateEndpointConfig", "ProductionVariants[]", _VARIANT),
+        **others("CreateEndpointConfig", "ShadowProductionVariants[]", _VARIANT),
     },
     "CreateEndpoint": _refused_of_deployment("CreateEndpoint"),
     "UpdateEndpoint": _refused_of_deployment("UpdateEndpoint"),
-    "UpdateEndpointWeightsAndCapacities": {"DesiredWeightsAndCapacities[].ServerlessUpdateConfig": ""},
 }

@@ -157,9 +157,10 @@ class Capacity:
             async with self._changing:
                 if not self._variant.instances:  # nobody started it meanwhile
                     await self._grow()
-        elif len(self._variant.instances) < min(self._in_flight, self._app.settings.cpus):
-            if not self._changing.locked():
-                self._spawn(self._beside())
+        elif (
+            len(self._variant.instances) < min(self._in_flight, self._app.settings.cpus) and not self._changing.locked()
+        ):
+            self._spawn(self._beside())
         if not self._watching:
             self._watching = True
             self._spawn(self._watch())
