@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import validation
-from sagelocal.endpoints import models, plans
+from sagelocal.endpoints import asynchronous_config, models, plans, serverless
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -16,6 +16,7 @@ Document = dict[str, Any]
 def create_endpoint(app: SageLocal, request: Document) -> Document:
     plans.routing_waits(request.get("DeploymentConfig"))
     plan = plans.make(app, request["EndpointConfigName"])
+    asynchronous_config.test_topics(app, plan)
     document = {
         "EndpointName": request["EndpointName"],
         "EndpointConfigName": plan["EndpointConfigName"],
@@ -35,6 +36,8 @@ def update_endpoint(app: SageLocal, request: Document) -> Document:
     if request.get("RetainDeploymentConfig"):
         deployment = endpoint.get("LastDeploymentConfig")
     plan = plans.make(app, request["EndpointConfigName"])
+    serverless.check_update(endpoint["_running"], plan)
+    asynchronous_config.test_topics(app, plan)
     plans.retain(plan, endpoint["_running"], request)
     plan["KeepOldSeconds"] = plans.routing_waits(deployment)
     _begin(app, endpoint, {"_pending": plan, "LastDeploymentConfig": deployment})
@@ -45,7 +48,7 @@ def update_endpoint(app: SageLocal, request: Document) -> Document:
 def update_endpoint_weights_and_capacities(app: SageLocal, request: Document) -> Document:
     endpoint = _settled(app, request["EndpointName"])
     plan = endpoint["_running"]
-    variants = {variant["VariantName"]: variant for variant in plan["Variants"]}
+    variants = {variant["VariantName"]: variant for variant in [*plan["Variants"], *plan["Shadows"]]}
     desired = request["DesiredWeightsAndCapacities"]
     if unknown := [one["VariantName"] for one in desired if one["VariantName"] not in variants]:
         raise validation(
@@ -55,12 +58,30 @@ def update_endpoint_weights_and_capacities(app: SageLocal, request: Document) ->
     for one in desired:
         variant = variants[one["VariantName"]]
         variant["Weight"] = one.get("DesiredWeight", variant["Weight"])
-        variant["InstanceCount"] = one.get("DesiredInstanceCount", variant["InstanceCount"])
-    if not any(variant["Weight"] for variant in variants.values()):
+        _scale(plan, variant, one)
+    if not any(variant["Weight"] for variant in plan["Variants"]):
         raise validation("At least one production variant needs a DesiredWeight above 0.")
+    asynchronous_config.test_topics(app, plan)
     _begin(app, endpoint, {"_pending": plan})  # the same Id: the fleet that runs is adjusted, not replaced
     app.endpoints.deploy(endpoint["EndpointName"])
     return endpoint
+
+
+def _scale(plan: Document, variant: Document, desired: Document) -> None:
+    """DesiredInstanceCount or ServerlessUpdateConfig. Raises AwsError for what the variant can't have."""
+    name, update = variant["VariantName"], desired.get("ServerlessUpdateConfig")
+    if update and "Serverless" not in variant:
+        raise validation(f"Variant {name} runs on instances: ServerlessUpdateConfig is for serverless variants.")
+    if update:
+        variant["Serverless"] = variant["Serverless"] | update
+        serverless.check_concurrency(variant["Serverless"])
+    if "DesiredInstanceCount" not in desired:
+        return
+    if "Serverless" in variant:
+        raise validation(f"Variant {name} is serverless and has no instances: use ServerlessUpdateConfig.")
+    if desired["DesiredInstanceCount"] == 0 and not plan.get("Async"):
+        raise validation(f"Variant {name} needs at least one instance: only asynchronous endpoints scale to zero.")
+    variant["InstanceCount"] = desired["DesiredInstanceCount"]
 
 
 def delete_endpoint(app: SageLocal, request: Document) -> Document:

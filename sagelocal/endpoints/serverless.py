@@ -80,6 +80,17 @@ def _check_model(model: Document) -> None:
         raise validation(f"{_UNSUPPORTED}: model {model['ModelName']} has {', '.join(found)}, a serverless one can't.")
 
 
+def check_update(running: Document, plan: Document) -> None:
+    """Serverless becomes instances, never the other way, as on AWS. Raises AwsError."""
+    if not any("Serverless" in one for one in running["Variants"]) and any(
+        "Serverless" in one for one in plan["Variants"]
+    ):
+        raise validation(
+            f"Cannot update an instance-based endpoint to the serverless config {plan['EndpointConfigName']}: create "
+            "another endpoint."
+        )
+
+
 def check_payload(variant: Variant, body: bytes) -> None:
     """Raises AwsError for a body above a serverless variant's limit."""
     if variant.serverless and len(body) > PAYLOAD_LIMIT:
