@@ -9,6 +9,7 @@ import pickle
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ class Server:
         }
 
     def respond(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """As Flask sends it: an error is a page, and text says its charset."""
+        answer = self._answer(body, headers)
+        kind = "text/html" if answer.status != 200 else answer.content_type
+        return replace(answer, content_type=f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
+
+    def _answer(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         if len(body) > self._limit:
             return failed(413, f"The request has {len(body)} bytes, MAX_CONTENT_LENGTH is {self._limit}.")
         if not body:
@@ -112,6 +119,8 @@ class Server:
         if accept == CSV:
             rows = (value if isinstance(value, list) else [value] for value in values)
             return "".join(f"{','.join(map(str, row))}\n" for row in rows).encode()
+        if accept != JSON:  # accepted, and then written for selected content alone: status 500, as in AWS's image
+            raise ValueError(f"{accept} can only be written with SAGEMAKER_INFERENCE_OUTPUT.")
         return _written([{"score": value} for value in values], accept)
 
     def _selection(self, predictions: np.ndarray, keys: Sequence[str], accept: str) -> bytes:
