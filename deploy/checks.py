@@ -39,8 +39,7 @@ def problems(deployment: Deployment) -> Iterator[str]:
     yield from _variants(deployment)
     yield from _mode(deployment)
     if deployment.mode is not Mode.SERVERLESS:
-        instances = min((each.instance_count for each in deployment.variants), default=1)
-        yield from strategies.problems(deployment.strategy, instances)
+        yield from strategies.problems(deployment.strategy, [each.instance_count for each in deployment.variants])
     if deployment.autoscaling:
         yield from _autoscaling(deployment, deployment.autoscaling)
     yield from _alarms(deployment)

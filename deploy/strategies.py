@@ -6,6 +6,7 @@ of the API's DeploymentConfig and of its documentation's page on deployment guar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -104,23 +105,48 @@ def capacity(size: Size) -> dict[str, Any]:
     return {"Type": "CAPACITY_PERCENT", "Value": int(number)}
 
 
-def problems(strategy: Strategy, instances: int) -> Iterator[str]:
-    """What AWS would refuse, a sentence each; `instances` are those of the smallest variant."""
+def problems(strategy: Strategy, instances: Sequence[int]) -> Iterator[str]:
+    """What AWS would refuse, a sentence each; `instances`: of each variant."""
     kind = name(strategy)
     for member in ("wait_interval", "termination_wait"):
         yield from _outside(kind, member, getattr(strategy, member, 0), _WAIT)
     yield from _outside(kind, "maximum_execution_timeout", strategy.maximum_execution_timeout, _TIMEOUT)
     if isinstance(strategy, AllAtOnce):
         return
-    if instances < 2:
+    least = min(instances, default=1)
+    if least < 2:
         yield (
             f"{kind} shifts at most 50 % of a variant's instances at a time, so it needs two of them and there is "
-            f"{instances}: raise instance_count (--instance-count 2), or deploy all-at-once"
+            f"{least}: raise instance_count (--instance-count 2), or deploy all-at-once"
         )
         return
-    yield from _size_problems(kind, "size", strategy.size, _LIMITS[type(strategy)], instances)
-    if isinstance(strategy, Rolling) and strategy.rollback_size:
-        yield from _size_problems(kind, "rollback_size", strategy.rollback_size, (5, 100), instances)
+    sizes = list(_size_problems(kind, "size", strategy.size, _LIMITS[type(strategy)], least))
+    yield from sizes
+    if isinstance(strategy, Rolling):
+        if len(instances) > 1:
+            yield f"rolling is for endpoints of one variant, and here are {len(instances)}"
+        if strategy.rollback_size:
+            yield from _size_problems(kind, "rollback_size", strategy.rollback_size, (1, 100), least)
+    if not sizes and (waits := _waits(strategy, least)) >= strategy.maximum_execution_timeout:
+        yield (
+            f"{kind} waits {waits} s in all, and its maximum_execution_timeout must be more than that, not "
+            f"{strategy.maximum_execution_timeout}"
+        )
+
+
+def _waits(strategy: Canary | Linear | Rolling, instances: int) -> int:
+    """Seconds of all its waits together."""
+    if isinstance(strategy, Canary):
+        return strategy.wait_interval + strategy.termination_wait
+    steps = math.ceil(round(100 / _percent(strategy.size, instances), 3))
+    if isinstance(strategy, Linear):
+        return (steps - 1) * strategy.wait_interval + strategy.termination_wait
+    return steps * strategy.wait_interval
+
+
+def _percent(size: Size, instances: int) -> float:
+    parsed = capacity(size)
+    return float(parsed["Value"] if parsed["Type"] == "CAPACITY_PERCENT" else 100 * parsed["Value"] / instances)
 
 
 def _outside(kind: str, member: str, value: int, limits: tuple[int, int]) -> Iterator[str]:
@@ -129,10 +155,8 @@ def _outside(kind: str, member: str, value: int, limits: tuple[int, int]) -> Ite
 
 
 def _size_problems(kind: str, member: str, size: Size, limits: tuple[int, int], instances: int) -> Iterator[str]:
-    parsed = capacity(size)
-    percent = parsed["Value"] if parsed["Type"] == "CAPACITY_PERCENT" else 100 * parsed["Value"] / instances
-    if not limits[0] <= percent <= limits[1]:
-        of = "" if parsed["Type"] == "CAPACITY_PERCENT" else f" of {instances} instances"
+    if not limits[0] <= _percent(size, instances) <= limits[1]:
+        of = "" if isinstance(size, str) else f" of {instances} instances"
         yield f"{kind} has {member}={size!r}{of}, and it must be {limits[0]} to {limits[1]} % of a variant's instances"
 
 

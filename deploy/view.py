@@ -125,7 +125,5 @@ def _progress(variant: Described) -> str:
     words = [variant["VariantName"]]
     if "DesiredInstanceCount" in variant:
         words.append(f"{variant.get('CurrentInstanceCount', 0)} of {variant['DesiredInstanceCount']} instances")
-    for each in variant.get("VariantStatus", []):
-        said = f" ({each['StatusMessage']})" if each.get("StatusMessage") else ""
-        words.append(f"{each['Status']}{said}")
+    words += [each.get("StatusMessage") or each["Status"] for each in variant.get("VariantStatus", [])]
     return ", ".join(words)

@@ -65,6 +65,11 @@ ASYNCHRONOUS, SERVERLESS, MULTI_MODEL = Mode.ASYNCHRONOUS, Mode.SERVERLESS, Mode
         ({"variants": TWO, "strategy": Rolling(size="4%")}, "must be 5 to 50 %"),
         ({"variants": TWO, "strategy": Canary(wait_interval=3601)}, "wait_interval=3601.*0 to 3600 seconds"),
         ({"variants": TWO, "strategy": Canary(termination_wait=-1)}, "termination_wait=-1"),
+        (
+            {"variants": TWO, "strategy": Linear(wait_interval=600, maximum_execution_timeout=1900)},
+            "waits 1920 s in all",
+        ),
+        ({"variants": (*TWO, Variant("B", instance_count=2)), "strategy": Rolling()}, "for endpoints of one variant"),
         ({"strategy": AllAtOnce(maximum_execution_timeout=599)}, "599, and it must be 600 to 28800"),
         ({"mode": SERVERLESS}, "captures no data: declare capture=None"),
         ({"mode": SERVERLESS, "capture": None, "variants": (Variant("A"), Variant("B"))}, "has one variant"),

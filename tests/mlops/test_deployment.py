@@ -75,7 +75,12 @@ def test_a_terminal_is_asked_before_anything_changes(
     sign: str, yes: bool, terminal: bool, answer: str | None, asked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     questions: list[str] = []
-    monkeypatch.setattr("builtins.input", lambda text: (questions.append(text), answer)[1])
+
+    def reply(text: str) -> str | None:
+        questions.append(text)
+        return answer
+
+    monkeypatch.setattr("builtins.input", reply)
     monkeypatch.setattr("sys.stdin.isatty", lambda: terminal)
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
     changes = [Change(sign, "endpoint", "churn-staging", ())]
@@ -98,9 +103,9 @@ def test_the_proof_names_what_is_left(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_progress_says_what_the_new_fleet_does() -> None:
-    status = {"Status": "Baking", "StatusMessage": "canary"}
+    status = {"Status": "Baking", "StatusMessage": "Baking for 60 seconds."}
     variant = {"VariantName": "A", "CurrentInstanceCount": 1, "DesiredInstanceCount": 2, "VariantStatus": [status]}
     pending = {"EndpointConfigName": "new", "ProductionVariants": [variant]}
     shown = progress({"EndpointStatus": "Updating", "PendingDeploymentSummary": pending})
-    assert shown == "Updating to new: A, 1 of 2 instances, Baking (canary)"
+    assert shown == "Updating to new: A, 1 of 2 instances, Baking for 60 seconds."
     assert progress({"EndpointStatus": "Creating"}) == "Creating"
