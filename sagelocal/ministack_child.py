@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sagelocal import ministack_triggers
+from sagelocal import ministack_alarms, ministack_triggers
 from sagelocal.ministack_gate import (
     Gate,
     Orders,
@@ -67,6 +67,7 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     let_athena_write_below_a_location()
     let_lambda_targets_take_turns()
     ministack_triggers.install(ministack_triggers.starter(orders.sagemaker_port, orders.access_key))
+    alarms = ministack_alarms.install()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -77,6 +78,7 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1.0
     await serve(Gate(app, orders), config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+    alarms.cancel()
 
 
 def _follow(life_line: BinaryIO, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
