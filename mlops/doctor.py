@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -126,12 +127,14 @@ def account(target: Target) -> Iterator[Finding]:
         yield _try(
             "bucket", lambda: bucket(target), "the SageMaker SDK makes it at the first run, if you may create it"
         )
-    for service, operation in (
-        ("sagemaker", "list_pipelines"),
-        ("logs", "describe_log_groups"),
-        ("cloudwatch", "list_metrics"),
+    for service, operation, request in (
+        ("sagemaker", "list_pipelines", {}),
+        ("logs", "describe_log_groups", {}),
+        ("cloudwatch", "describe_alarms", {}),
+        ("application-autoscaling", "describe_scalable_targets", {"ServiceNamespace": "sagemaker"}),
     ):
-        yield _try(f"may read {service}", lambda s=service, o=operation: reads(target, s, o), "ask for the permission")
+        call = functools.partial(reads, target, service, operation, request)
+        yield _try(f"may read {service}", call, "ask for the permission")
     for usage in ("processing job", "training job", "endpoint"):
         name = f"{INSTANCE_TYPE} for {usage} usage"
         yield _try(name, lambda name=name: quota(target, name), "ask for more in Service Quotas")
@@ -156,8 +159,8 @@ def bucket(target: Target) -> str:
     return target.place.bucket
 
 
-def reads(target: Target, service: str, operation: str) -> str:
-    getattr(target.client(service), operation)()
+def reads(target: Target, service: str, operation: str, request: Mapping[str, str]) -> str:
+    getattr(target.client(service), operation)(**request)
     return operation
 
 
