@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sagelocal import __version__
-from sagelocal.api import guard, local, operations
+from sagelocal.api import guard, invocations, local, operations
 from sagelocal.api.errors import AwsError, not_implemented
 from sagelocal.api.model import operation_model
 from sagelocal.api.validation import validate
@@ -35,6 +36,13 @@ def asgi(app: SageLocal) -> Starlette:
 
     async def invoke(request: Request) -> Response:
         return await _answer(_invoke(app, request), "application/json", rest=True)
+
+    async def invoke_async(request: Request) -> Response:
+        return await _answer(_guarded(app, request, invocations.invoke_async), "application/json", rest=True)
+
+    async def invoke_stream(request: Request) -> Response:
+        work = _guarded(app, request, invocations.invoke_with_response_stream)
+        return await _answer(work, "application/json", rest=True)
 
     async def metrics(request: Request) -> Response:
         return await _answer(_metrics(app, request), "application/json", rest=True)
@@ -59,6 +67,8 @@ def asgi(app: SageLocal) -> Starlette:
             Route(local.INTERRUPTION, interrupted, methods=["POST"]),
             Route(local.STS_PROXY, sts_proxy, methods=["POST"]),
             Route("/endpoints/{EndpointName}/invocations", invoke, methods=["POST"]),
+            Route("/endpoints/{EndpointName}/async-invocations", invoke_async, methods=["POST"]),
+            Route("/endpoints/{EndpointName}/invocations-response-stream", invoke_stream, methods=["POST"]),
             Route("/BatchPutMetrics", metrics, methods=["PUT"]),
             Route("/BatchGetMetrics", metrics, methods=["POST"]),
             Route("/{path:path}", unknown, methods=everything),
@@ -104,6 +114,13 @@ async def _invoke(app: SageLocal, request: Request) -> Response:
     validate("sagemaker-runtime", "InvokeEndpoint", parameters, code="ValidationError")
     answer = await app.endpoints.invoke(parameters["EndpointName"], dict(request.headers), body)
     return Response(answer.body, answer.status, dict(answer.headers))
+
+
+async def _guarded(
+    app: SageLocal, request: Request, work: Callable[[SageLocal, Request], Awaitable[Response]]
+) -> Response:
+    guard.check(request.headers, app.settings.port, app.settings.access_key)
+    return await work(app, request)
 
 
 async def _unknown(app: SageLocal, request: Request) -> Response:

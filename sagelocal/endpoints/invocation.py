@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sagelocal.api.errors import AwsError
+from sagelocal.endpoints import serverless, streaming
 from sagelocal.endpoints.fleet import Fleet
 from sagelocal.endpoints.instance import Call
 from sagelocal.endpoints.server import ModelServer, Reply, UnansweredError
+from sagelocal.endpoints.streaming import Stream
 from sagelocal.endpoints.traffic import Traffic
+from sagelocal.endpoints.variant import Variant
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -56,30 +60,78 @@ class Invoker:
         started = time.perf_counter()
         _check(headers, body)
         fleet = await self._fleet(endpoint_name)
-        target = headers.get(f"{_PREFIX}target-variant")
-        variant = fleet.pick(target)
-        if variant is None:
-            raise AwsError("ValidationError", f"Variant {target} not found for endpoint {endpoint_name}.")
+        variant = _variant(endpoint_name, fleet, headers, body)
         call = Call({name: headers[name] for name in _FORWARDED if name in headers}, body, _ANSWER_SECONDS)
-        asked = time.perf_counter()
-        status = 0
-        try:
-            with fleet.busy():
-                server, reply = await variant.request(call)
-            status = reply.status
-        except TimeoutError:
-            raise self._model_error(fleet, 0, _TIMED_OUT) from None
-        except UnansweredError as error:
-            raise self._model_error(fleet, 0, f"The model server did not answer: {error}") from error
-        finally:
-            answered = time.perf_counter()
-            variant.meter.observe(status, answered - asked, asked - started)
+        with fleet.busy():
+            async with self._admitted(fleet, variant):
+                server, reply = await self._ask(fleet, variant, call, headers, started)
         if not 200 <= reply.status < 300:
             raise self._model_error(fleet, reply.status, reply.body.decode(errors="replace"), server)
         content_type = reply.headers.get("content-type", "application/octet-stream")
         if variant.recorder and variant.recorder.sampled():
             variant.recorder.record(headers, body, content_type, reply.body)
-        return Invocation(200, _answer_headers(variant.name, content_type, reply), reply.body)
+        return Invocation(200, _answer_headers(variant.name, content_type, reply.headers), reply.body)
+
+    async def _ask(
+        self, fleet: Fleet, variant: Variant, call: Call, headers: Mapping[str, str], started: float
+    ) -> tuple[ModelServer, Reply]:
+        asked = time.perf_counter()
+        status = 0
+        try:
+            with self._answering(fleet):
+                server, reply = await variant.request(call)
+            status = reply.status
+        finally:
+            answered = time.perf_counter()
+            variant.meter.observe(status, answered - asked, asked - started)
+            fleet.mirror(call, headers)
+        return server, reply
+
+    async def stream(self, endpoint_name: str, headers: Mapping[str, str], body: bytes) -> Stream:
+        """Like `invoke`, with the answer as event stream frames; what breaks off after its first byte is one, too."""
+        started = time.perf_counter()
+        _check(headers, body)
+        fleet = await self._fleet(endpoint_name)
+        variant = _variant(endpoint_name, fleet, headers, body)
+        forwarded = {name: headers[name] for name in _FORWARDED if name in headers}
+        if accept := headers.get(f"{_PREFIX}accept"):  # this operation's own name for it
+            forwarded["accept"] = accept
+        call = Call(forwarded, body, streaming.STREAM_SECONDS)
+        async with AsyncExitStack() as opening:
+            opening.enter_context(fleet.busy())
+            await opening.enter_async_context(self._admitted(fleet, variant))
+            asked, status = time.perf_counter(), 0
+            opening.callback(lambda: variant.meter.observe(status, time.perf_counter() - asked, asked - started))
+            opening.callback(fleet.mirror, call, headers)
+            with self._answering(fleet):
+                server, response = await opening.enter_async_context(variant.stream(call))
+                status = response.status
+                if not 200 <= status < 300:
+                    said = (await response.read()).decode(errors="replace")
+                    raise self._model_error(fleet, status, said, server)
+            content_type = response.headers.get("content-type", "application/octet-stream")
+            answered = _answer_headers(variant.name, content_type, response.headers)
+            answered |= {"Content-Type": streaming.MEDIA_TYPE, "X-Amzn-SageMaker-Content-Type": content_type}
+            return Stream(answered, response, opening.pop_all())
+        raise AssertionError  # an AsyncExitStack swallows nothing
+
+    @contextmanager
+    def _answering(self, fleet: Fleet) -> Iterator[None]:
+        """What goes wrong between us and a container, as AWS's errors."""
+        try:
+            yield
+        except TimeoutError:
+            raise self._model_error(fleet, 0, _TIMED_OUT) from None
+        except UnansweredError as error:
+            raise self._model_error(fleet, 0, f"The model server did not answer: {error}") from error
+
+    @asynccontextmanager
+    async def _admitted(self, fleet: Fleet, variant: Variant) -> AsyncIterator[None]:
+        """Around a request; a model that doesn't come up is one that doesn't answer."""
+        async with AsyncExitStack() as admission:
+            with self._answering(fleet):
+                await admission.enter_async_context(variant.admit())
+            yield
 
     async def _fleet(self, endpoint_name: str) -> Fleet:
         traffic = self._serving.get(endpoint_name)
@@ -112,6 +164,22 @@ class Invoker:
         )
 
 
+def _variant(endpoint_name: str, fleet: Fleet, headers: Mapping[str, str], body: bytes) -> Variant:
+    """The variant that a request is for. Raises AwsError."""
+    if fleet.plan.get("Async"):
+        raise AwsError(
+            "ValidationError",
+            f"Endpoint {endpoint_name} is an asynchronous endpoint, which takes no InvokeEndpoint: call "
+            "InvokeEndpointAsync.",
+        )
+    target = headers.get(f"{_PREFIX}target-variant")
+    variant = fleet.pick(target)
+    if variant is None:
+        raise AwsError("ValidationError", f"Variant {target} not found for endpoint {endpoint_name}.")
+    serverless.check_payload(variant, body)
+    return variant
+
+
 def _check(headers: Mapping[str, str], body: bytes) -> None:
     if len(body) > PAYLOAD_LIMIT:
         raise AwsError(
@@ -132,8 +200,8 @@ async def _within(work: asyncio.Future[None], seconds: float) -> None:
         raise AwsError("ServiceUnavailable", said, 503) from None
 
 
-def _answer_headers(variant: str, content_type: str, reply: Reply) -> dict[str, str]:
+def _answer_headers(variant: str, content_type: str, given: Mapping[str, str]) -> dict[str, str]:
     headers = {"Content-Type": content_type, "x-Amzn-Invoked-Production-Variant": variant}
-    if attributes := reply.headers.get(f"{_PREFIX}custom-attributes"):
+    if attributes := given.get(f"{_PREFIX}custom-attributes"):
         headers["X-Amzn-SageMaker-Custom-Attributes"] = attributes
     return headers

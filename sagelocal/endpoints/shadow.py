@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import validation
@@ -53,7 +54,7 @@ class Mirror:
         weight = self._production.weight
         return min(1.0, self._shadow.weight / weight) if weight else 0.0
 
-    def send(self, call: Call, headers: dict[str, str]) -> None:
+    def send(self, call: Call, headers: Mapping[str, str]) -> None:
         """Perhaps, by the share; returns at once. `headers` are the caller's, for data capture."""
         if random.random() >= self.share:
             return
@@ -64,7 +65,7 @@ class Mirror:
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _ask(self, call: Call, headers: dict[str, str]) -> None:
+    async def _ask(self, call: Call, headers: Mapping[str, str]) -> None:
         variant, status, started = self._shadow, 0, time.perf_counter()
         try:
             _, reply = await variant.request(call)

@@ -6,7 +6,9 @@ import json
 import struct
 import zlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+
+from sagelocal.endpoints.server import Response, UnansweredError
 
 MEDIA_TYPE = "application/vnd.amazon.eventstream"
 STREAM_SECONDS = 480.0  # the documented time a container has for the whole of a streamed answer
@@ -14,20 +16,33 @@ _TEXT = 7  # the header value type of a string
 _LARGEST = 64 * 1024  # bytes of one part: AWS names no size, and a frame must stay below 16 MiB
 
 
-class BrokenError(Exception):
-    """The container broke off, or took too long, after its answer had begun; `code` is one of ModelStreamError's."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-@dataclass(frozen=True)
 class Stream:
-    """The answer of InvokeEndpointWithResponseStream: who consumes `frames` ends the request."""
+    """The answer of InvokeEndpointWithResponseStream. Whoever has it calls `close`, however much of it was read."""
 
-    headers: dict[str, str]
-    frames: AsyncIterator[bytes]
+    def __init__(self, headers: dict[str, str], response: Response, opened: AsyncExitStack) -> None:
+        self.headers = headers
+        self._response = response
+        self._opened = opened
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        """A frame for each piece that the container wrote, as soon as it comes; what breaks it off is the last one.
+
+        A piece is read when the one before was taken, so that a slow reader slows the container and fills no memory.
+        """
+        try:
+            async for part in self._response.iter_any():
+                for start in range(0, len(part), _LARGEST):
+                    yield payload_part(part[start : start + _LARGEST])
+        except TimeoutError:
+            said = f"The model did not end its response within {STREAM_SECONDS:.0f} s."
+            yield exception("ModelStreamError", {"Message": said, "ErrorCode": "ModelInvocationTimeExceeded"})
+        except UnansweredError as error:
+            said = f"The model broke off its response: {error}"
+            yield exception("ModelStreamError", {"Message": said, "ErrorCode": "StreamBroken"})
+
+    async def close(self) -> None:
+        """Ends the request, for the container too."""
+        await self._opened.aclose()
 
 
 def payload_part(data: bytes) -> bytes:
@@ -52,16 +67,3 @@ def frame(headers: Mapping[str, str], payload: bytes) -> bytes:
 def _header(name: str, value: str) -> bytes:
     key, text = name.encode(), value.encode()
     return struct.pack("!B", len(key)) + key + struct.pack("!BH", _TEXT, len(text)) + text
-
-
-async def frames(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The frames of what a container writes, each as soon as it comes; what breaks it off becomes the last frame.
-
-    A part is asked for when the one before was taken, so that a slow reader slows the container and fills no memory.
-    """
-    try:
-        async for part in parts:
-            for start in range(0, len(part), _LARGEST):
-                yield payload_part(part[start : start + _LARGEST])
-    except BrokenError as error:
-        yield exception("ModelStreamError", {"Message": str(error), "ErrorCode": error.code})
