@@ -119,9 +119,20 @@ def default_state() -> Path:
     return _clone_state()
 
 
+def images_file() -> Path:
+    """Where images of the user's own are declared: `$MLOPS_IMAGES`, else images.toml in the clone."""
+    if chosen := os.environ.get("MLOPS_IMAGES"):
+        return Path(chosen).expanduser().absolute()
+    return _clone() / "images.toml"
+
+
 def _clone_state() -> Path:
+    return _clone() / ".sagelocal"
+
+
+def _clone() -> Path:
     clone = Path(__file__).absolute().parents[1]
-    return (clone if (clone / "setup.py").exists() else Path.cwd()) / ".sagelocal"
+    return clone if (clone / "setup.py").exists() else Path.cwd()
 
 
 def load(state: Path | None = None) -> Settings:

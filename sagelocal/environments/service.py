@@ -12,11 +12,12 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sagelocal import containers, sandbox
+from sagelocal.containers import custom
 from sagelocal.environments import installs, manifests, views
 from sagelocal.environments.laptop import Laptop, laptop
 from sagelocal.environments.manifests import Manifest
@@ -25,16 +26,22 @@ from sagelocal.environments.views import View
 
 log = logging.getLogger(__name__)
 
+_OVERLAYS = "/opt/sagelocal/overlays"  # inside
 _SOCKET = "s"
 _LONGEST = 16 * 2**20  # bytes of a request
 
 
 @dataclass(frozen=True)
 class Inside:
-    """What a sandbox shows for an image (`Sandbox.binds`), and a line for the job's log, empty when all is alike."""
+    """What a sandbox shows for an image (`Sandbox.binds`), and a line for the job's log, empty when all is alike.
+
+    `environment` and `cwd` are those of a user's own image, below what the job or model sets.
+    """
 
     binds: Mapping[str, Path]
     note: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
 
 
 class Environments:
@@ -50,15 +57,20 @@ class Environments:
         self._listener: socket.socket | None = None
 
     def inside(self, image_uri: str, *, network: bool) -> Inside:
-        """Raises AwsError where the image is of no known family."""
+        """Raises AwsError where the image is of no known family, RuntimeError where its needs can't be installed."""
         installed = laptop()
         with self._lock:
             overlays = self._start()
             view, said = self._image(image_uri, installed)
         binds = _binds(view, installed, overlays.folder)
+        own = containers.family(image_uri).custom
+        variables: dict[str, str] = {}
+        if own:
+            variables, said = _own(own, overlays, installed, view, binds)
+            binds[own.path] = own.folder
         if network:
             binds["/opt/sagelocal/pip"] = self.folder / "pip"
-        return Inside(binds, said)
+        return Inside(binds, said, variables, own.path if own else None)
 
     def _image(self, uri: str, installed: Laptop) -> tuple[View, str]:
         found = self._images.get((uri, installed.identity))
@@ -67,6 +79,8 @@ class Environments:
             return found
         family = containers.family(uri)
         manifest = manifests.find(family.name, family.repository, family.version)
+        if own := family.custom:
+            manifest = Manifest(f"{own.repository} (your own)", family.version, {}, {}, ())
         name = manifest.image if manifest else f"{family.name} {family.version}".strip()
         view = views.view(self.folder / "views", installed, manifest, name)
         self._views[view.key] = (installed, view)
@@ -130,6 +144,28 @@ class Environments:
         _send(stream, {"code": code, "overlay": key})
 
 
+def _own(
+    image: custom.Image, overlays: Overlays, installed: Laptop, view: View, binds: Mapping[str, Path]
+) -> tuple[dict[str, str], str]:
+    """Variables of a user's own image, with an overlay of what its Dockerfile installs, and pip's words if it ran."""
+    path = f"{image.path}:{sandbox.environment()['PATH']}"
+    said: list[str] = []
+    key = ""
+    if image.requirements:
+        text = image.requirements.read_text()
+        try:
+            install = installs.parse(["--quiet", "-r", image.requirements.name], {image.requirements.name: text}, {})
+        except installs.OwnPipError as error:
+            raise RuntimeError(f"{image.requirements} can't be installed outside its folder: {error}") from error
+        code, key = overlays.provide(install, installed, view, binds, [], said.append)
+        if code:
+            raise RuntimeError(f"{image.requirements} can't be installed: {' '.join(said[-3:])}")
+    if key:
+        path = f"{image.path}:{_OVERLAYS}/{key}/bin:{sandbox.environment()['PATH']}"
+    variables = {"PATH": path, "SAGELOCAL_OVERLAYS": key}
+    return {**variables, **image.environment}, "\n".join(said)
+
+
 def _send(stream: io.BufferedRWPair, answer: Mapping[str, Any]) -> None:
     stream.write(json.dumps(answer).encode() + b"\n")
     stream.flush()
@@ -137,7 +173,7 @@ def _send(stream: io.BufferedRWPair, answer: Mapping[str, Any]) -> None:
 
 def _binds(view: View, installed: Laptop, overlays: Path) -> dict[str, Path]:
     """The view in the place of this Python's own folders, which are shown elsewhere for its links to point to."""
-    binds = {views.PACKAGES: installed.folder, "/opt/sagelocal/overlays": overlays}
+    binds = {views.PACKAGES: installed.folder, _OVERLAYS: overlays}
     for site in {str(installed.folder), os.path.realpath(installed.folder)}:
         binds[site] = view.folder / "site"
     if sys.prefix != sys.base_prefix:

@@ -137,7 +137,7 @@ class _Running:
         image = app.environments.inside(plan.image, network=plan.network)
         box = sandbox.Sandbox(
             opt_ml=host.opt_ml,
-            environment={**plan.environment, **shared.environment},
+            environment={**image.environment, **plan.environment, **shared.environment},
             hidden=sandbox.hidden_paths(app.settings.state),
             binds={**image.binds, **plan.binds},
             writable=host.writable,
@@ -149,7 +149,7 @@ class _Running:
         if image.note and host is plan.hosts[0]:
             self._writer.write(f"{image.note}\n".encode())
         try:
-            self.process = sandbox.start(plan.command, box, subprocess.PIPE, cwd=_WORKDIR)
+            self.process = sandbox.start(plan.command, box, subprocess.PIPE, cwd=image.cwd or _WORKDIR)
         except BaseException:
             self._writer.close()
             raise

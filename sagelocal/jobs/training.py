@@ -149,7 +149,7 @@ def _check_algorithm(request: dict[str, Any]) -> None:
         raise not_implemented("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
     if built_in:
         known.check_libraries()
-    elif not program and "SAGEMAKER_PROGRAM" not in (request.get("Environment") or {}):
+    elif not known.custom and not program and "SAGEMAKER_PROGRAM" not in (request.get("Environment") or {}):
         raise validation(
             f"The {known.name} image runs a script: give AlgorithmSpecification.ContainerEntrypoint, or the "
             "hyperparameters sagemaker_program and sagemaker_submit_directory."

@@ -137,9 +137,11 @@ def _plan(app: SageLocal, job: Document, hosts: list[Host], metrics: Metrics) ->
 
 
 def _own_train(job: Document) -> list[str]:
-    """The image's own `train`: its algorithm, or the toolkit that runs the user's script."""
+    """The image's own `train`: its algorithm, the toolkit that runs the user's script, or the user's own program."""
     python = str(Path(sys.prefix) / "bin" / "python")
     image = family(job["AlgorithmSpecification"]["TrainingImage"])
+    if own := image.custom:
+        return own.command("train")
     program = (job.get("HyperParameters") or {}).get("sagemaker_program", "")
     if image.algorithm(job.get("Environment") or {}, program):
         return [python, _ALGORITHMS_INSIDE, image.name, image.version]

@@ -51,11 +51,13 @@ class Paths:
 
 
 def active() -> list[str]:
+    """The overlay of a user's own image, then what this job installed."""
+    keys = os.environ.get("SAGELOCAL_OVERLAYS", "").split()
     try:
         with open(ACTIVE) as file:
-            return file.read().split()
+            return keys + file.read().split()
     except OSError:
-        return []
+        return keys
 
 
 def _run_pth_files(folder: str) -> None:
