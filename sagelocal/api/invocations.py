@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from sagelocal.endpoints.streaming import Stream
 
 _LOCATION = "X-Amzn-SageMaker-"  # before the member's name, in the answer's headers
-    "OutputLocation": "X-Amzn-SageMaker-OutputLocation",
-    "FailureLocation": "X-Amzn-SageMaker-FailureLocation",
-}
 
 
 async def invoke_async(app: SageLocal, request: Request) -> Response:
