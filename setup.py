@@ -39,6 +39,8 @@ REQUIREMENTS = [
     "rich>=14",
     "starlette>=0.50",
     "uvicorn>=0.38",
+    "httptools==0.9.0",
+    'uvloop==0.23.0; sys_platform != "win32"',
     "aiohttp>=3.9",
     "regex>=2025.9.1",
     "psutil>=7",

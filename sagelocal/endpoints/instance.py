@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
-from sagelocal.endpoints.server import ModelServer, Reply
+from sagelocal.endpoints.server import ModelServer, Reply, Response
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -86,7 +84,7 @@ class Instance:
             self.in_flight -= 1
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[tuple[ModelServer, aiohttp.ClientResponse]]:
+    async def stream(self, call: Call) -> AsyncIterator[tuple[ModelServer, Response]]:
         """An answer that the caller reads. Raises what ModelServer.exchange raises."""
         server = self.servers[0]
         self.in_flight += 1

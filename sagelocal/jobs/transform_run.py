@@ -135,6 +135,7 @@ def _servers(
     model = _model(app, job, folder / "model")
     plan = {
         "VariantName": "AllTraffic",
+        "InstanceType": job["TransformResources"]["InstanceType"],
         "StartupSeconds": _STARTUP_SECONDS,
         "Container": {**job["_container"], "Environment": environment(job)},
         "Isolated": job["_isolated"],

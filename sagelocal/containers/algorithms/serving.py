@@ -1,4 +1,4 @@
-"""python -m algorithms.serving FAMILY SOCKET VERSION: the `serve` command of a built-in algorithm's image.
+"""python -m algorithms.serving FAMILY SOCKET VERSION WORKERS: the `serve` command of a built-in algorithm's image.
 
 The HTTP server is the one that serves scripts; this is what it has instead of a script.
 """
@@ -93,9 +93,9 @@ def load(family: str, environment: Mapping[str, str], model_dir: str = MODEL, ve
 
 
 def main() -> None:
-    family, socket, version = sys.argv[1:4]
+    family, socket, version, count = sys.argv[1:5]
     server = importlib.import_module("model_server.__main__")  # beside this package in an endpoint's sandbox alone
-    server.serve(load(family, os.environ, MODEL, version), socket)
+    server.serve(lambda: load(family, os.environ, MODEL, version), socket, int(count))
 
 
 if __name__ == "__main__":

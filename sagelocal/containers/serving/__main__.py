@@ -1,102 +1,34 @@
-"""python -m <this package> FAMILY SOCKET: loads the model, then answers /ping and /invocations on a Unix socket."""
+"""python -m <this package> FAMILY SOCKET VERSION WORKERS: loads the model, then answers on <SOCKET>0, <SOCKET>1 …"""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler
-from pathlib import Path
-from socketserver import ThreadingMixIn, UnixStreamServer
+from collections.abc import Callable
 from typing import Any
 
-from . import families
-from .answers import Response
-from .handler import Handler, workers
+from . import families, workers
+from .handler import Handler, prepare
 
-
-class Server(ThreadingMixIn, UnixStreamServer):
-    """A thread a connection, kept alive; `slots` bounds how many requests are inside the user's code at once."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, socket: str, handler: Any, slots: int) -> None:
-        self.handler = handler
-        self.slots = threading.Semaphore(slots)
-        super().__init__(socket, Exchange)
-
-
-class Exchange(BaseHTTPRequestHandler):
-    """The container's HTTP contract: GET /ping, POST /invocations, and where a handler has them its parameters."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one write a response
-    server: Server
-
-    def do_GET(self) -> None:
-        parameters = getattr(self.server.handler, "execution_parameters", None)
-        if self.path == "/ping":
-            self._send(Response(b"", "text/plain"))
-        elif self.path == "/execution-parameters" and parameters:
-            self._send(Response(json.dumps(parameters()).encode()))
-        else:
-            self._send(_not_found(self.path))
-
-    def do_POST(self) -> None:
-        body = self._body()
-        if self.path != "/invocations":
-            self._send(_not_found(self.path))
-            return
-        with self.server.slots:
-            response = self.server.handler.respond(body, self.headers)  # type: ignore[arg-type]
-        self._send(response)
-
-    def _body(self) -> bytes:
-        """Also what a transform job with MaxPayloadInMB 0 sends chunked."""
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        chunks = []
-        while size := int(self.rfile.readline().partition(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(chunks)
-
-    def _send(self, response: Response) -> None:
-        self.send_response(response.status)
-        self.send_header("Content-Type", response.content_type)
-        self.send_header("Content-Length", str(len(response.body)))
-        for name, value in response.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(response.body)
-        self.wfile.flush()
-
-    def address_string(self) -> str:
-        return "sagemaker"
-
-    def log_message(self, *_: Any) -> None:
-        """No access log: at hundreds of requests a second it would drown what the user's code prints."""
-
-
-def _not_found(path: str) -> Response:
-    return Response(f"no {path} here".encode(), "text/plain", 404)
+_SECONDS = 60  # a request's time, where SAGEMAKER_MODEL_SERVER_TIMEOUT does not say
 
 
 def main() -> None:
-    family, socket = sys.argv[1:3]
-    serve(Handler(families.of(family, os.environ), os.environ), socket)
+    family, socket, _, count = sys.argv[1:5]
+    workers.limit_threads(int(count))
+    defaults = families.of(family, os.environ)
+    workers.preload(workers.imported(prepare(defaults, os.environ)))
+    serve(lambda: Handler(defaults, os.environ), socket, int(count))
 
 
-def serve(handler: Any, socket: str) -> None:
-    """Answers with what `handler.respond(body, headers)` returns, until SIGTERM."""
-    Path(socket).unlink(missing_ok=True)
-    server = Server(socket, handler, workers(os.environ))
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    server.serve_forever(poll_interval=0.1)
+def serve(make: Callable[[], Any], socket: str, count: int) -> None:
+    """Answers with what `respond(body, headers)` of the object that `make` gives returns, until SIGTERM.
+
+    `make` is called in each of `count` processes. The object may have `execution_parameters()`, and `batch_limit` with
+    `asked`, `read`, `predict_together`, `written` and `failed` as a handler of scripts has them.
+    """
+    seconds = float(os.environ.get("SAGEMAKER_MODEL_SERVER_TIMEOUT") or _SECONDS)
+    sys.exit(workers.Workers(make, socket, count, seconds).run())
 
 
 if __name__ == "__main__":

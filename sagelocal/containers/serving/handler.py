@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import json
-import os
 import subprocess
 import sys
 import tarfile
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from . import codec
 from .answers import Context, Response
+from .batching import BATCH_LIMIT
 from .families import CODE, Defaults
 
 MODEL = "/opt/ml/model"
 Function = Callable[..., Any]  # the request's context first, then the arguments of the toolkit's contract
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, with the image's defaults where it says nothing."""
+
+    body: bytes
+    content_type: str | None
+    accept: str
+    context: Context
 
 
 class Handler:
@@ -41,6 +53,9 @@ class Handler:
         self._transform = self._function(module, "transform_fn", 4)
         if self._transform and any(hasattr(module, name) for name in ("input_fn", "predict_fn", "output_fn")):
             raise ValueError("Cannot use transform_fn together with input_fn, predict_fn or output_fn.")
+        batch = None if self._transform else getattr(module, "predict_batch_fn", None)
+        self.batch_limit = BATCH_LIMIT if batch else 1
+        self.predict_together: Callable[[list[Any]], Any] = lambda inputs: batch(inputs, self._model)  # type: ignore[misc]
         own = getattr(module, "execution_parameters_fn", None) if defaults.execution_parameters else None
         self.execution_parameters: Callable[[], Any] | None = own and (lambda: _parameters(own()))
         self._model = self._load(module)
@@ -57,26 +72,40 @@ class Handler:
 
     def respond(self, body: bytes, headers: Mapping[str, str]) -> Response:
         """Never raises: an exception of the user's code is a response of the image's status and body for it."""
-        given = {name.lower(): value for name, value in headers.items()}
-        content_type = given.get("content-type") or self._defaults.content_type
-        accept = given.get("accept") or ""
-        if accept in ("", "*/*"):
-            accept = self._default_accept
-        context = Context(given, self._model_dir)
+        asked = self.asked(body, headers)
         try:
-            result = self._run(body, content_type, accept, context)
-            return self._defaults.stack.answer(result, accept, context)
+            if self._transform:
+                content = self._content(asked)
+                result = self._transform(asked.context, self._model, content, asked.content_type, asked.accept)
+                return self._defaults.stack.answer(result, asked.accept, asked.context)
+            return self.written(self._predict(asked.context, self.read(asked), self._model), asked)
         except Exception as error:
-            traceback.print_exc()
-            return self._defaults.stack.failed(error)
+            return self.failed(error)
 
-    def _run(self, body: bytes, content_type: str | None, accept: str, context: Context) -> Any:
-        content: Any = body.decode(errors=self._defaults.malformed) if content_type in codec.TEXT else body
-        if self._transform:
-            return self._transform(context, self._model, content, content_type, accept)
-        data = self._input(context, content, content_type)
-        prediction = self._predict(context, data, self._model)
-        return self._output(context, prediction, accept)
+    def asked(self, body: bytes, headers: Mapping[str, str]) -> Asked:
+        given = {name.lower(): value for name, value in headers.items()}
+        accept = given.get("accept") or ""
+        return Asked(
+            body,
+            given.get("content-type") or self._defaults.content_type,
+            self._default_accept if accept in ("", "*/*") else accept,
+            Context(given, self._model_dir),
+        )
+
+    def read(self, asked: Asked) -> Any:
+        return self._input(asked.context, self._content(asked), asked.content_type)
+
+    def written(self, prediction: Any, asked: Asked) -> Response:
+        result = self._output(asked.context, prediction, asked.accept)
+        return self._defaults.stack.answer(result, asked.accept, asked.context)
+
+    def failed(self, error: Exception) -> Response:
+        traceback.print_exception(error)
+        return self._defaults.stack.failed(error)
+
+    def _content(self, asked: Asked) -> Any:
+        text = asked.content_type in codec.TEXT
+        return asked.body.decode(errors=self._defaults.malformed) if text else asked.body
 
     def _function(self, module: ModuleType | None, name: str, arguments: int) -> Function | None:
         found = getattr(module, name, None)
@@ -103,11 +132,7 @@ def _user_module(defaults: Defaults, environment: Mapping[str, str], model_dir: 
             "SAGEMAKER_PROGRAM is not set in the container's Environment: this image serves script-mode models, with "
             "SAGEMAKER_PROGRAM=inference.py and SAGEMAKER_SUBMIT_DIRECTORY=/opt/ml/model/code, say."
         )
-    if defaults.submits:
-        directory = Path(_local(environment.get("SAGEMAKER_SUBMIT_DIRECTORY") or "/opt/ml/code"))
-    else:
-        directory = Path(model_dir, Path(CODE).name)
-    _install(directory / "requirements.txt")
+    directory = prepare(defaults, environment, model_dir)
     if not (directory / program).is_file():
         if defaults.submits:
             raise FileNotFoundError(f"SAGEMAKER_PROGRAM {program} is not in SAGEMAKER_SUBMIT_DIRECTORY {directory}")
@@ -118,6 +143,17 @@ def _user_module(defaults: Defaults, environment: Mapping[str, str], model_dir: 
     return importlib.import_module(Path(program).stem)
 
 
+def prepare(defaults: Defaults, environment: Mapping[str, str], model_dir: str = MODEL) -> Path:
+    """The script's folder, downloaded and with its requirements installed: once, for all workers forked after it."""
+    if defaults.submits:
+        directory = Path(_local(environment.get("SAGEMAKER_SUBMIT_DIRECTORY") or "/opt/ml/code"))
+    else:
+        directory = Path(model_dir, Path(CODE).name)
+    _install(directory / "requirements.txt")
+    return directory
+
+
+@functools.cache
 def _local(directory: str) -> str:
     """A submit directory on S3 (a sourcedir.tar.gz) is unpacked first, as the images do."""
     if not directory.startswith("s3://"):
@@ -135,13 +171,9 @@ def _local(directory: str) -> str:
     return str(code)
 
 
+@functools.cache
 def _install(file: Path) -> None:
     """As the images do at start; raises CalledProcessError, and the log says what pip said."""
     if file.is_file():
         subprocess.run([sys.executable, "-m", "pip", "install", "-r", str(file)], check=True)
         importlib.invalidate_caches()
-
-
-def workers(environment: Mapping[str, str]) -> int:
-    """How many requests run at once. AWS's images start as many processes, here they are threads of one."""
-    return int(environment.get("SAGEMAKER_MODEL_SERVER_WORKERS") or len(os.sched_getaffinity(0)))

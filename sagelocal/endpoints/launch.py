@@ -1,0 +1,77 @@
+"""What runs for a container, and how it is reached: the one place that tells images apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sagelocal import containers, sandbox
+from sagelocal.api.errors import AwsError
+from sagelocal.endpoints.client import Address
+from sagelocal.jobs.instances import instance
+from sagelocal.jobs.logs import LogWriter
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+_PROGRAM = "/opt/sagelocal/model_server"  # inside; the clone itself is not there
+_ALGORITHMS = "/opt/sagelocal/algorithms"
+_SOCKETS = "/run/model-server"
+_SOCKET = "s"  # and the worker's number; short: a Unix socket's whole path has 107 bytes
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A command, the sandbox that it runs in, and where it answers."""
+
+    command: list[str]
+    sandbox: sandbox.Sandbox
+    address: Address
+
+
+def launch(app: SageLocal, plan: dict[str, Any], *, opt_ml: Path, model: Path, sockets: Path, log: LogWriter) -> Launch:
+    """For the `Container` of a planned variant. Raises AwsError for an image of no known family."""
+    container = plan["Container"]
+    family = containers.family(container["Image"])
+    count = workers(app, plan)
+    program = "algorithms.serving" if family.algorithm(container["Environment"]) else "model_server"
+    return Launch(
+        ["python", "-m", program, family.name, f"{_SOCKETS}/{_SOCKET}", family.version, str(count)],
+        _sandbox(app, plan, opt_ml, model, sockets, log),
+        Address([sockets / f"{_SOCKET}{number}" for number in range(count)], kept_alive=True, depth=0),
+    )
+
+
+def workers(app: SageLocal, plan: dict[str, Any]) -> int:
+    """As AWS's images: as many as their variable says, else one a vCPU of the instance; here at most one a core."""
+    asked = plan["Container"]["Environment"].get("SAGEMAKER_MODEL_SERVER_WORKERS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    try:
+        return min(instance(plan["InstanceType"]).cpus, app.settings.cpus)
+    except AwsError:  # a type that only AWS knows serves as well as any
+        return app.settings.cpus
+
+
+def _sandbox(
+    app: SageLocal, plan: dict[str, Any], opt_ml: Path, model: Path, sockets: Path, log: LogWriter
+) -> sandbox.Sandbox:
+    settings, asked, network = app.settings, plan["Container"]["Environment"], not plan["Isolated"]
+    image = app.environments.inside(plan["Container"]["Image"], network=network)
+    if image.note:
+        log.write(f"{image.note}\n".encode())
+    path = ":".join(part for part in (str(Path(_PROGRAM).parent), asked.get("PYTHONPATH")) if part)
+    return sandbox.Sandbox(
+        opt_ml=opt_ml,
+        environment={**settings.aws_environment(), **asked, "PYTHONPATH": path},
+        hidden=sandbox.hidden_paths(settings.state),
+        binds={
+            **image.binds,
+            _PROGRAM: Path(containers.__file__).parent / "serving",
+            _ALGORITHMS: Path(containers.__file__).parent / "algorithms",
+            "/opt/ml/model": model,
+        },
+        writable={_SOCKETS: sockets},
+        network=network,
+    )
