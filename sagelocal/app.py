@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sagelocal.endpoints.manager import Manager
     from sagelocal.jobs.runner import Runner
     from sagelocal.jobs.tuning.engine import Tuner
+    from sagelocal.scaling.loop import Scaler
     from sagelocal.sts_proxy.proxy import StsProxy
     from sagelocal.workflow.engine import Engine
 
@@ -35,12 +36,14 @@ class SageLocal:
     tuning: Tuner
     workflow: Engine
     endpoints: Manager
+    scaler: Scaler
     sts_proxy: StsProxy
 
     def __init__(self, settings: Settings) -> None:
         from sagelocal.endpoints.manager import Manager
         from sagelocal.jobs.runner import Runner
         from sagelocal.jobs.tuning.engine import Tuner
+        from sagelocal.scaling.loop import Scaler
         from sagelocal.sts_proxy.proxy import StsProxy
         from sagelocal.workflow.engine import Engine
 
@@ -56,6 +59,7 @@ class SageLocal:
         self.tuning = Tuner(self)
         self.workflow = Engine(self)
         self.endpoints = Manager(self)
+        self.scaler = Scaler(self)
         self.sts_proxy = StsProxy(settings)
 
     def _changed(self, kind: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -72,6 +76,7 @@ class SageLocal:
         self.jobs.resume()
         self.tuning.resume()
         self.endpoints.resume()
+        self.scaler.resume()
         self.workflow.resume()
         if access.wanted(self.settings):
             try:
@@ -85,6 +90,7 @@ class SageLocal:
         self.tuning.close()
         self.environments.close()  # first the installs that jobs and endpoints wait for
         self.jobs.close()
+        self.scaler.close()
         self.endpoints.close()
         self.metering.close()
         self.store.close()

@@ -19,13 +19,17 @@ from sagelocal.api import guard, invocations, local, operations
 from sagelocal.api.errors import AwsError, not_implemented
 from sagelocal.api.model import operation_model
 from sagelocal.api.validation import validate
+from sagelocal.scaling import operations as scaling
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 log = logging.getLogger(__name__)
 _JSON = "application/x-amz-json-1.1"
-_TARGET_PREFIX = "SageMaker."
+_SERVICES: dict[str, Callable[[SageLocal, str, dict[str, Any]], dict[str, Any]]] = {  # by the X-Amz-Target's prefix
+    "SageMaker": operations.call,
+    "AnyScaleFrontendService": scaling.call,
+}
 
 
 def asgi(app: SageLocal) -> Starlette:
@@ -79,9 +83,10 @@ def asgi(app: SageLocal) -> Starlette:
 async def _control(app: SageLocal, request: Request) -> Response:
     guard.check(request.headers, app.settings.port, app.settings.access_key)
     target = request.headers.get("x-amz-target", "")
-    if not target.startswith(_TARGET_PREFIX):
+    prefix, _, operation = target.partition(".")
+    if prefix not in _SERVICES:
         raise AwsError("UnknownOperationException", f"X-Amz-Target '{target}' names no service of sagelocal.", 404)
-    answer = await run_in_threadpool(app.call, target.removeprefix(_TARGET_PREFIX), await _body(request))
+    answer = await run_in_threadpool(_SERVICES[prefix], app, operation, await _body(request))
     return Response(json.dumps(answer), media_type=_JSON)
 
 

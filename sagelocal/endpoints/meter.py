@@ -133,6 +133,8 @@ class Metering:
         self._publisher = publisher
         self._meters: set[Meter] = set()
         self._records: deque[tuple[str, str, str, Dimensions, float]] = deque()
+        self._watched: set[tuple[str, str]] = set()
+        self._watch_due = 0.0
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metering", daemon=True)
@@ -152,6 +154,13 @@ class Metering:
     def record(self, metric: str, value: float, unit: str = "None", *, namespace: str = REQUESTS, **where: str) -> None:
         """A value whose dimensions are no variant's: `record("ApproximateBacklogSize", 3, EndpointName="churn")`."""
         self._records.append((namespace, metric, unit, tuple(where.items()), value))
+
+    def watch(self, variants: set[tuple[str, str]]) -> None:
+        """(EndpointName, VariantName) of those that scale: of them there are values also while nobody calls.
+
+        AWS sends zeros for such a variant, so that it is scaled in ("Scale in when there is no traffic").
+        """
+        self._watched = variants
 
     def close(self) -> None:
         """Hands over what is left; the publisher is closed after it."""
