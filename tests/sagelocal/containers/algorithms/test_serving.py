@@ -42,15 +42,15 @@ def ask(train: Callable[..., Job], tmp_path: Path) -> Iterator[Callable[..., Any
         (tmp_path / name).symlink_to(CONTAINERS / package)
     path = tmp_path / "s"
     start = f"import algorithms.serving as s; s.MODEL = {str(job.model)!r}; from model_server.__main__ import serve; "
-    run = f"{start}serve(s.load('kmeans', {{}}, s.MODEL), {str(path)!r})"
+    run = f"{start}serve(lambda: s.load('kmeans', {{}}, s.MODEL), {str(path)!r}, 1)"
     server = subprocess.Popen([sys.executable, "-c", run], env={"PYTHONPATH": str(tmp_path)}, cwd=tmp_path)
     try:
-        while not path.exists():
+        while not path.with_name("s0").exists():
             assert server.poll() is None
             time.sleep(0.02)
 
         def request(method: str, where: str, body: bytes = b"", **headers: str) -> tuple[int, str, bytes]:
-            connection = Connection(path)
+            connection = Connection(path.with_name("s0"))
             connection.request(method, where, body, {name.replace("_", "-"): text for name, text in headers.items()})
             answer = connection.getresponse()
             found = answer.status, answer.headers["Content-Type"], answer.read()
