@@ -45,15 +45,15 @@ def _await(sagemaker: Any, change: Change, watch: Watch | None) -> None:
         if endpoint:
             raise RuntimeError(f"Endpoint {change.name} was to be deleted and is {endpoint['EndpointStatus']}.")
         return
-    wanted = change.calls[-1].request.get("EndpointConfigName")
-    status = endpoint["EndpointStatus"] if endpoint else "deleted"
-    if endpoint is None or status != "InService" or wanted not in (None, endpoint["EndpointConfigName"]):
-        back = f"it went back to {endpoint['EndpointConfigName']}" if endpoint else "someone deleted it"
-        reason = (endpoint or {}).get("FailureReason") or back
-        which = f" with {wanted}" if wanted else ""
-        raise RuntimeError(
-            f"Endpoint {change.name}{which} is {status}: {reason}. Logs: /aws/sagemaker/Endpoints/{change.name}"
-        )
+    if endpoint is None:
+        raise RuntimeError(f"Endpoint {change.name} was deleted while it changed.")
+    wanted, config = change.calls[-1].request.get("EndpointConfigName"), endpoint["EndpointConfigName"]
+    reason = str(endpoint.get("FailureReason") or "no reason given").rstrip(".")
+    logs = f"Logs: /aws/sagemaker/Endpoints/{change.name}"
+    if endpoint["EndpointStatus"] != "InService":
+        raise RuntimeError(f"Endpoint {change.name} is {endpoint['EndpointStatus']}: {reason}. {logs}")
+    if wanted not in (None, config):
+        raise RuntimeError(f"Endpoint {change.name} serves {config} again and not {wanted}: {reason}. {logs}")
 
 
 def settled(sagemaker: Any, name: str, watch: Watch | None = None) -> Described | None:

@@ -293,8 +293,11 @@ def test_a_failed_endpoint_is_made_anew(
 @pytest.mark.parametrize(
     ("described", "said"),
     [
-        ({"EndpointStatus": "Failed", "FailureReason": "It did not answer."}, r"is Failed: It did not answer\."),
-        ({"EndpointStatus": "InService", "EndpointConfigName": "old"}, "is InService: it went back to old"),
+        (
+            {"EndpointStatus": "Failed", "FailureReason": "It did not answer."},
+            r"is Failed: It did not answer\. Logs: /",
+        ),
+        ({"FailureReason": "Alarm(s)."}, r"serves old again and not churn-staging-1-[0-9a-f]+: Alarm\(s\)\. Logs: "),
     ],
 )
 def test_an_endpoint_that_fails_or_goes_back_says_why(
@@ -306,8 +309,9 @@ def test_an_endpoint_that_fails_or_goes_back_says_why(
 ) -> None:
     package()
     changes = account.plan(Deployment())
-    monkeypatch.setattr(apply, "settled", lambda *_: {"EndpointConfigName": "new", **described})
-    with pytest.raises(RuntimeError, match=f"{NAME} with churn-staging-1-[0-9a-f]+ {said}"):
+    settled = {"EndpointStatus": "InService", "EndpointConfigName": "old", **described}
+    monkeypatch.setattr(apply, "settled", lambda *_: settled)
+    with pytest.raises(RuntimeError, match=f"Endpoint {NAME} {said}"):
         apply.apply(account.clients, changes)
 
 
