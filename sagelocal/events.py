@@ -45,22 +45,26 @@ def for_change(kind: str, before: Document | None, after: Document | None, setti
     """The EventBridge envelopes of one change of a document; none for a kind without events and for a deletion."""
     if after is None or kind not in _STATE:
         return []
-    if before is not None and all(before.get(member) == after.get(member) for member in _STATE[kind]):
-        return []
-    detail_type, resources, detail = _BUILDERS[kind](before, after)
-    return [
-        {
-            "version": "0",
-            "id": str(uuid.uuid4()),
-            "detail-type": detail_type,
-            "source": "aws.sagemaker",
-            "account": settings.account,
-            "time": _iso(time.time()),
-            "region": settings.region,
-            "resources": resources,
-            "detail": detail,
-        }
-    ]
+    built = []
+    if before is None or any(before.get(member) != after.get(member) for member in _STATE[kind]):
+        built.append(_BUILDERS[kind](before, after))
+    if kind == "Endpoint" and (stages := _stages(after)) and (before is None or stages != _stages(before)):
+        built.append(("SageMaker Endpoint Deployment State Change", *_endpoint(before, after)[1:]))
+    return [_envelope(*each, settings) for each in built]
+
+
+def _envelope(detail_type: str, resources: list[str], detail: Document, settings: Settings) -> Document:
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": detail_type,
+        "source": "aws.sagemaker",
+        "account": settings.account,
+        "time": _iso(time.time()),
+        "region": settings.region,
+        "resources": resources,
+        "detail": detail,
+    }
 
 
 _Built = tuple[str, list[str], Document]
@@ -92,6 +96,13 @@ def _endpoint(before: Document | None, after: Document) -> _Built:
     status = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", after["EndpointStatus"]).upper()
     detail = _described(after, _milliseconds) | {"EndpointStatus": status}
     return "SageMaker Endpoint State Change", [after["EndpointArn"]], detail
+
+
+def _stages(endpoint: Document) -> list[Document]:
+    """What the variants of an endpoint go through, of a new config or of the one that runs: their VariantStatus."""
+    pending = endpoint.get("PendingDeploymentSummary") or {}
+    variants = [*endpoint.get("ProductionVariants", []), *pending.get("ProductionVariants", [])]
+    return [stage for variant in variants for stage in variant.get("VariantStatus", [])]
 
 
 def _model_package(before: Document | None, after: Document) -> _Built:

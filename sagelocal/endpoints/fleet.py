@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.endpoints.capture import Recorder, Uploader
+from sagelocal.endpoints.deployment import Counts, counts
 from sagelocal.endpoints.instance import Call
 from sagelocal.endpoints.shadow import Mirror
 from sagelocal.endpoints.variant import UnhealthyError, Variant
@@ -47,6 +48,7 @@ class Fleet:
             }
 
         self.variants = made(plan["Variants"])
+        self.running: Counts = dict.fromkeys(self.variants, 0)  # instances, as AWS counts them
         self.shadows = made(plan["Shadows"])
         self._mirrors = [
             Mirror(production, shadow) for production in self.variants.values() for shadow in self.shadows.values()
@@ -64,10 +66,14 @@ class Fleet:
         """The shadow variants too."""
         return [*self.variants.values(), *self.shadows.values()]
 
-    def start(self) -> None:
-        """Returns when every variant is healthy; else stops what came up and raises UnhealthyError, or ClosedError."""
+    def start(self, instances: Counts | None = None) -> None:
+        """Returns when every variant is healthy; else stops what came up and raises UnhealthyError, or ClosedError.
+
+        `instances` by production variant, where it is not the plan's.
+        """
+        self.running = instances or counts(self.plan["Variants"])
         with ThreadPoolExecutor(max_workers=len(self.every)) as pool:
-            starting = [pool.submit(variant.start) for variant in self.every]
+            starting = [pool.submit(variant.start, self.running.get(variant.name)) for variant in self.every]
         failures = [error for one in starting if (error := one.exception())]
         if self._closed.is_set():
             self.stop()  # stop() may have come before there was an instance to stop
@@ -76,13 +82,32 @@ class Fleet:
             raise failures[0]
         self.up.set_result(None)
 
+    def scale(self, instances: Counts) -> None:
+        """Returns when so many instances of each production variant serve. Raises UnhealthyError, ClosedError."""
+        with self._until_closed():
+            for name, count in instances.items():
+                self.variants[name].scale(count)
+        self.running = instances
+
     def adjust(self, plan: dict[str, Any]) -> None:
-        """New weights and instance counts of the same deployment. Raises UnhealthyError."""
+        """New weights and instance counts of the same deployment. Raises UnhealthyError, ClosedError."""
         planned = {one["VariantName"]: one for one in [*plan["Variants"], *plan["Shadows"]]}
-        for variant in self.every:
-            variant.adjust(planned[variant.name])
+        with self._until_closed():
+            for variant in self.every:
+                variant.adjust(planned[variant.name])
         for variant in self.every:
             variant.weight = float(planned[variant.name]["Weight"])
+        self.running = counts(plan["Variants"])
+
+    @contextmanager
+    def _until_closed(self) -> Iterator[None]:
+        """Instances that came up while the fleet was stopped are stopped, too."""
+        try:
+            yield
+        finally:
+            if self._closed.is_set():
+                self.stop()
+                raise ClosedError
 
     def pick(self, target: str | None = None) -> Variant | None:
         """The target variant, else one by the weights; None when there is no such variant."""
@@ -91,7 +116,7 @@ class Fleet:
         variants = list(self.variants.values())
         return variants[0] if len(variants) == 1 else random.choices(variants, [one.weight for one in variants])[0]
 
-    def mirror(self, call: Call, headers: dict[str, str]) -> None:
+    def mirror(self, call: Call, headers: Mapping[str, str]) -> None:
         """Perhaps a copy for the shadow variants, if there are any; returns at once. `headers` are the caller's."""
         for mirror in self._mirrors:
             mirror.send(call, headers)

@@ -14,10 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.endpoints import plans
+from sagelocal.endpoints import rollout
+from sagelocal.endpoints.asynchronous import Accepted, Asynchronous
 from sagelocal.endpoints.capture import Uploader
 from sagelocal.endpoints.fleet import ClosedError, Fleet, UnhealthyError
 from sagelocal.endpoints.invocation import Invocation, Invoker
+from sagelocal.endpoints.streaming import Stream
 from sagelocal.endpoints.traffic import Traffic
 from sagelocal.store import Missing
 
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = (1.0, 60.0)  # first and longest pause when an endpoint that served before can't be brought up again
 _SOCKET_PATH_BYTES = 107
+_GOING_BACK = ("RollingBack", "UpdateRollbackFailed")
 
 
 class Manager:
@@ -39,6 +42,7 @@ class Manager:
         self.sockets = _socket_folder(app.settings.state)  # where model servers listen, a transform job's too
         self._serving: dict[str, Traffic] = {}
         self._invoker = Invoker(app, self._serving)
+        self._asynchronous = Asynchronous(app, self._serving)
         self._starting: dict[str, Fleet] = {}  # what comes up beside it
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -61,15 +65,17 @@ class Manager:
                 self._serving[name] = Traffic(self._fleet(name, running))
             if status == "Deleting":
                 self.delete(name)
-            elif status in ("InService", "Creating", "Updating"):
+            elif status != "Failed":
                 self._background(f"resume {name}", functools.partial(self._resume, name))
+        self._asynchronous.resume()
 
     def close(self) -> None:
         """Stops every model server; statuses stay, so that `resume` continues."""
         self._closing.set()
+        self._asynchronous.close()
         with self._lock:
             serving = [fleet for traffic in self._serving.values() for fleet in traffic.fleets]
-            fleets = [*serving, *self._starting.values()]
+            fleets = {*serving, *self._starting.values()}
         stopping = [threading.Thread(target=fleet.stop) for fleet in fleets]
         for thread in stopping:
             thread.start()
@@ -81,6 +87,14 @@ class Manager:
     async def invoke(self, endpoint_name: str, headers: Mapping[str, str], body: bytes) -> Invocation:
         """Sends a request to a variant's container; header names in lower case. Raises AwsError."""
         return await self._invoker.invoke(endpoint_name, headers, body)
+
+    async def stream(self, endpoint_name: str, headers: Mapping[str, str], body: bytes) -> Stream:
+        """The same, answered while the container answers. Raises AwsError before the first part."""
+        return await self._invoker.stream(endpoint_name, headers, body)
+
+    def accept(self, endpoint_name: str, request: dict[str, Any]) -> Accepted:
+        """InvokeEndpointAsync: it is on disk when this returns. Raises AwsError."""
+        return self._asynchronous.accept(endpoint_name, request)
 
     def _resume(self, name: str) -> None:
         """The old fleet first, until it serves; then the change that was under way."""
@@ -101,70 +115,84 @@ class Manager:
                 if name in self._serving:  # not deleted meanwhile
                     self._serving[name] = Traffic(self._fleet(name, endpoint["_running"]))
         endpoint = self._app.store.get("Endpoint", name)
-        if endpoint["EndpointStatus"] in ("Creating", "Updating") and not self._closing.is_set():
+        self._go_on()
+        if endpoint["EndpointStatus"] in ("Creating", "Updating"):
             self._deploy(name)
+        elif endpoint["EndpointStatus"] in _GOING_BACK:  # it has: the old fleet serves, with all of its instances
+            reason = (endpoint.get("_rollout") or {}).get("Reason") or endpoint.get("FailureReason")
+            self._in_service(name, endpoint["_running"], reason)
 
     def _sweep(self, endpoint: dict[str, Any]) -> None:
         """Removes what fleets of an earlier life left on disk, but for the models of what is to run."""
-        kept = {plan["Id"] for plan in (endpoint.get("_running"), endpoint.get("_pending")) if plan}
+        pending = None if endpoint["EndpointStatus"] in _GOING_BACK else endpoint.get("_pending")
+        kept = {plan["Id"] for plan in (endpoint.get("_running"), pending) if plan}
         folder = self._root / endpoint["EndpointName"]
         stale = [child for child in folder.glob("*") if child.name not in {*kept, "capture"}]
         for path in [*stale, *folder.glob("*/*/i-*")]:
             shutil.rmtree(path, ignore_errors=True)
 
     def _deploy(self, name: str) -> None:
-        plan = self._app.store.get("Endpoint", name)["_pending"]
+        endpoint = self._app.store.get("Endpoint", name)
         traffic = self._serving.get(name)
-        old = traffic.fleets[0] if traffic else None
-        try:
-            if old and old.id == plan["Id"]:
-                old.adjust(plan)
-            else:
-                self._replace(name, plan, old)
-        except UnhealthyError as error:
-            self._failed(name, str(error), serving=old is not None)
-            return
-        self._in_service(name, plan)
-        if old and old.id != plan["Id"]:
-            old.drain(self._closing)
-            self._discard(old)
+        if traffic is None:
+            self._create(name, endpoint["_pending"])
+        elif endpoint["_pending"]["Id"] == endpoint["_running"]["Id"]:
+            self._adjust(name, traffic.fleets[0], endpoint["_pending"], endpoint["_running"])
+        else:
+            self._update(name, endpoint, traffic)
 
-    def _replace(self, name: str, plan: dict[str, Any], old: Fleet | None) -> None:
+    def _create(self, name: str, plan: dict[str, Any]) -> None:
         fleet = self._starting[name] = self._fleet(name, plan)
         try:
-            if self._closing.is_set():
-                raise ClosedError
+            self._go_on()
             fleet.start()
-        except UnhealthyError:
+        except UnhealthyError as error:
+            self._go_on()
             self._discard(fleet)
-            raise
+            failed = {"EndpointStatus": "Failed", "FailureReason": str(error)}
+            over = {"_pending": None, "PendingDeploymentSummary": None}
+            self._app.store.update("Endpoint", name, failed | over)
+            return
         finally:
             with self._lock:
                 del self._starting[name]
                 if fleet.up.done():
-                    self._take_over(name, fleet)
-        if old and self._closing.wait(plan.get("KeepOldSeconds", 0)):
-            raise ClosedError
+                    self._serving[name] = Traffic(fleet)
+        self._in_service(name, plan)
 
-    def _take_over(self, name: str, fleet: Fleet) -> None:
-        """From here on the fleet takes all traffic."""
-        if traffic := self._serving.get(name):
-            traffic.route((fleet, 1.0))
+    def _adjust(self, name: str, fleet: Fleet, plan: dict[str, Any], running: dict[str, Any]) -> None:
+        """New weights and instance counts; the old ones again when they can't be had."""
+        try:
+            fleet.adjust(plan)
+        except UnhealthyError as error:
+            self._go_on()
+            self._app.store.update("Endpoint", name, {"EndpointStatus": "RollingBack"})
+            fleet.adjust(running)
+            self._in_service(name, running, str(error))
         else:
-            self._serving[name] = Traffic(fleet)
+            self._in_service(name, plan)
 
-    def _in_service(self, name: str, plan: dict[str, Any]) -> None:
-        changes = {"EndpointStatus": "InService", "FailureReason": None, "_running": plan, "_pending": None}
-        self._app.store.update("Endpoint", name, plans.described(plan, self._app.now()) | changes)
+    def _update(self, name: str, endpoint: dict[str, Any], traffic: Traffic) -> None:
+        green = self._starting[name] = self._fleet(name, endpoint["_pending"])
+        try:
+            for fleet in rollout.Rollout(self._app, endpoint, traffic, green, self._closing).run():
+                fleet.drain(self._closing)
+                self._discard(fleet)
+        finally:
+            with self._lock:
+                del self._starting[name]
 
-    def _failed(self, name: str, reason: str, serving: bool) -> None:
-        """A failed update leaves the endpoint InService on its old config, a failed creation is final."""
-        status = "InService" if serving else "Failed"
-        self._app.store.update("Endpoint", name, {"EndpointStatus": status, "FailureReason": reason, "_pending": None})
+    def _in_service(self, name: str, plan: dict[str, Any], reason: str | None = None) -> None:
+        self._app.store.update("Endpoint", name, rollout.ended(plan, self._app.now(), reason))
+
+    def _go_on(self) -> None:
+        if self._closing.is_set():
+            raise ClosedError
 
     def _delete(self, name: str) -> None:
         with self._lock:
             traffic = self._serving.pop(name, None)
+        self._asynchronous.forget(name)
         for fleet in traffic.fleets if traffic else []:
             fleet.drain(self._closing)
             self._discard(fleet)
@@ -173,6 +201,8 @@ class Manager:
             self._app.store.delete("Endpoint", name)
 
     def _fleet(self, name: str, plan: dict[str, Any]) -> Fleet:
+        if plan.get("Async"):
+            self._asynchronous.serve(name)
         return Fleet(self._app, name, plan, folder=self._root / name, sockets=self.sockets, uploader=self._uploader)
 
     def _discard(self, fleet: Fleet) -> None:

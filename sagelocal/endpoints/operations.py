@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import validation
-from sagelocal.endpoints import asynchronous_config, models, plans, serverless
+from sagelocal.endpoints import asynchronous_config, deployment, models, plans, progress, serverless
+from sagelocal.endpoints.alarms import Alarms
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 Document = dict[str, Any]
 
+_SETTLED = ("InService", "UpdateRollbackFailed")  # nothing is in progress
+
 
 def create_endpoint(app: SageLocal, request: Document) -> Document:
-    plans.routing_waits(request.get("DeploymentConfig"))
     plan = plans.make(app, request["EndpointConfigName"])
+    deployment.check(request.get("DeploymentConfig"), plan["Variants"])
     asynchronous_config.test_topics(app, plan)
     document = {
         "EndpointName": request["EndpointName"],
         "EndpointConfigName": plan["EndpointConfigName"],
         "EndpointStatus": "Creating",
         "LastDeploymentConfig": request.get("DeploymentConfig"),
+        "PendingDeploymentSummary": progress.launching(plan, app.now()),
         "_pending": plan,
     }
     created = app.create("Endpoint", document, tags=request.get("Tags"))
@@ -30,24 +36,53 @@ def create_endpoint(app: SageLocal, request: Document) -> Document:
 
 
 def update_endpoint(app: SageLocal, request: Document) -> Document:
-    """In place: the new fleet comes up beside the old one, which serves until then."""
-    endpoint = _settled(app, request["EndpointName"])
-    deployment = request.get("DeploymentConfig")
-    if request.get("RetainDeploymentConfig"):
-        deployment = endpoint.get("LastDeploymentConfig")
+    """The new fleet comes up beside the old one and takes its traffic as the DeploymentConfig says."""
+    endpoint = _settled(app, request["EndpointName"], _SETTLED)
+    config = _deployment_config(endpoint, request)
     plan = plans.make(app, request["EndpointConfigName"])
-    serverless.check_update(endpoint["_running"], plan)
+    running = endpoint["_running"]
+    serverless.check_update(running, plan)
     asynchronous_config.test_topics(app, plan)
-    plans.retain(plan, endpoint["_running"], request)
-    plan["KeepOldSeconds"] = plans.routing_waits(deployment)
-    _begin(app, endpoint, {"_pending": plan, "LastDeploymentConfig": deployment})
+    plans.retain(plan, running, request)
+    if config:
+        _check_deployment(app, config, running["Variants"], plan["Variants"])
+    began = app.now()
+    changes: Document = {"_pending": plan, "PendingDeploymentSummary": progress.launching(plan, began)}
+    steps = deployment.steps(config, running["Variants"], plan["Variants"])
+    changes["_rollout"] = {"Began": began, "Step": 0, "Steps": steps, "Deployment": config}
+    if config:
+        changes["LastDeploymentConfig"] = config
+    _begin(app, endpoint, changes)
     app.endpoints.deploy(endpoint["EndpointName"])
     return endpoint
 
 
+def _deployment_config(endpoint: Document, request: Document) -> Document | None:
+    given: Document | None = request.get("DeploymentConfig")
+    if not request.get("RetainDeploymentConfig"):
+        return given
+    if given:
+        raise validation("Specify one of DeploymentConfig and RetainDeploymentConfig, not both.")
+    return endpoint.get("LastDeploymentConfig")
+
+
+def _check_deployment(app: SageLocal, config: Document, old: list[Document], new: list[Document]) -> None:
+    """Raises AwsError. That the variant names stay is of the guide's page on exclusions."""
+    names = [sorted(deployment.counts(variants)) for variants in (old, new)]
+    if names[0] != names[1]:
+        raise validation(
+            "With a DeploymentConfig the new endpoint config must have the variant names of the old one: "
+            f"{', '.join(names[0])}, and not {', '.join(names[1])}."
+        )
+    deployment.check(config, new)
+    if missing := Alarms(app.cloudwatch, deployment.alarms(config)).missing():
+        raise validation(f"The alarm(s) of AutoRollbackConfiguration do not exist in CloudWatch: {', '.join(missing)}.")
+
+
 def update_endpoint_weights_and_capacities(app: SageLocal, request: Document) -> Document:
     endpoint = _settled(app, request["EndpointName"])
-    plan = endpoint["_running"]
+    running = endpoint["_running"]
+    plan = copy.deepcopy(running)
     variants = {variant["VariantName"]: variant for variant in [*plan["Variants"], *plan["Shadows"]]}
     desired = request["DesiredWeightsAndCapacities"]
     if unknown := [one["VariantName"] for one in desired if one["VariantName"] not in variants]:
@@ -62,7 +97,8 @@ def update_endpoint_weights_and_capacities(app: SageLocal, request: Document) ->
     if not any(variant["Weight"] for variant in plan["Variants"]):
         raise validation("At least one production variant needs a DesiredWeight above 0.")
     asynchronous_config.test_topics(app, plan)
-    _begin(app, endpoint, {"_pending": plan})  # the same Id: the fleet that runs is adjusted, not replaced
+    # The plan has the same Id: the fleet that runs is adjusted, not replaced.
+    _begin(app, endpoint, {"_pending": plan, "ProductionVariants": progress.adjusting(running, plan, app.now())})
     app.endpoints.deploy(endpoint["EndpointName"])
     return endpoint
 
@@ -88,27 +124,27 @@ def delete_endpoint(app: SageLocal, request: Document) -> Document:
     """Refused while a deployment is in progress, as on AWS."""
     with app.store.transaction():
         endpoint = app.find("Endpoint", request["EndpointName"])
-        if endpoint["EndpointStatus"] not in ("InService", "Failed", "Deleting"):
+        if endpoint["EndpointStatus"] not in (*_SETTLED, "Failed", "Deleting"):
             raise _in_progress(endpoint)
         app.store.update("Endpoint", endpoint["_name"], {"EndpointStatus": "Deleting"})
     app.endpoints.delete(endpoint["EndpointName"])
     return {}
 
 
-def _settled(app: SageLocal, name: str) -> Document:
+def _settled(app: SageLocal, name: str, statuses: Sequence[str] = ("InService",)) -> Document:
     endpoint = app.find("Endpoint", name)
     if endpoint["EndpointStatus"] == "Failed":
         raise validation(f'Cannot update failed endpoint "{endpoint["EndpointArn"]}": it can only be deleted.')
-    if endpoint["EndpointStatus"] != "InService":
+    if endpoint["EndpointStatus"] not in statuses:
         raise _in_progress(endpoint)
     return endpoint
 
 
 def _begin(app: SageLocal, endpoint: Document, changes: Document) -> None:
-    """InService to Updating; of two updates at once one wins."""
+    """From a settled status to Updating; of two updates at once one wins."""
 
     def edit(document: Document) -> None:
-        if document["EndpointStatus"] != "InService":
+        if document["EndpointStatus"] not in _SETTLED:
             raise _in_progress(document)
         document |= changes | {"EndpointStatus": "Updating"}
         document.pop("FailureReason", None)

@@ -97,20 +97,13 @@ def retain(plan: Document, running: Document, request: Document) -> None:
         plan["DataCapture"] = running["DataCapture"]
 
 
-def routing_waits(deployment: Document | None) -> float:
-    """Seconds that an update keeps the old fleet after all traffic moved."""
-    policy = (deployment or {}).get("BlueGreenUpdatePolicy") or {}
-    routing = policy.get("TrafficRoutingConfiguration") or {}
-    return float(routing.get("WaitIntervalInSeconds", 0)) + float(policy.get("TerminationWaitInSeconds", 0))
-
-
 def described(plan: Document, now: float) -> Document:
     """The members of DescribeEndpoint that follow from a plan that runs."""
     capture = plan["DataCapture"]
     return {
         "EndpointConfigName": plan["EndpointConfigName"],
-        "ProductionVariants": [_summary(variant, now) for variant in plan["Variants"]],
-        "ShadowProductionVariants": [_summary(variant, now) for variant in plan["Shadows"]] or None,
+        "ProductionVariants": [summary(variant, now) for variant in plan["Variants"]],
+        "ShadowProductionVariants": [summary(variant, now) for variant in plan["Shadows"]] or None,
         "AsyncInferenceConfig": plan.get("Async"),
         "DataCaptureConfig": capture
         and {
@@ -123,9 +116,10 @@ def described(plan: Document, now: float) -> Document:
     }
 
 
-def _summary(variant: Document, now: float) -> Document:
+def summary(variant: Document, now: float) -> Document:
+    """A ProductionVariantSummary of a planned variant that runs as planned."""
     images = [container["Image"] for container in variant["Containers"]]
-    summary = {
+    found = {
         "VariantName": variant["VariantName"],
         "DeployedImages": [
             {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": now} for image in images
@@ -136,17 +130,8 @@ def _summary(variant: Document, now: float) -> Document:
         "DesiredInstanceCount": variant["InstanceCount"],
     }
     if config := variant.get("Serverless"):  # its instances are not the caller's to count
-        summary |= {"CurrentServerlessConfig": config, "DesiredServerlessConfig": config}
-    return summary
-
-
-def _refused_of_deployment(operation: str) -> Paths:
-    routing = "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration"
-    return {
-        **others(operation, "DeploymentConfig", ("BlueGreenUpdatePolicy",)),
-        f"{routing}.Type=CANARY": "Use ALL_AT_ONCE.",
-        f"{routing}.Type=LINEAR": "Use ALL_AT_ONCE.",
-    }
+        found |= {"CurrentServerlessConfig": config, "DesiredServerlessConfig": config}
+    return found
 
 
 _VARIANT = (
@@ -166,6 +151,4 @@ REFUSED: dict[str, Paths] = {
         **others("CreateEndpointConfig", "ProductionVariants[]", _VARIANT),
         **others("CreateEndpointConfig", "ShadowProductionVariants[]", _VARIANT),
     },
-    "CreateEndpoint": _refused_of_deployment("CreateEndpoint"),
-    "UpdateEndpoint": _refused_of_deployment("UpdateEndpoint"),
 }

@@ -15,6 +15,10 @@ class Traffic:
         self._shares: Sequence[tuple[Fleet, float]] = [(fleet, 1.0)]
 
     @property
+    def shares(self) -> Sequence[tuple[Fleet, float]]:
+        return self._shares
+
+    @property
     def fleets(self) -> list[Fleet]:
         return [fleet for fleet, _ in self._shares]
 

@@ -11,13 +11,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
 from sagelocal.endpoints import artifacts
 from sagelocal.endpoints.capture import Recorder
 from sagelocal.endpoints.instance import Call, Instance
 from sagelocal.endpoints.meter import Meter
-from sagelocal.endpoints.server import ModelServer, RefusedError, Reply, UnansweredError
+from sagelocal.endpoints.server import ModelServer, RefusedError, Reply, Response, UnansweredError
 from sagelocal.endpoints.serverless import Capacity
 
 if TYPE_CHECKING:
@@ -53,12 +51,12 @@ class Variant:
         capacity = plan.get("Serverless")
         self.serverless = Capacity(app, self, capacity, self._group, self._folder) if capacity else None
 
-    def start(self) -> None:
+    def start(self, instances: int | None = None) -> None:
         """Downloads the models and returns when every instance is healthy. Raises UnhealthyError, with the reason."""
         if self.serverless:
             self.serverless.prove()
         else:
-            self.scale(self.plan["InstanceCount"])
+            self.scale(self.plan["InstanceCount"] if instances is None else instances)
 
     def adjust(self, plan: dict[str, Any]) -> None:
         """To the instances of a changed plan, or to its serverless limits. Raises UnhealthyError."""
@@ -119,7 +117,7 @@ class Variant:
         raise UnansweredError("the model server refuses connections")
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[tuple[ModelServer, aiohttp.ClientResponse]]:
+    async def stream(self, call: Call) -> AsyncIterator[tuple[ModelServer, Response]]:
         """The same with an answer that the caller reads; raises like `request`, also while it is read."""
         for pause in _REFUSED_PAUSES:
             instance = await self._ready()

@@ -124,22 +124,6 @@ def test_variant_names_are_unique_and_an_endpoint_needs_its_config(sagemaker: An
     )
 
 
-def test_guardrails_beyond_all_at_once_are_refused_by_name(sagemaker: Any) -> None:
-    def blue_green(kind: str, wait: int, **more: Any) -> dict[str, Any]:
-        routing = {"Type": kind, "WaitIntervalInSeconds": wait}
-        return {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing, **more}}
-
-    def refused(deployment: dict[str, Any]) -> str:
-        names = {"EndpointName": "refused", "EndpointConfigName": "absent"}
-        return error(sagemaker.create_endpoint, DeploymentConfig=deployment, **names)
-
-    assert plans.routing_waits(None) == 0
-    assert plans.routing_waits(blue_green("ALL_AT_ONCE", 2, TerminationWaitInSeconds=3)) == 5
-    assert "Type with the value CANARY is not implemented" in refused(blue_green("CANARY", 2))
-    alarms = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]}}
-    assert "DeploymentConfig.AutoRollbackConfiguration is not" in refused(blue_green("ALL_AT_ONCE", 0) | alarms)
-
-
 def test_retained_properties_are_those_not_excluded() -> None:
     def plan(weight: float, count: int, capture: str) -> dict[str, Any]:
         return {"Variants": [{"VariantName": "v", "Weight": weight, "InstanceCount": count}], "DataCapture": capture}

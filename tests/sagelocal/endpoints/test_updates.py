@@ -1,0 +1,208 @@
+"""Updates of endpoints by unmodified boto3, under load: canary, linear and rolling shifts, rollbacks, kills."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sagelocal import config, server
+from sagelocal.config import Settings
+
+SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
+ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+ECHO = "def model_fn(d): return None\ndef transform_fn(model, body, content_type, accept): return {name!r}\n"
+SPIN = "def model_fn(d):\n    while True: pass\n"
+CALLERS = 4
+
+
+class Account:
+    """The clients of one sagelocal, with models that answer their own name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.sagemaker = settings.client("sagemaker")
+        self.runtime = settings.client("sagemaker-runtime")
+        self.cloudwatch = settings.client("cloudwatch")
+
+    def config(self, name: str, instances: int = 1, script: str = ECHO) -> str:
+        """An endpoint config and its model, both of this name, with the one variant AllTraffic."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
+            entry = tarfile.TarInfo("code/inference.py")
+            data = script.replace("{name!r}", repr(name)).encode()
+            entry.size = len(data)
+            packed.addfile(entry, io.BytesIO(data))
+        self.settings.client("s3").put_object(Bucket=self.settings.bucket, Key=f"{name}.tar.gz", Body=buffer.getvalue())
+        url = f"s3://{self.settings.bucket}/{name}.tar.gz"
+        container = {"Image": SKLEARN, "ModelDataUrl": url, "Environment": ENVIRONMENT}
+        self.sagemaker.create_model(ModelName=name, PrimaryContainer=container)
+        variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
+        self.sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[{**variant, "InitialInstanceCount": instances}]
+        )
+        return name
+
+    def deploy(self, name: str, **more: Any) -> None:
+        """An endpoint whose config has its name."""
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, **more)
+        assert self.settled(name)["EndpointStatus"] == "InService"
+
+    def update(self, name: str, config_name: str, deployment: dict[str, Any] | None, **more: Any) -> None:
+        given = {"DeploymentConfig": deployment} if deployment else {}
+        self.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config_name, **given, **more)
+
+    def describe(self, name: str) -> dict[str, Any]:
+        return dict(self.sagemaker.describe_endpoint(EndpointName=name))
+
+    def settled(self, name: str) -> dict[str, Any]:
+        def look() -> Any:
+            found = self.describe(name)
+            return found["EndpointStatus"] not in ("Creating", "Updating", "RollingBack") and found
+
+        return dict(until(look))
+
+    def ask(self, name: str) -> str:
+        answer = self.runtime.invoke_endpoint(EndpointName=name, Body=b"1", ContentType="text/csv")
+        return str(answer["Body"].read().decode())
+
+    def alarm(self, name: str, state: str = "OK") -> dict[str, Any]:
+        """Makes it, or sets its state; gives the AutoRollbackConfiguration that names it."""
+        if name not in [found["AlarmName"] for found in self.cloudwatch.describe_alarms()["MetricAlarms"]]:
+            self.cloudwatch.put_metric_alarm(
+                AlarmName=name,
+                Namespace="AWS/SageMaker",
+                MetricName="Invocation5XXErrors",
+                Dimensions=[{"Name": "EndpointName", "Value": name}],
+                Statistic="Sum",
+                Period=3600,
+                EvaluationPeriods=1,
+                Threshold=1,
+                ComparisonOperator="GreaterThanThreshold",
+                TreatMissingData="ignore",
+            )
+        self.cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="a test")
+        return {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name}]}}
+
+    def stage(self, name: str) -> str:
+        """The VariantStatus of an update under way, "" when none is."""
+        variants = self.describe(name).get("PendingDeploymentSummary", {}).get("ProductionVariants", [])
+        return str(variants[0]["VariantStatus"][0]["Status"]) if variants else ""
+
+    def left_over(self, name: str) -> list[Path]:
+        """Folders of deployments beside the one that serves."""
+        folders = [one for one in (self.settings.state / "endpoints" / name).iterdir() if one.name != "capture"]
+        return folders[1:]
+
+    @contextmanager
+    def load(self, name: str) -> Iterator[list[str]]:
+        """Requests by several callers at once, as fast as they go; every answer, a failed one as its error."""
+        answers: list[str] = []
+        done = threading.Event()
+
+        def call() -> None:
+            while not done.is_set():
+                try:
+                    answers.append(self.ask(name))
+                except Exception as error:  # any kind of failure is what the tests count
+                    answers.append(f"failed: {error}")
+
+        with ThreadPoolExecutor(CALLERS) as pool:
+            calling = [pool.submit(call) for _ in range(CALLERS)]
+            try:
+                until(lambda: len(answers) > CALLERS)
+                yield answers
+            finally:
+                done.set()
+        for one in calling:
+            one.result()
+
+
+def until(look: Callable[[], Any], seconds: float = 60) -> Any:
+    """The first true value that `look` gives."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+    return found
+
+
+def blue_green(kind: str, wait: int = 0, termination: int = 0, **size: Any) -> dict[str, Any]:
+    routing = {"Type": kind, "WaitIntervalInSeconds": wait, **size}
+    return {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": routing,
+            "TerminationWaitInSeconds": termination,
+            "MaximumExecutionTimeoutInSeconds": 28800,
+        }
+    }
+
+
+def percent(value: int) -> dict[str, Any]:
+    return {"Type": "CAPACITY_PERCENT", "Value": value}
+
+
+def rejected(call: Callable[..., Any], **request: Any) -> str:
+    with pytest.raises(ClientError) as raised:
+        call(**request)
+    assert raised.value.response["Error"]["Code"] == "ValidationException"
+    return str(raised.value.response["Error"]["Message"])
+
+
+def share(answers: list[str], name: str) -> tuple[float, float]:
+    """Of `name` from its first answer to the other's last one, and a bound of its error that does not flake."""
+    first, last = answers.index(name), len(answers) - 1
+    while answers[last] == name:
+        last -= 1
+    both = answers[first : last + 1]
+    return both.count(name) / len(both), 6 * 0.5 / len(both) ** 0.5
+
+
+@pytest.fixture(scope="module")
+def account(laptop: Settings) -> Account:
+    return Account(laptop)
+
+
+@pytest.fixture
+def killable(tmp_path: Path) -> Iterator[Account]:
+    settings = config.load(tmp_path / "state")
+    server.up(settings)
+    yield Account(settings)
+    server.down(settings)
+
+
+@pytest.mark.namespaces
+def test_a_canary_takes_its_share_and_then_everything(account: Account) -> None:
+    account.deploy(account.config("canary-1"))
+    canary = blue_green("CANARY", 1, 1, CanarySize=percent(30)) | account.alarm("canary")
+    with account.load("canary-1") as answers:
+        account.update("canary-1", account.config("canary-2"), canary)
+        pending = account.describe("canary-1")["PendingDeploymentSummary"]
+        assert pending["EndpointConfigName"] == "canary-2"
+        until(lambda: account.stage("canary-1") == "Baking")
+        (variant,) = account.describe("canary-1")["PendingDeploymentSummary"]["ProductionVariants"]
+        assert "(WaitIntervalInSeconds) with traffic enabled on canary" in variant["VariantStatus"][0]["StatusMessage"]
+        assert "Cannot update in-progress endpoint" in rejected(
+            account.sagemaker.update_endpoint, EndpointName="canary-1", EndpointConfigName="canary-1"
+        )
+        assert "in-progress" in rejected(account.sagemaker.delete_endpoint, EndpointName="canary-1")
+        endpoint = account.settled("canary-1")
+        at_the_end = len(answers)
+        until(lambda: len(answers) > at_the_end + CALLERS)
+    assert set(answers) == {"canary-1", "canary-2"}, "no request failed"
+    assert set(answers[at_the_end + CALLERS :]) == {"canary-2"}
+    found, error = share(answers, "canary-2")
+    assert abs(found - 0.3) < error
+    assert (endpoint["EndpointConfigName"], endpoint["LastDeploymentConfig"]) == ("canary-2", canary)
+    assert "PendingDeploymentSummary" not in endpoint
+    assert "FailureReason" not in endpoint
+    until(lambda: not account.left_over("canary-1"))
