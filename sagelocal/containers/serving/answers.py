@@ -7,6 +7,7 @@ import json
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from . import codec
@@ -18,7 +19,7 @@ _TEXT = "text/html; charset=utf-8"  # Flask's own type
 class Response:
     """What the container answers: status, content type, body and further headers."""
 
-    body: bytes
+    body: Any  # bytes, or an iterator of them, which are sent as they come
     content_type: str = codec.JSON
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -67,11 +68,11 @@ class Flask:
             own = {name: value for name, value in result.headers.items() if name.lower() not in _FRAMING}
             return Response(result.get_data(), result.content_type, result.status_code, own)
         if isinstance(result, tuple):
-            return Response(_joined(result[0]), _with_charset(result[1]))
+            return Response(_body(result[0]), _with_charset(result[1]))
         if isinstance(result, (dict, list)):
             return Response(json.dumps(result, sort_keys=True, separators=(",", ":")).encode() + b"\n")
         if isinstance(result, (str, bytes, bytearray, Iterator)):
-            return Response(_joined(result), _TEXT)
+            return Response(_body(result), _TEXT)
         raise TypeError(
             f"This image's server can't send a {type(result).__name__}: return (body, content type), or text or bytes."
         )
@@ -144,14 +145,16 @@ def _sent(result: Any, content_type: str, context: Context) -> Response:
     return Response(body, content_type, context.status, context.response_headers)
 
 
-def _joined(body: Any) -> bytes:
+def _body(body: Any) -> bytes | Iterator[bytes]:
+    """An iterator's first part is made here: until then its exception is a status, as under gunicorn."""
     if isinstance(body, str):
         return body.encode()
     if isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body)
     if not isinstance(body, Iterable):
         raise TypeError(f"A {type(body).__name__} is no body: return text or bytes.")
-    return b"".join(part.encode() if isinstance(part, str) else part for part in body)
+    parts = (part.encode() if isinstance(part, str) else bytes(memoryview(part)) for part in body)
+    return chain([next(parts, b"")], parts) if isinstance(body, Iterator) else b"".join(parts)
 
 
 def _with_charset(content_type: str) -> str:

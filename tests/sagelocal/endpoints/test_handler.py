@@ -113,7 +113,8 @@ def transform_fn(model, body, content_type, accept):
 )
 def test_what_flask_makes_of_a_returned_value(returned: str, body: bytes, content_type: str, tmp_path: Path) -> None:
     answer = ask(handler("scikit-learn", RETURNS, tmp_path), returned.encode(), "text/csv")
-    assert (answer.status, answer.body, answer.content_type) == (200, body, content_type)
+    sent = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)  # a generator's goes out piecemeal
+    assert (answer.status, sent, answer.content_type) == (200, body, content_type)
 
 
 @pytest.mark.parametrize("returned", ["None", "1.5", "numpy.array([1])", "([1], 'text/csv')", "(None, 'text/csv')"])
