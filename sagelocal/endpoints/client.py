@@ -18,8 +18,11 @@ from typing import Any
 
 import httptools
 
+from sagelocal.jobs import network
+
 _BATCH_HEADER = "x-batch-limit"
 _SHORT = 0.005  # s; where answers take less, a worker has its next request already when it has answered one
+_IDLE = 1.0  # s after which a server that closes idle connections may be about to (gunicorn: 2, uvicorn: 5)
 _BUFFERED = 1 << 20  # bytes of a streamed answer that wait for who reads it
 
 
@@ -40,16 +43,20 @@ class Address:
     """How a container is reached: Unix sockets that speak HTTP, one a worker.
 
     `kept_alive`: workers close no connection while they live, as ours do, so a lost one is a dead worker. `depth` is
-    how many requests a worker gets at once; 0: what it says of itself in its answer to /ping.
+    how many requests a worker gets at once; 0: what it says of itself in its answer to /ping. A `door` does not speak
+    HTTP itself, but hands out sockets of a worker that does.
     """
 
     sockets: Sequence[Path]
     kept_alive: bool
     depth: int
+    door: bool = False
 
 
 class UnansweredError(Exception):
     """The model server broke off or was not there to answer."""
+
+    container = "primary"  # which of an instance's
 
 
 class RefusedError(UnansweredError):
@@ -149,6 +156,7 @@ class _Connection(asyncio.Protocol):
         self._until_close = False
         self._sending: asyncio.Task[None] | None = None
         self.closing = False
+        self.freed = time.perf_counter()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
@@ -304,10 +312,13 @@ class _Worker:
     def give(self, asked: _Asked) -> None:
         self.busy += 1
         asked.started = time.perf_counter()
-        if self.idle:
-            self.idle.pop().send(asked)
-        else:
-            self._client.background(self._connect(asked))
+        while self.idle:
+            connection = self.idle.pop()
+            if self._client.kept_alive or asked.started - connection.freed < _IDLE:
+                connection.send(asked)
+                return
+            connection.close()
+        self._client.background(self._connect(asked))
 
     async def _connect(self, asked: _Asked) -> None:
         try:
@@ -326,12 +337,17 @@ class _Worker:
 
     async def connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_unix_connection(lambda: _Connection(self), str(self.path))
+        if self._client.door:
+            inside = await network.connect(self.path)
+            _, connection = await loop.create_connection(lambda: _Connection(self), sock=inside)
+        else:
+            _, connection = await loop.create_unix_connection(lambda: _Connection(self), str(self.path))
         return connection
 
     def done(self, connection: _Connection, asked: _Asked) -> None:
         self.busy -= 1
         self.seconds += 0.2 * (time.perf_counter() - asked.started - self.seconds)
+        connection.freed = time.perf_counter()
         if not connection.closing:
             self.idle.append(connection)
         if not asked.streamed or asked.ended:
@@ -363,7 +379,7 @@ class Client:
     def __init__(
         self, address: Address, changed: Callable[[bool], None], why: Callable[[], str], patience: float
     ) -> None:
-        self.kept_alive, self.depth = address.kept_alive, address.depth
+        self.kept_alive, self.depth, self.door = address.kept_alive, address.depth, address.door
         self.loop = asyncio.get_running_loop()
         self._why, self._patience = why, patience
         self._waking: asyncio.TimerHandle | None = None

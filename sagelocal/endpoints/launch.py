@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagelocal import containers, sandbox
 from sagelocal.api.errors import AwsError
+from sagelocal.endpoints import own_container
 from sagelocal.endpoints.client import Address
+from sagelocal.endpoints.launched import Launch
 from sagelocal.jobs.instances import instance
 from sagelocal.jobs.logs import LogWriter
 
@@ -21,19 +22,12 @@ _SOCKETS = "/run/model-server"
 _SOCKET = "s"  # and the worker's number; short: a Unix socket's whole path has 107 bytes
 
 
-@dataclass(frozen=True)
-class Launch:
-    """A command, the sandbox that it runs in, and where it answers."""
-
-    command: list[str]
-    sandbox: sandbox.Sandbox
-    address: Address
-
-
 def launch(app: SageLocal, plan: dict[str, Any], *, opt_ml: Path, model: Path, sockets: Path, log: LogWriter) -> Launch:
     """For the `Container` of a planned variant. Raises AwsError for an image of no known family."""
     container = plan["Container"]
     family = containers.family(container["Image"])
+    if own := family.custom:
+        return own_container.launch(app, plan, own, opt_ml=opt_ml, model=model, sockets=sockets, log=log)
     count = workers(app, plan)
     program = "algorithms.serving" if family.algorithm(container["Environment"]) else "model_server"
     return Launch(
@@ -44,7 +38,9 @@ def launch(app: SageLocal, plan: dict[str, Any], *, opt_ml: Path, model: Path, s
 
 
 def workers(app: SageLocal, plan: dict[str, Any]) -> int:
-    """As AWS's images: as many as their variable says, else one a vCPU of the instance; here at most one a core."""
+    """One that knows many models, else as AWS's images: as many as their variable says, else one a vCPU of the instance; here at most one a core."""
+    if plan["Container"].get("Mode") == "MultiModel":
+        return 1
     asked = plan["Container"]["Environment"].get("SAGEMAKER_MODEL_SERVER_WORKERS", "")
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
@@ -58,19 +54,22 @@ def _sandbox(
     app: SageLocal, plan: dict[str, Any], opt_ml: Path, model: Path, sockets: Path, log: LogWriter
 ) -> sandbox.Sandbox:
     settings, asked, network = app.settings, plan["Container"]["Environment"], not plan["Isolated"]
+    family = containers.family(plan["Container"]["Image"])
     image = app.environments.inside(plan["Container"]["Image"], network=network)
+    models = multi_model.INSIDE if plan["Container"].get("Mode") == "MultiModel" else "/opt/ml/model"
+    (opt_ml / models.rpartition("/")[2]).mkdir(parents=True, exist_ok=True)
     if image.note:
         log.write(f"{image.note}\n".encode())
     path = ":".join(part for part in (str(Path(_PROGRAM).parent), asked.get("PYTHONPATH")) if part)
     return sandbox.Sandbox(
         opt_ml=opt_ml,
-        environment={**settings.aws_environment(), **asked, "PYTHONPATH": path},
+        environment={**family.serving_environment, **settings.aws_environment(), **asked, "PYTHONPATH": path},
         hidden=sandbox.hidden_paths(settings.state),
         binds={
             **image.binds,
             _PROGRAM: Path(containers.__file__).parent / "serving",
             _ALGORITHMS: Path(containers.__file__).parent / "algorithms",
-            "/opt/ml/model": model,
+            models: model,
         },
         writable={_SOCKETS: sockets},
         network=network,

@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagelocal import sandbox
+from sagelocal.api.errors import AwsError
 from sagelocal.endpoints.client import Address, Body, Client, RefusedError, Reply, Response, UnansweredError
-from sagelocal.endpoints.launch import Launch, launch
+from sagelocal.endpoints.launch import launch
+from sagelocal.endpoints.launched import Launch
+from sagelocal.jobs import network
 from sagelocal.jobs.logs import LogWriter
 
 if TYPE_CHECKING:
@@ -51,6 +54,7 @@ class ModelServer:
     ) -> None:
         self.instance = f"i-{secrets.token_hex(8)}"
         self.group = group
+        self.container: str = plan["Container"].get("Hostname", "primary")  # its name in AWS's messages
         self.stream = stream or f"{plan['VariantName']}/{self.instance}"
         self.healthy = threading.Event()
         self.settled = threading.Event()  # healthy for the first time, or given up
@@ -169,8 +173,19 @@ class ModelServer:
         pump.start()
         try:
             launched = self._launched(log)
+        except (AwsError, OSError, RuntimeError) as error:
+            self.last_line = str(error)
+            os.close(writing)
+            return False
+        try:
+            return self._live(launched, writing, pump)
+        finally:
+            launched.ended()
+
+    def _live(self, launched: Launch, writing: int, pump: threading.Thread) -> bool:
+        try:
             self._address = launched.address
-            process = self._process = sandbox.start(launched.command, launched.sandbox, writing)
+            process = self._process = sandbox.start(launched.command, launched.sandbox, writing, launched.cwd)
         except (OSError, RuntimeError) as error:
             self.last_line = str(error)
             return False
@@ -192,7 +207,7 @@ class ModelServer:
     def _await_health(self, process: sandbox.Process) -> bool:
         deadline = time.monotonic() + self._plan["StartupSeconds"]
         while process.poll() is None and not self._stopping.is_set():
-            if _ping(self._address.sockets[0]):
+            if _ping(self._address):
                 self.healthy.set()
                 self.settled.set()
                 if client := self._client:
@@ -216,19 +231,23 @@ class ModelServer:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
+    def __init__(self, address: Address) -> None:
         super().__init__("model", timeout=_PING_SECONDS)
-        self._path = str(path)
+        self._address = address
 
     def connect(self) -> None:
+        path = self._address.sockets[0]
+        if self._address.door:
+            self.sock = network.connected(path, _PING_SECONDS)
+            return
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        self.sock.connect(str(path))
 
 
-def _ping(path: Path) -> bool:
+def _ping(address: Address) -> bool:
     """A model server of ours listens before it has loaded the model: the ping then waits for that."""
-    connection = _UnixConnection(path)
+    connection = _UnixConnection(address)
     try:
         connection.request("GET", "/ping")
         return connection.getresponse().status == 200
