@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.declaration import Alarm, Deployment, Variant
+from deploy.declaration import Alarm, Autoscaling, Deployment, Variant
 from deploy.strategies import Canary
 
 DEPLOYMENTS = {
@@ -14,5 +14,6 @@ DEPLOYMENTS = {
             Alarm("Invocation5XXErrors", threshold=0.01),  # more than 1 % of the requests of a minute fail
             Alarm("ModelLatency", threshold=500_000, statistic="p99"),  # microseconds
         ),
+        autoscaling=Autoscaling(target_value=1000, min_capacity=2, max_capacity=4),  # requests a minute and instance
     ),
 }

@@ -123,7 +123,7 @@ def progress(endpoint: Described) -> str:
 
 def _progress(variant: Described) -> str:
     words = [variant["VariantName"]]
-    if "DesiredInstanceCount" in variant:
+    if variant.get("DesiredInstanceCount"):  # a serverless variant has none
         words.append(f"{variant.get('CurrentInstanceCount', 0)} of {variant['DesiredInstanceCount']} instances")
     words += [each.get("StatusMessage") or each["Status"] for each in variant.get("VariantStatus", [])]
     return ", ".join(words)

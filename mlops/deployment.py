@@ -73,14 +73,25 @@ def undeploy(target: Target, use_case: str, stage: str, *, dry_run: bool = False
             apply.settled(sagemaker, endpoint, progress)
         before = state.read(target.client, endpoint, target.account)
     changes = plan.undeploy(before)
-    show(endpoint, changes)
+    if changes:
+        show(endpoint, changes)
     if dry_run:
         return
     if changes:
         confirm(changes, yes)
         with Progress(endpoint) as progress:
             apply.apply(target.client, changes, progress)
-    prove(endpoint, before, state.read(target.client, endpoint, target.account))
+    prove(endpoint, before, _read_again(target, endpoint))
+
+
+def _read_again(target: Target, endpoint: str) -> state.State:
+    """A few times if need be: AWS's lists come after the calls, and a policy's own alarms go a little later."""
+    for pause in (0.5, 2, 4, 8):
+        found = state.read(target.client, endpoint, target.account)
+        if not any(names for _, names in found.listed()):
+            break
+        time.sleep(pause)
+    return found
 
 
 def overridden(deployment: Deployment, overrides: Overrides) -> Deployment:
@@ -177,7 +188,7 @@ def prove(endpoint: str, before: state.State, after: state.State) -> None:
     console.show((endpoint, "were", "are left"), rows)
     if any(now for _, now in after.listed()):
         raise Failure(f"Not all of {endpoint} is gone: run it again, or see what holds on to it.")
-    console.say(f"Nothing of {endpoint} is left. What it captured and answered stays in S3, its log in CloudWatch Logs")
+    console.say(f"Nothing of {endpoint} is left. What it captured or answered stays in S3, its log in CloudWatch Logs")
 
 
 class Progress:

@@ -1,4 +1,4 @@
-"""An account that exists only in memory: moto keeps the control planes, nothing serves."""
+"""What tests of deployments share: an account that exists only in memory, where moto keeps the control planes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,42 @@ import pytest
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
-from deploy import registry
+from deploy import apply, checks, plan, registry, state, wanted
+from deploy.changes import Change
+from deploy.declaration import Deployment
 
 Clients = Callable[[str], Any]
+NAME = "churn-staging"
+
+
+class Account:
+    """The endpoint churn-staging of an account: planned, deployed, described."""
+
+    def __init__(self, clients: Clients, place: wanted.Place) -> None:
+        self.clients = clients
+        self.place = place
+        self.sagemaker = clients("sagemaker")
+
+    def plan(self, deployment: Deployment) -> list[Change]:
+        checks.check(deployment, "staging")
+        every = [*deployment.variants, *([deployment.shadow] if deployment.shadow else [])]
+        packages = {each.version: registry.package(self.sagemaker, "churn", each.version) for each in every}
+        return plan.deploy(wanted.make(deployment, "churn", "staging", packages, self.place), self.state())
+
+    def deploy(self, deployment: Deployment, watch: apply.Watch | None = None) -> list[Change]:
+        """Makes the plan's changes, after which a second plan must have none."""
+        changes = self.plan(deployment)
+        assert apply.apply(self.clients, changes, watch) == len(changes)
+        assert self.plan(deployment) == []
+        return changes
+
+    def state(self) -> state.State:
+        return state.read(self.clients, NAME, self.place.account)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        name = self.sagemaker.describe_endpoint(EndpointName=NAME)["EndpointConfigName"]
+        return dict(self.sagemaker.describe_endpoint_config(EndpointConfigName=name))
 
 
 @pytest.fixture
@@ -67,3 +100,15 @@ def package(sagemaker: Any) -> Callable[..., str]:
         )
 
     return make
+
+
+@pytest.fixture
+def account(clients: Clients) -> Account:
+    role = "arn:aws:iam::123456789012:role/execution"
+    return Account(clients, wanted.Place("aws", "123456789012", "us-east-1", role, "bucket"))
+
+
+@pytest.fixture(scope="session")
+def account_class() -> type[Account]:
+    """For an account that isn't moto's."""
+    return Account

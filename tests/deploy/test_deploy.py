@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from deploy import apply, checks, names, plan, registry, state, wanted
+from deploy import apply, names, plan, registry, wanted
 from deploy.changes import Change
 from deploy.declaration import Alarm, Asynchronous, Autoscaling, Deployment, Mode, Schedule, Serverless, Variant
 from deploy.strategies import AllAtOnce, Canary
 
-Clients = Callable[[str], Any]
 ACCOUNT = "123456789012"
-PLACE = wanted.Place("aws", ACCOUNT, "us-east-1", f"arn:aws:iam::{ACCOUNT}:role/execution", "bucket")
+PLACE = wanted.Place("aws", ACCOUNT, "us-east-1", f"arn:aws:iam::{ACCOUNT}:role/execution", "bucket")  # the fixture's
 NAME = "churn-staging"
 BUSY = Deployment(
     variants=(Variant(instance_count=2),),
@@ -23,34 +22,6 @@ BUSY = Deployment(
     alarms=(Alarm("Invocation5XXErrors", 0.01), Alarm("ModelLatency", 1e6, "p99", rollback=False)),
     autoscaling=Autoscaling(70, 2, 4, schedules=(Schedule("night", "cron(0 22 * * ? *)", 1, 2),)),
 )
-
-
-class Account:
-    """One endpoint of churn, and what plans for it look like."""
-
-    def __init__(self, clients: Clients) -> None:
-        self.clients = clients
-        self.sagemaker = clients("sagemaker")
-
-    def plan(self, deployment: Deployment) -> list[Change]:
-        checks.check(deployment, "staging")
-        every = [*deployment.variants, *([deployment.shadow] if deployment.shadow else [])]
-        packages = {each.version: registry.package(self.sagemaker, "churn", each.version) for each in every}
-        return plan.deploy(wanted.make(deployment, "churn", "staging", packages, PLACE), self.state())
-
-    def deploy(self, deployment: Deployment) -> list[Change]:
-        changes = self.plan(deployment)
-        assert apply.apply(self.clients, changes) == len(changes)
-        assert self.plan(deployment) == []
-        return changes
-
-    def state(self, name: str = NAME) -> state.State:
-        return state.read(self.clients, name, ACCOUNT)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        name = self.sagemaker.describe_endpoint(EndpointName=NAME)["EndpointConfigName"]
-        return dict(self.sagemaker.describe_endpoint_config(EndpointConfigName=name))
 
 
 def said(changes: Sequence[Change]) -> list[str]:
@@ -61,12 +32,7 @@ def calls(changes: Sequence[Change], operation: str) -> list[dict[str, Any]]:
     return [call.request for change in changes for call in change.calls if call.operation == operation]
 
 
-@pytest.fixture
-def account(clients: Clients) -> Account:
-    return Account(clients)
-
-
-def test_a_version_goes_in_service_with_data_capture(account: Account, package: Callable[..., str]) -> None:
+def test_a_version_goes_in_service_with_data_capture(account: Any, package: Callable[..., str]) -> None:
     arn = package()
     changes = account.deploy(Deployment(variants=(Variant(instance_type="ml.c5.large", instance_count=2),)))
     assert said(changes) == ["+ model", "+ endpoint config", "+ endpoint"]
@@ -80,9 +46,7 @@ def test_a_version_goes_in_service_with_data_capture(account: Account, package: 
     assert tags == [{"Key": "mlops:use-case", "Value": "churn"}]
 
 
-def test_an_update_keeps_the_previous_config_and_drops_older_ones(
-    account: Account, package: Callable[..., str]
-) -> None:
+def test_an_update_keeps_the_previous_config_and_drops_older_ones(account: Any, package: Callable[..., str]) -> None:
     package()
     stranger = "churn-staging-eu-1-0123abcd"  # another endpoint's, whose name only begins alike
     model = {"ModelName": stranger, "ExecutionRoleArn": PLACE.role, "Containers": [{"ModelPackageName": "churn/1"}]}
@@ -101,7 +65,7 @@ def test_an_update_keeps_the_previous_config_and_drops_older_ones(
     assert models == {"2", "3", "eu"}
 
 
-def test_the_diff_says_from_what_to_what(account: Account, package: Callable[..., str]) -> None:
+def test_the_diff_says_from_what_to_what(account: Any, package: Callable[..., str]) -> None:
     package()
     account.deploy(Deployment())
     package()
@@ -114,7 +78,7 @@ def test_the_diff_says_from_what_to_what(account: Account, package: Callable[...
 
 
 def test_alarms_come_before_the_update_that_names_them_and_scaling_after(
-    account: Account, package: Callable[..., str]
+    account: Any, package: Callable[..., str]
 ) -> None:
     package()
     changes = account.deploy(BUSY)
@@ -154,7 +118,7 @@ def test_alarms_come_before_the_update_that_names_them_and_scaling_after(
     }
 
 
-def test_weights_and_counts_change_in_place(account: Account, package: Callable[..., str]) -> None:
+def test_weights_and_counts_change_in_place(account: Any, package: Callable[..., str]) -> None:
     package()
     package()
     ab = Deployment(variants=(Variant(version=1), Variant("B", version=2, weight=0.25)))
@@ -171,7 +135,7 @@ def test_weights_and_counts_change_in_place(account: Account, package: Callable[
     assert account.config["EndpointConfigName"] == before
 
 
-def test_a_scaled_out_count_is_left_alone(account: Account, package: Callable[..., str]) -> None:
+def test_a_scaled_out_count_is_left_alone(account: Any, package: Callable[..., str]) -> None:
     package()
     account.deploy(BUSY)
     scaled = [{"VariantName": "AllTraffic", "DesiredWeight": 1.0, "DesiredInstanceCount": 4}]
@@ -179,7 +143,7 @@ def test_a_scaled_out_count_is_left_alone(account: Account, package: Callable[..
     assert account.plan(BUSY) == []
 
 
-def test_other_instances_leave_scaling_before_and_join_it_after(account: Account, package: Callable[..., str]) -> None:
+def test_other_instances_leave_scaling_before_and_join_it_after(account: Any, package: Callable[..., str]) -> None:
     package()
     account.deploy(BUSY)
     larger = dataclasses.replace(BUSY, variants=(Variant(instance_type="ml.m5.xlarge", instance_count=2),))
@@ -196,7 +160,7 @@ def test_other_instances_leave_scaling_before_and_join_it_after(account: Account
     ]
 
 
-def test_other_limits_change_the_target_alone(account: Account, package: Callable[..., str]) -> None:
+def test_other_limits_change_the_target_alone(account: Any, package: Callable[..., str]) -> None:
     package()
     account.deploy(BUSY)
     scaling = Autoscaling(50, 2, 6)
@@ -210,7 +174,7 @@ def test_other_limits_change_the_target_alone(account: Account, package: Callabl
     ]
 
 
-def test_an_alarm_that_still_rings_is_made_anew(account: Account, package: Callable[..., str]) -> None:
+def test_an_alarm_that_still_rings_is_made_anew(account: Any, package: Callable[..., str]) -> None:
     package()
     account.deploy(BUSY)
     old = account.config["EndpointConfigName"]
@@ -226,7 +190,7 @@ def test_an_alarm_that_still_rings_is_made_anew(account: Account, package: Calla
     assert [call.operation for call in again[0].calls] == ["delete_alarms", "put_metric_alarm"]
 
 
-def test_an_asynchronous_endpoint_that_scales_to_zero(account: Account, package: Callable[..., str]) -> None:
+def test_an_asynchronous_endpoint_that_scales_to_zero(account: Any, package: Callable[..., str]) -> None:
     package()
     asynchronous = Deployment(
         mode=Mode.ASYNCHRONOUS,
@@ -249,7 +213,7 @@ def test_an_asynchronous_endpoint_that_scales_to_zero(account: Account, package:
         account.plan(Deployment())
 
 
-def test_a_serverless_endpoint_has_no_instances_and_no_way_back(account: Account, package: Callable[..., str]) -> None:
+def test_a_serverless_endpoint_has_no_instances_and_no_way_back(account: Any, package: Callable[..., str]) -> None:
     package()
     serverless = Deployment(mode=Mode.SERVERLESS, capture=None, serverless=Serverless(1024, 10))
     account.deploy(serverless)
@@ -261,7 +225,7 @@ def test_a_serverless_endpoint_has_no_instances_and_no_way_back(account: Account
         account.plan(serverless)
 
 
-def test_a_multi_model_endpoint_and_a_shadow(account: Account, package: Callable[..., str]) -> None:
+def test_a_multi_model_endpoint_and_a_shadow(account: Any, package: Callable[..., str]) -> None:
     package()
     many = Deployment(mode=Mode.MULTI_MODEL, variants=(Variant(models="s3://bucket/models/"),))
     (model,) = calls(account.plan(many), "create_model")
@@ -277,7 +241,7 @@ def test_a_multi_model_endpoint_and_a_shadow(account: Account, package: Callable
 
 
 def test_a_failed_endpoint_is_made_anew(
-    account: Account, package: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    account: Any, package: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package()
     account.deploy(Deployment())
@@ -301,7 +265,7 @@ def test_a_failed_endpoint_is_made_anew(
     ],
 )
 def test_an_endpoint_that_fails_or_goes_back_says_why(
-    account: Account,
+    account: Any,
     package: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
     described: dict[str, Any],
@@ -315,7 +279,7 @@ def test_an_endpoint_that_fails_or_goes_back_says_why(
         apply.apply(account.clients, changes)
 
 
-def test_without_waiting_what_needs_the_endpoint_is_left(account: Account, package: Callable[..., str]) -> None:
+def test_without_waiting_what_needs_the_endpoint_is_left(account: Any, package: Callable[..., str]) -> None:
     package()
     changes = account.plan(BUSY)
     made = apply.apply(account.clients, changes, wait=False)
@@ -323,7 +287,7 @@ def test_without_waiting_what_needs_the_endpoint_is_left(account: Account, packa
     assert said(account.deploy(BUSY)) == said(changes[made:])
 
 
-def test_undeploy_leaves_nothing_and_touches_nothing_else(account: Account, package: Callable[..., str]) -> None:
+def test_undeploy_leaves_nothing_and_touches_nothing_else(account: Any, package: Callable[..., str]) -> None:
     package()
     account.deploy(BUSY)
     package()
@@ -353,7 +317,7 @@ def test_undeploy_leaves_nothing_and_touches_nothing_else(account: Account, pack
     assert alarms == [mine["AlarmName"]]  # a user's own
 
 
-def test_a_pipelines_own_config_and_model_go_along(account: Account, package: Callable[..., str]) -> None:
+def test_a_pipelines_own_config_and_model_go_along(account: Any, package: Callable[..., str]) -> None:
     package()
     model = {"ModelName": "churn-xyz", "ExecutionRoleArn": PLACE.role, "Containers": [{"ModelPackageName": "churn/1"}]}
     account.sagemaker.create_model(**model)
@@ -369,7 +333,7 @@ def test_a_pipelines_own_config_and_model_go_along(account: Account, package: Ca
     assert account.sagemaker.list_models()["Models"] == []
 
 
-def test_a_name_without_room_is_refused(account: Account, package: Callable[..., str]) -> None:
+def test_a_name_without_room_is_refused(account: Any, package: Callable[..., str]) -> None:
     package()
     described = registry.package(account.sagemaker, "churn", 1)
     with pytest.raises(ValueError, match="longer than 63 characters"):

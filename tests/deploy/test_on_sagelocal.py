@@ -1,0 +1,145 @@
+"""Deployments on a running sagelocal: traffic really shifts, goes back, scales, and is gone in the end."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from deploy import apply, plan, registry, wanted
+from deploy.declaration import Alarm, Asynchronous, Autoscaling, Deployment, Mode, Serverless, Variant
+from deploy.strategies import Canary, Linear, Rolling, Strategy
+from sagelocal.config import Settings
+
+pytestmark = pytest.mark.namespaces
+NAME = "churn-staging"
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
+ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+HANDLER = """
+def model_fn(model_dir):
+    return "{version}"
+
+def transform_fn(model, body, content_type, accept):
+    return model
+"""
+
+
+@pytest.fixture(scope="module")
+def account(laptop: Settings, account_class: Any) -> Any:
+    """Has two approved versions of churn, which answer with their number."""
+    place = wanted.Place("aws", laptop.account, laptop.region, laptop.role_arn, laptop.bucket)
+    account = account_class(laptop.client, place)
+    registry.ensure_group(account.sagemaker, "churn")
+    for version in (1, 2):
+        key = f"models/{version}/model.tar.gz"
+        laptop.client("s3").put_object(Bucket=laptop.bucket, Key=key, Body=archive(HANDLER.format(version=version)))
+        container = {"Image": IMAGE, "ModelDataUrl": f"s3://{laptop.bucket}/{key}", "Environment": ENVIRONMENT}
+        types = {"SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"]}
+        account.sagemaker.create_model_package(
+            ModelPackageGroupName="churn",
+            ModelApprovalStatus="Approved",
+            InferenceSpecification={"Containers": [container], **types},
+        )
+    return account
+
+
+def archive(handler: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
+        entry = tarfile.TarInfo("code/inference.py")
+        entry.size = len(handler.encode())
+        packed.addfile(entry, io.BytesIO(handler.encode()))
+    return buffer.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(account: Any) -> Iterator[None]:
+    yield
+    apply.apply(account.clients, plan.undeploy(account.state()))
+    assert [names for _, names in account.state().listed() if names] == []
+
+
+def ask(account: Any) -> str:
+    answer = account.clients("sagemaker-runtime").invoke_endpoint(EndpointName=NAME, Body="1", ContentType="text/csv")
+    return str(answer["Body"].read().decode())
+
+
+def declared(version: int, strategy: Strategy, **more: Any) -> Deployment:
+    alarm = Alarm("Invocation5XXErrors", 0.5)
+    return Deployment((Variant(version=version, instance_count=2),), strategy=strategy, alarms=(alarm,), **more)
+
+
+@pytest.mark.parametrize(
+    "strategy", [Canary("50%", 1, 0), Linear(1, 1, 0), Rolling("50%", 1)], ids=["canary", "linear", "rolling"]
+)
+def test_traffic_shifts_and_no_request_fails(account: Any, strategy: Strategy) -> None:
+    account.deploy(declared(1, strategy))
+    answers, done = [], threading.Event()
+
+    def client() -> None:
+        while not done.is_set():
+            answers.append(ask(account))
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    seen: list[str] = []
+    account.deploy(declared(2, strategy), watch=lambda endpoint: seen.append(plan.view.progress(endpoint)))
+    done.set()
+    thread.join()
+    assert set(answers) == {"1", "2"}
+    assert ask(account) == "2"
+    assert any("Baking for 1 seconds" in each for each in seen)
+
+
+def test_an_alarm_takes_an_update_back_and_the_next_try_starts_afresh(account: Any) -> None:
+    account.deploy(declared(1, Canary("50%", 0, 0)))
+    slow = declared(2, Canary("50%", 60, 0))
+    changes = account.plan(slow)
+    (alarm,) = [each.name for each in changes if each.sign == "+" and each.kind == "alarm"]
+
+    def ring(endpoint: dict[str, Any]) -> None:
+        if "Baking" in plan.view.progress(endpoint):
+            account.clients("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a test")
+
+    with pytest.raises(RuntimeError, match=f"serves churn-staging-1-.* again and not churn-staging-2-.*{alarm}"):
+        apply.apply(account.clients, changes, ring)
+    assert {ask(account) for _ in range(8)} == {"1"}
+    account.deploy(declared(2, Canary("50%", 0, 0)))
+    assert ask(account) == "2"
+
+
+def test_weights_move_in_place_and_scaling_keeps_its_count(account: Any) -> None:
+    ab = Deployment((Variant(version=1), Variant("B", 2, weight=0.0)))
+    account.deploy(ab)
+    assert {ask(account) for _ in range(8)} == {"1"}
+    account.deploy(Deployment((Variant(version=1, weight=0.0), Variant("B", 2))))
+    assert {ask(account) for _ in range(8)} == {"2"}
+    scaled = Deployment((Variant(version=1),), autoscaling=Autoscaling(1000, 1, 2))
+    account.deploy(scaled)
+    account.deploy(Deployment((Variant(version=1),)))
+    assert account.state().targets == []
+
+
+def test_an_asynchronous_endpoint_scales_from_nothing(account: Any) -> None:
+    account.deploy(
+        Deployment(
+            mode=Mode.ASYNCHRONOUS,
+            asynchronous=Asynchronous(2, notify=True),
+            autoscaling=Autoscaling(5, 0, 1),
+            capture=None,
+        )
+    )
+    listed = dict(account.state().listed())
+    assert [len(listed[kind]) for kind in ("scaling policy", "scalable target", "SNS topic")] == [2, 1, 2]
+
+
+def test_a_serverless_endpoint_and_a_shadow(account: Any) -> None:
+    account.deploy(Deployment(mode=Mode.SERVERLESS, capture=None, serverless=Serverless(1024, 2)))
+    assert ask(account) == "2"
+    shadowed = Deployment((Variant(version=1),), shadow=Variant("Shadow", 2))
+    account.deploy(shadowed)
+    assert {ask(account) for _ in range(4)} == {"1"}
