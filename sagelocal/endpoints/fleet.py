@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 import time
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 __all__ = ["ClosedError", "Fleet", "UnhealthyError"]
+
+
+_TURN_SECONDS = 5.0  # far more than an event loop takes for a turn
 
 
 class ClosedError(Exception):
@@ -54,6 +58,7 @@ class Fleet:
             Mirror(production, shadow) for production in self.variants.values() for shadow in self.shadows.values()
         ]
         self._in_flight = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = threading.Event()
         capture = plan["DataCapture"]
         if capture and capture.get("EnableCapture"):
@@ -124,6 +129,7 @@ class Fleet:
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Around a request, so that `drain` waits for it. The event loop's thread alone uses it."""
+        self._loop = asyncio.get_running_loop()
         self._in_flight += 1
         try:
             yield
@@ -133,7 +139,11 @@ class Fleet:
     def drain(self, closing: threading.Event) -> None:
         """Returns when no request is being answered any more, when none may take longer, or when `closing` is set."""
         deadline = time.monotonic() + max(variant.patience for variant in self.every)
-        # One pause at least: a request may have chosen this fleet and not be counted yet.
+        counted = threading.Event()
+        if self._loop and self._loop.is_running():
+            # A request may have chosen this fleet and not be counted yet: it will be, before the loop turns.
+            self._loop.call_soon_threadsafe(counted.set)
+            counted.wait(_TURN_SECONDS)
         while not closing.wait(0.1) and self._in_flight and time.monotonic() < deadline:
             pass
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import signal
 import tarfile
 import threading
 import time
@@ -206,3 +209,129 @@ def test_a_canary_takes_its_share_and_then_everything(account: Account) -> None:
     assert "PendingDeploymentSummary" not in endpoint
     assert "FailureReason" not in endpoint
     until(lambda: not account.left_over("canary-1"))
+
+
+@pytest.mark.namespaces
+def test_an_alarm_in_the_middle_sends_every_request_back(account: Account) -> None:
+    account.deploy(account.config("alarmed-1"))
+    linear = blue_green("LINEAR", 60, 60, LinearStepSize=percent(50)) | account.alarm("alarmed")
+    with account.load("alarmed-1") as answers:
+        account.update("alarmed-1", account.config("alarmed-2"), linear)
+        until(lambda: "alarmed-2" in answers)
+        account.alarm("alarmed", "ALARM")
+        endpoint = account.settled("alarmed-1")
+        at_the_end = len(answers)
+        until(lambda: len(answers) > at_the_end + CALLERS)
+    assert set(answers) == {"alarmed-1", "alarmed-2"}, "no request failed"
+    assert set(answers[at_the_end + CALLERS :]) == {"alarmed-1"}
+    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "alarmed-1")
+    assert "Alarm(s) in ALARM state: alarmed." in endpoint["FailureReason"]
+    assert endpoint["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    until(lambda: not account.left_over("alarmed-1"))
+
+    # It is still in ALARM: an update does not even start, and one that no alarm watches does.
+    account.update("alarmed-1", "alarmed-2", None, RetainDeploymentConfig=True)
+    assert "ALARM" in account.settled("alarmed-1")["FailureReason"]
+    account.update("alarmed-1", "alarmed-2", None)
+    endpoint = account.settled("alarmed-1")
+    assert "FailureReason" not in endpoint
+    assert endpoint["LastDeploymentConfig"] == linear
+    assert account.ask("alarmed-1") == "alarmed-2"
+
+
+@pytest.mark.namespaces
+def test_an_alarm_in_the_termination_wait_rolls_back(account: Account) -> None:
+    account.deploy(account.config("late-1"))
+    all_at_once = blue_green("ALL_AT_ONCE", 0, 3600) | account.alarm("late")
+    with account.load("late-1") as answers:
+        account.update("late-1", account.config("late-2"), all_at_once)
+        until(lambda: account.stage("late-1") == "Baking")
+        assert "(TerminationWaitInSeconds)" in json.dumps(account.describe("late-1"), default=str)
+        until(lambda: set(answers[-2 * CALLERS :]) == {"late-2"})
+        account.alarm("late", "ALARM")
+        assert account.settled("late-1")["EndpointConfigName"] == "late-1"
+    assert set(answers) == {"late-1", "late-2"}, "no request failed"
+    assert account.ask("late-1") == "late-1"
+
+
+@pytest.mark.namespaces
+def test_a_rolling_update_replaces_instances_in_batches(account: Account) -> None:
+    account.deploy(account.config("rolling-1", instances=2))
+    one = {"Type": "INSTANCE_COUNT", "Value": 1}
+    rolling = {"RollingUpdatePolicy": {"MaximumBatchSize": one, "WaitIntervalInSeconds": 1}}
+    with account.load("rolling-1") as answers:
+        account.update("rolling-1", account.config("rolling-2", instances=2), rolling)
+        until(lambda: account.stage("rolling-1") == "Baking")
+        (variant,) = account.describe("rolling-1")["PendingDeploymentSummary"]["ProductionVariants"]
+        assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == (1, 2)
+        endpoint = account.settled("rolling-1")
+    assert set(answers) == {"rolling-1", "rolling-2"}, "no request failed"
+    assert endpoint["EndpointConfigName"] == "rolling-2"
+    found, error = share(answers, "rolling-2")
+    assert abs(found - 0.5) < error
+    assert account.ask("rolling-1") == "rolling-2"
+
+    account.alarm("rolling")
+    policy = rolling["RollingUpdatePolicy"] | {"WaitIntervalInSeconds": 60}
+    with account.load("rolling-1") as answers:
+        account.update("rolling-1", "rolling-1", {"RollingUpdatePolicy": policy} | account.alarm("rolling"))
+        until(lambda: "rolling-1" in answers)
+        account.alarm("rolling", "ALARM")
+        endpoint = account.settled("rolling-1")
+    assert set(answers) == {"rolling-1", "rolling-2"}, "no request failed"
+    assert (endpoint["EndpointConfigName"], endpoint["EndpointStatus"]) == ("rolling-2", "InService")
+
+
+@pytest.mark.namespaces
+def test_what_an_update_can_not_do_is_refused(account: Account) -> None:
+    account.deploy(account.config("limits-1"))
+    account.config("limits-2")
+    names = {"EndpointName": "limits-1", "EndpointConfigName": "limits-2"}
+    update = account.sagemaker.update_endpoint
+    large = blue_green("CANARY", CanarySize=percent(60))
+    assert "CanarySize must be between 1% and 50%" in rejected(update, DeploymentConfig=large, **names)
+    absent = blue_green("ALL_AT_ONCE") | {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "absent"}]}}
+    assert "do not exist in CloudWatch: absent" in rejected(update, DeploymentConfig=absent, **names)
+    both = blue_green("ALL_AT_ONCE")
+    assert "not both" in rejected(update, DeploymentConfig=both, RetainDeploymentConfig=True, **names)
+    assert account.describe("limits-1")["EndpointStatus"] == "InService"
+
+
+@pytest.mark.namespaces
+def test_instance_counts_change_under_load(account: Account) -> None:
+    account.deploy(account.config("counts"))
+    change = account.sagemaker.update_endpoint_weights_and_capacities
+    zero = {"VariantName": "AllTraffic", "DesiredInstanceCount": 0}
+    assert "at least one instance" in rejected(change, EndpointName="counts", DesiredWeightsAndCapacities=[zero])
+    with account.load("counts") as answers:
+        for count in (2, 1):
+            change(
+                EndpointName="counts",
+                DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": count}],
+            )
+            (variant,) = account.settled("counts")["ProductionVariants"]
+            assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == (count, count)
+    assert set(answers) == {"counts"}, "no request failed"
+
+
+@pytest.mark.namespaces
+def test_a_kill_in_the_middle_of_a_step_goes_on_with_that_step(killable: Account) -> None:
+    killable.deploy(killable.config("phoenix-1"))
+    slow = blue_green("CANARY", 3600, 1, CanarySize=percent(50)) | killable.alarm("phoenix")
+    killable.update("phoenix-1", killable.config("phoenix-2"), slow)
+    until(lambda: killable.stage("phoenix-1") == "Baking")
+    os.kill(server.status(killable.settings)["pid"], signal.SIGKILL)
+    server.up(killable.settings)
+    assert killable.ask("phoenix-1") in ("phoenix-1", "phoenix-2")
+    assert killable.describe("phoenix-1")["EndpointStatus"] == "Updating"
+    until(lambda: {killable.ask("phoenix-1") for _ in range(20)} == {"phoenix-1", "phoenix-2"})
+
+    started = time.monotonic()
+    server.down(killable.settings)
+    assert time.monotonic() - started < 30, "a wait of an hour holds up no stop"
+    server.up(killable.settings)
+    killable.alarm("phoenix", "ALARM")
+    endpoint = killable.settled("phoenix-1")
+    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "phoenix-1")
+    assert {killable.ask("phoenix-1") for _ in range(10)} == {"phoenix-1"}
+    until(lambda: not killable.left_over("phoenix-1"))
