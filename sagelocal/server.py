@@ -8,6 +8,7 @@ import http.client
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 _UP_SECONDS = 60.0
 _DOWN_SECONDS = 60.0
 _POLL_SECONDS = 0.02
+_KEEP_ALIVE = 60  # s that an idle connection stays, so that a client's next request need not find it just closed
+_BACKLOG = 2048  # connections that may wait to be accepted
+_FILES = 65536  # descriptors at most: each connection is one
 _ALREADY_RUNNING = 75  # the daemon's exit code when another one holds the lock; sysexits.h's EX_TEMPFAIL
 _LOG_LINES = 15
 _LOG_BYTES = 20 * 2**20
@@ -133,6 +137,8 @@ def main() -> int:
     settings = config.load()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     _forget_aws_settings()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES if most == resource.RLIM_INFINITY else min(_FILES, most), most))
     lock = _lock(settings)
     if lock is None:
         log.info("another process runs sagelocal for %s", settings.state)
@@ -164,12 +170,18 @@ def _run(settings: Settings, lock: int) -> None:
         app = SageLocal(settings)
         stack.callback(app.close)
         stack.callback(Delivery(app.store, settings).close)
-        listener.listen()  # whoever asks while executions are resumed waits instead of being refused
+        listener.listen(_BACKLOG)  # whoever asks while executions are resumed waits instead of being refused
         app.resume()
         _write_holder(lock, ready=True)
         log.info("sagelocal %s answers at %s for %s", __version__, settings.url, settings.state)
         options = uvicorn.Config(
-            protocol.asgi(app), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+            protocol.asgi(app),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=2,
         )
         uvicorn.Server(options).run(sockets=[listener])  # raises SIGTERM again for _leave when it is done
 

@@ -13,12 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sagelocal import __version__
 from sagelocal.api import guard, invocations, local, operations
 from sagelocal.api.errors import AwsError, not_implemented
-from sagelocal.api.model import operation_model
-from sagelocal.api.validation import validate
+from sagelocal.api.runtime import Runtime, answers
 from sagelocal.scaling import operations as scaling
 
 if TYPE_CHECKING:
@@ -32,14 +32,20 @@ _SERVICES: dict[str, Callable[[SageLocal, str, dict[str, Any]], dict[str, Any]]]
 }
 
 
-def asgi(app: SageLocal) -> Starlette:
+def asgi(app: SageLocal) -> ASGIApp:
     """The ASGI application that answers for `app`."""
+    invocations, everything_else = Runtime(app), _routes(app)
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        await (invocations if answers(scope) else everything_else)(scope, receive, send)
+
+    return dispatch
+
+
+def _routes(app: SageLocal) -> Starlette:
 
     async def control(request: Request) -> Response:
         return await _answer(_control(app, request), _JSON)
-
-    async def invoke(request: Request) -> Response:
-        return await _answer(_invoke(app, request), "application/json", rest=True)
 
     async def invoke_async(request: Request) -> Response:
         return await _answer(_guarded(app, request, invocations.invoke_async), "application/json", rest=True)
@@ -70,7 +76,6 @@ def asgi(app: SageLocal) -> Starlette:
             Route("/ping", ping),
             Route(local.INTERRUPTION, interrupted, methods=["POST"]),
             Route(local.STS_PROXY, sts_proxy, methods=["POST"]),
-            Route("/endpoints/{EndpointName}/invocations", invoke, methods=["POST"]),
             Route("/endpoints/{EndpointName}/async-invocations", invoke_async, methods=["POST"]),
             Route("/endpoints/{EndpointName}/invocations-response-stream", invoke_stream, methods=["POST"]),
             Route("/BatchPutMetrics", metrics, methods=["PUT"]),
@@ -105,20 +110,6 @@ async def _body(request: Request) -> dict[str, Any]:
     if not isinstance(parameters, dict):
         raise AwsError("SerializationException", "The request body is not a JSON object.")
     return parameters
-
-
-async def _invoke(app: SageLocal, request: Request) -> Response:
-    guard.check(request.headers, app.settings.port, app.settings.access_key)
-    body = await request.body()
-    shape = operation_model("sagemaker-runtime", "InvokeEndpoint").input_shape
-    parameters: dict[str, Any] = {**request.path_params, "Body": body}
-    for name, member in shape.members.items():
-        header = request.headers.get(member.serialization.get("name", ""))
-        if member.serialization.get("location") == "header" and header is not None:
-            parameters[name] = header
-    validate("sagemaker-runtime", "InvokeEndpoint", parameters, code="ValidationError")
-    answer = await app.endpoints.invoke(parameters["EndpointName"], dict(request.headers), body)
-    return Response(answer.body, answer.status, dict(answer.headers))
 
 
 async def _guarded(

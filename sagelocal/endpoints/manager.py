@@ -84,6 +84,10 @@ class Manager:
         self._uploader.close()
         shutil.rmtree(self.sockets, ignore_errors=True)
 
+    def serves(self, endpoint_name: str) -> bool:
+        """Whether an endpoint of this name takes requests; names are compared with their case, as on AWS."""
+        return endpoint_name in self._serving
+
     async def invoke(self, endpoint_name: str, headers: Mapping[str, str], body: bytes) -> Invocation:
         """Sends a request to a variant's container; header names in lower case. Raises AwsError."""
         return await self._invoker.invoke(endpoint_name, headers, body)
