@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sagelocal import sandbox
 from sagelocal.containers import custom
 from sagelocal.endpoints.client import Address
-from sagelocal.endpoints.launched import Launch
+from sagelocal.endpoints.launched import Launch, model_folder
 from sagelocal.jobs.logs import LogWriter
 from sagelocal.jobs.network import Door, network
 
@@ -41,7 +41,7 @@ def launch(
     if inside.note:
         log.write(f"{inside.note}\n".encode())
     variables = {**inside.environment, **app.settings.aws_environment(), **container["Environment"]}
-    variables |= _ports(plan, image)
+    variables |= _ports(plan)
     door = Door(sockets / "d", custom.port(variables))
     with ExitStack() as started:
         namespace = started.enter_context(network(app.settings, [_HOST], outside, door))
@@ -49,7 +49,7 @@ def launch(
             opt_ml=opt_ml,
             environment={**variables, **namespace.environment},
             hidden=sandbox.hidden_paths(app.settings.state),
-            binds={**inside.binds, "/opt/ml/model": model},
+            binds={**inside.binds, model_folder(plan, opt_ml): model},
             join=namespace.holder,
             hosts={_HOST: "127.0.0.1"},
         )
@@ -57,16 +57,10 @@ def launch(
         return Launch(image.command("serve"), box, address, image.path, started.pop_all().close)
 
 
-def _ports(plan: dict[str, Any], image: custom.Image) -> dict[str, str]:
-    """In a serial pipeline each container has a port of its own, which its image must know to listen at."""
+def _ports(plan: dict[str, Any]) -> dict[str, str]:
+    """One of several containers has a port of its own; that its image knows to listen there, CreateModel has seen."""
     containers = plan.get("Containers") or []
     if len(containers) < 2:
         return {}
-    if not image.accept_bind_to_port:
-        raise RuntimeError(
-            f"The image {image.repository} can't be one of several containers: its Dockerfile needs the label "
-            "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true, its table in images.toml "
-            "accept-bind-to-port = true, and its program must listen at SAGEMAKER_BIND_TO_PORT."
-        )
     number = containers.index(plan["Container"])
     return {"SAGEMAKER_BIND_TO_PORT": str(custom.PORT + number), "SAGEMAKER_SAFE_PORT_RANGE": _SAFE_PORTS}
