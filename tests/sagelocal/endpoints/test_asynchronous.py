@@ -1,0 +1,319 @@
+"""Asynchronous endpoints with unmodified boto3 and SDK: results, failures, notifications, no instance, kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from sagelocal import config as settings_of
+from sagelocal import server
+from sagelocal.config import Settings
+from sagelocal.endpoints import asynchronous_config
+from sagelocal.endpoints.asynchronous_queue import KIND, Queue, Waiting
+from sagelocal.store import Store
+from tests.sagelocal.endpoints.test_endpoints import Account, failing, until
+
+WORK = """
+import time
+
+def model_fn(model_dir):
+    return None
+
+def transform_fn(model, body, content_type, accept):
+    if body == "raise":
+        raise ValueError("cannot answer this")
+    if body.startswith("wait"):
+        time.sleep(float(body.split()[1]))
+    return f"{len(body)} {body[:20]}", accept
+"""
+
+
+def asynchronous(account: Account, name: str, **notification: Any) -> str:
+    output = {"S3OutputPath": f"s3://{account.settings.bucket}/{name}/out"}
+    output |= {"S3FailurePath": f"s3://{account.settings.bucket}/{name}/failed"}
+    if notification:
+        output |= {"NotificationConfig": notification}  # type: ignore[dict-item]
+    return account.config(name, "worker", AsyncInferenceConfig={"OutputConfig": output})
+
+
+def put(account: Account, key: str, body: bytes) -> str:
+    account.s3.put_object(Bucket=account.settings.bucket, Key=key, Body=body)
+    return f"s3://{account.settings.bucket}/{key}"
+
+
+def read(account: Account, location: str) -> dict[str, Any] | None:
+    bucket, key = location.removeprefix("s3://").split("/", 1)
+    try:
+        found = account.s3.get_object(Bucket=bucket, Key=key)
+    except account.s3.exceptions.NoSuchKey:
+        return None
+    return {"Body": found["Body"].read().decode(), "ContentType": found["ContentType"]}
+
+
+def queue(account: Account, topic: str) -> str:
+    sqs, sns = account.settings.client("sqs"), account.settings.client("sns")
+    url: str = sqs.create_queue(QueueName=topic)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=sns.create_topic(Name=topic)["TopicArn"], Protocol="sqs", Endpoint=arn)
+    return url
+
+
+def messages(account: Account, url: str) -> Iterator[dict[str, Any]]:
+    found = account.settings.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+    for message in found.get("Messages", []):
+        yield json.loads(json.loads(message["Body"])["Message"])
+
+
+def results(account: Account, url: str, count: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+
+    def enough() -> bool:
+        found.extend(one for one in messages(account, url) if one["eventName"] == "InferenceResult")
+        return len(found) >= count
+
+    until(enough)
+    return found
+
+
+@pytest.fixture(scope="module")
+def account(laptop: Settings) -> Account:
+    found = Account(laptop)
+    found.echo("worker", WORK)
+    found.deploy("plain", asynchronous(found, "plain"))
+    return found
+
+
+@pytest.mark.namespaces
+def test_results_failures_and_notifications(account: Account) -> None:
+    succeeded, failed = queue(account, "succeeded"), queue(account, "failed")
+    topics = {
+        "SuccessTopic": f"arn:aws:sns:{account.settings.region}:{account.settings.account}:succeeded",
+        "ErrorTopic": f"arn:aws:sns:{account.settings.region}:{account.settings.account}:failed",
+        "IncludeInferenceResponseIn": ["SUCCESS_NOTIFICATION_TOPIC"],
+    }
+    endpoint = account.deploy("told", asynchronous(account, "told", **topics))
+    assert endpoint["AsyncInferenceConfig"]["OutputConfig"]["NotificationConfig"] == topics
+    assert until(lambda: list(messages(account, succeeded)))[0] == {
+        "eventVersion": "1.0",
+        "eventSource": "aws:sagemaker",
+        "eventName": "TestNotification",
+    }
+
+    location = put(account, "in/large", b"x" * 9_000_000)  # goes by a file
+    accepted = account.runtime.invoke_endpoint_async(
+        EndpointName="told", InputLocation=location, ContentType="text/csv", Accept="text/csv", InferenceId="mine"
+    )
+    assert (accepted["ResponseMetadata"]["HTTPStatusCode"], accepted["InferenceId"]) == (202, "mine")
+    answer = until(lambda: read(account, accepted["OutputLocation"]))
+    assert answer == {"Body": "9000000 xxxxxxxxxxxxxxxxxxxx", "ContentType": "text/csv; charset=utf-8"}
+    (said,) = results(account, succeeded, 1)
+    assert base64.b64decode(said.pop("responseBody")["content"]).decode() == answer["Body"]
+    assert said.pop("eventTime") > said.pop("receivedTime")
+    assert said == {
+        "awsRegion": account.settings.region,
+        "invocationStatus": "Completed",
+        "requestParameters": {
+            "accept": "text/csv",
+            "contentType": "text/csv",
+            "endpointName": "told",
+            "inputLocation": location,
+        },
+        "responseParameters": {
+            "contentType": "text/csv; charset=utf-8",
+            "outputLocation": accepted["OutputLocation"],
+        },
+        "inferenceId": "mine",
+        "eventVersion": "1.0",
+        "eventSource": "aws:sagemaker",
+        "eventName": "InferenceResult",
+    }
+
+    ask = account.runtime.invoke_endpoint_async
+    bad = ask(EndpointName="told", Body=b"raise", ContentType="text/csv")
+    gone = ask(EndpointName="told", InputLocation=f"s3://{account.settings.bucket}/in/nothing")
+    assert "cannot answer this" in until(lambda: read(account, bad["FailureLocation"]))["Body"]
+    reasons = {one["inferenceId"]: one["failureReason"] for one in results(account, failed, 2)}
+    assert reasons[bad["InferenceId"]].startswith("ClientError: Received server error (500) from model.")
+    assert "could not be read" in reasons[gone["InferenceId"]]
+    assert read(account, bad["OutputLocation"]) is None
+
+
+@pytest.mark.namespaces
+def test_where_results_go(account: Account) -> None:
+    ask = account.runtime.invoke_endpoint_async
+    named = ask(
+        EndpointName="plain",
+        Body=b"1",
+        ContentType="text/csv",
+        S3OutputPathExtension="day/one",
+        Filename="answer.txt",
+    )
+    root = f"s3://{account.settings.bucket}/plain"
+    assert named["OutputLocation"] == f"{root}/out/day/one/answer.txt"
+    assert named["FailureLocation"] == f"{root}/failed/answer-error.out"
+    until(lambda: read(account, named["OutputLocation"]))
+    other = {"OutputConfig": {"S3OutputPath": "s3://b/o/"}}
+    assert asynchronous_config.locations(other, "id") == ("s3://b/o/id.out", None)
+
+
+@pytest.mark.namespaces
+def test_what_aws_refuses(account: Account) -> None:
+    def said(call: Any, **request: Any) -> str:
+        response = failing(call, EndpointName="plain", **request)
+        assert response["Error"]["Code"] in ("ValidationError", "ValidationException")
+        return str(response["Error"]["Message"])
+
+    ask = account.runtime.invoke_endpoint_async
+    assert "InvokeEndpointAsync" in said(account.runtime.invoke_endpoint, Body=b"1")
+    assert "InvokeEndpointAsync" in said(account.runtime.invoke_endpoint_with_response_stream, Body=b"1")
+    assert "exactly one" in said(ask)
+    assert "exactly one" in said(ask, Body=b"1", InputLocation="s3://bucket/key")
+    assert "128000" in said(ask, Body=b"x" * 128_001)
+    assert "21600" in said(ask, Body=b"1", RequestTTLSeconds=30_000)
+    unknown = failing(ask, EndpointName="nobody", Body=b"1")["Error"]
+    assert (unknown["Code"], unknown["Message"]) == (
+        "ValidationError",
+        "Endpoint nobody of account 000000000000 not found.",
+    )
+    missing = {"SuccessTopic": f"arn:aws:sns:{account.settings.region}:{account.settings.account}:missing"}
+    asynchronous(account, "missing", **missing)
+    create = account.sagemaker.create_endpoint
+    assert "SuccessTopic" in failing(create, EndpointName="m", EndpointConfigName="missing")["Error"]["Message"]
+    nowhere = failing(
+        account.sagemaker.create_endpoint_config,
+        EndpointConfigName="nowhere",
+        ProductionVariants=[
+            {"VariantName": "v", "ModelName": "worker", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+        ],
+        AsyncInferenceConfig={"OutputConfig": {}},
+    )
+    assert "S3OutputPath" in nowhere["Error"]["Message"]
+
+
+@pytest.mark.namespaces
+def test_without_instances_the_queue_waits(account: Account) -> None:
+    account.deploy("sleeper", asynchronous(account, "sleeper"))
+    scale = account.sagemaker.update_endpoint_weights_and_capacities
+    none, one = ([{"VariantName": "worker", "DesiredInstanceCount": count}] for count in (0, 1))
+    scale(EndpointName="sleeper", DesiredWeightsAndCapacities=none)
+    assert account.settled("sleeper")["ProductionVariants"][0]["CurrentInstanceCount"] == 0
+    waiting = account.runtime.invoke_endpoint_async(EndpointName="sleeper", Body=b"later", ContentType="text/csv")
+
+    def figure(metric: str) -> float:
+        found = account.settings.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName=metric,
+            Dimensions=[{"Name": "EndpointName", "Value": "sleeper"}],
+            StartTime=time.time() - 600,
+            EndTime=time.time() + 60,
+            Period=600,
+            Statistics=["Maximum"],
+        )["Datapoints"]
+        return max((float(one["Maximum"]) for one in found), default=0.0)
+
+    until(lambda: figure("HasBacklogWithoutCapacity") == 1.0)
+    assert figure("ApproximateBacklogSize") == figure("ApproximateBacklogSizePerInstance") == 1.0
+    assert read(account, waiting["OutputLocation"]) is None
+
+    scale(EndpointName="sleeper", DesiredWeightsAndCapacities=one)
+    assert until(lambda: read(account, waiting["OutputLocation"]))["Body"] == "5 later"
+    account.sagemaker.delete_endpoint(EndpointName="sleeper")
+
+
+def test_a_request_that_waited_too_long_is_a_failure(tmp_path: Path) -> None:
+    uploaded: dict[str, Any] = {}
+    app: Any = SimpleNamespace(
+        store=Store(tmp_path / "store.db"),
+        settings=SimpleNamespace(state=tmp_path, cpus=2, region="us-east-1"),
+        s3=SimpleNamespace(put_object=lambda **request: uploaded.update(request)),
+        metering=SimpleNamespace(record=lambda *_, **__: None),
+        logs=MagicMock(),
+    )
+    app.logs.exceptions.ResourceAlreadyExistsException = RuntimeError
+    document = {
+        "Name": "one",
+        "EndpointName": "e",
+        "InferenceId": "mine",
+        "FailureLocation": "s3://bucket/failed/one-error.out",
+        "Notification": {},
+        "ReceivedTime": time.time() - 61,
+        "RequestTTLSeconds": 60,
+    }
+    app.store.create(KIND, "one", document, parent="e")
+
+    async def run() -> None:
+        waiting = Queue(app, "e", {})
+        waiting.put(Waiting.of(document))
+        await asyncio.to_thread(until, lambda: app.store.find(KIND, "one") is None)
+        await waiting.close()
+
+    asyncio.run(run())
+    app.store.close()
+    assert (uploaded["Bucket"], uploaded["Key"]) == ("bucket", "failed/one-error.out")
+    assert b"RequestTTLSeconds (60)" in uploaded["Body"]
+
+
+@pytest.mark.namespaces
+def test_an_update_interrupts_nothing(account: Account) -> None:
+    """The old fleet finishes what it has; what waits goes to the new one."""
+    account.deploy("changing", asynchronous(account, "changing"))
+    ask = account.runtime.invoke_endpoint_async
+    asked = [ask(EndpointName="changing", Body=b"wait 1.5", ContentType="text/csv") for _ in range(4)]
+    assert account.update("changing", asynchronous(account, "changing-2"))["EndpointConfigName"] == "changing-2"
+    answers = until(lambda: all(found := read_all(account, asked)) and found)
+    assert [one["Body"] for one in answers] == ["8 wait 1.5"] * 4
+
+
+@pytest.mark.namespaces
+def test_the_sdks_predictor(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    session_of = pytest.importorskip("sagemaker.core.helper.session_helper")
+    for name, value in account.settings.shell_environment().items():
+        monkeypatch.setenv(name, value)
+    from sagemaker.core.resources import Endpoint
+
+    session = session_of.Session(default_bucket=account.settings.bucket)
+    location = put(account, "in/sdk", b"from the sdk")
+    found = Endpoint.get("plain", session=session.boto_session, region=account.settings.region)
+    accepted = found.invoke_async(input_location=location, content_type="text/csv", accept="text/csv")
+    answer = until(lambda: read(account, accepted.output_location))
+    assert answer["Body"] == "12 from the sdk"
+
+
+@pytest.fixture
+def killable(tmp_path: Path) -> Iterator[Account]:
+    settings = settings_of.load(tmp_path / "state")
+    server.up(settings)
+    yield Account(settings)
+    server.down(settings)
+
+
+@pytest.mark.namespaces
+def test_what_was_acknowledged_survives_a_kill(killable: Account) -> None:
+    killable.echo("worker", WORK)
+    killable.deploy("durable", asynchronous(killable, "durable"))
+    ask = killable.runtime.invoke_endpoint_async
+    asked = [ask(EndpointName="durable", Body=f"wait 0.2 {n}".encode(), ContentType="text/csv") for n in range(12)]
+    until(lambda: read(killable, asked[0]["OutputLocation"]))
+    os.kill(server.status(killable.settings)["pid"], signal.SIGKILL)
+    with sqlite3.connect(killable.settings.state / "sagelocal.db") as database:
+        (waiting,) = database.execute("SELECT count(*) FROM resource WHERE kind = 'AsyncInvocation'").fetchone()
+    assert waiting > 1
+    server.up(killable.settings)
+    answers = until(lambda: all(found := read_all(killable, asked)) and found)
+    assert [one["Body"].split()[-1] for one in answers] == [str(n) for n in range(12)]
+
+
+def read_all(account: Account, accepted: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
+    return [read(account, one["OutputLocation"]) for one in accepted]
