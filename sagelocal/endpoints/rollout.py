@@ -134,7 +134,7 @@ class Rollout:
         until = time.monotonic() + step.bake
         pace = min(max(step.bake / 20, _PACE[0]), _PACE[1])
         while (left := until - time.monotonic()) > 0:
-            self._wait(min(left, pace))
+            self._wait(max(0.0, min(left, pace, self._deadline - time.time())))
             self._check()
 
     def _check(self) -> None:
