@@ -29,6 +29,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,11 @@ from endpoint_servers.bench import BATCH, LOAD_CORE, ROWS, SERVER_CORE, Bench, T
 from endpoint_servers.here import beside, here
 
 HEADLINE, CONNECTIONS = 16, (1, 16, 64)
-SERVERS: dict[str, Callable[[Bench], AbstractContextManager[list[Target]]]] = {"here": here, **peers.SERVERS}
+SERVERS: dict[str, Callable[[Bench], AbstractContextManager[Target]]] = {
+    "here": partial(here, False),
+    "here-captured": partial(here, True),
+    **peers.SERVERS,
+}
 WRK = Path(__file__).parent / "endpoint_servers" / "load.lua"
 
 
@@ -81,9 +86,8 @@ def main() -> None:
         report = Report()
         for number in range(arguments.rounds):
             for start in chosen.values():
-                with start(bench) as targets:
-                    for target in targets:
-                        measure(bench, target, report, CONNECTIONS if number == 0 else (HEADLINE,))
+                with start(bench) as target:
+                    measure(bench, target, report, CONNECTIONS if number == 0 else (HEADLINE,))
         if "here" in chosen:
             found |= beside(bench)
     tell(report, found, arguments.workers)
@@ -175,7 +179,7 @@ def tell(report: Report, found: Mapping[str, float], workers: int) -> None:
             notes.append(
                 f"{rows} rows: {loads['here'].rate:.0f}/s, p99 {loads['here'].p99:.1f} ms, "
                 f"{ratio:.2f} times the best peer's ({best}: {peer.rate:.0f}/s, p99 {peer.p99:.1f} ms), "
-                f"captured {loads['here, captured'].rate:.0f}/s, "
+                f"captured {loads['here, captured'].rate if 'here, captured' in loads else 0:.0f}/s, "
                 f"bare handler {found[f'one by one, {rows}']:.0f}/s, {found[f'in batches, {rows}']:.0f}/s in batches"
             )
     if "here" in names:

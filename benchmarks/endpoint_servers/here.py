@@ -20,17 +20,17 @@ from endpoint_servers.bench import LOAD_CORE, SERVER_CORE, Bench, Target, cpu_se
 from sagelocal import config, server
 from sagelocal.config import Settings
 
+ENDPOINT = "churn"
 _ASKED = 1000  # requests of each way to the model
 _IDLE_SECONDS, _SETTLE_SECONDS = 30.0, 10.0
 
 
 @contextmanager
-def here(bench: Bench) -> Iterator[list[Target]]:
-    """Two endpoints that serve the same, the second with data capture of every request."""
+def here(captured: bool, bench: Bench) -> Iterator[Target]:
+    """One endpoint, with data capture of every request or without."""
     with sagelocal(bench) as settings:
-        deploy(bench, settings, "churn", captured=False)
-        deploy(bench, settings, "churn-captured", captured=True)
-        yield [target(settings, "here", "churn"), target(settings, "here, captured", "churn-captured")]
+        deploy(bench, settings, captured)
+        yield target(settings, "here, captured" if captured else "here")
 
 
 @contextmanager
@@ -51,10 +51,10 @@ def sagelocal(bench: Bench) -> Iterator[Settings]:
             server.down(settings)
 
 
-def deploy(bench: Bench, settings: Settings, name: str, captured: bool) -> None:
+def deploy(bench: Bench, settings: Settings, captured: bool) -> None:
     sagemaker = settings.client("sagemaker")
     sagemaker.create_model(
-        ModelName=name,
+        ModelName=ENDPOINT,
         ExecutionRoleArn=settings.role_arn,
         PrimaryContainer={
             "Image": f"683313688378.dkr.ecr.{settings.region}.amazonaws.com/sagemaker-xgboost:3.2-0",
@@ -73,13 +73,15 @@ def deploy(bench: Bench, settings: Settings, name: str, captured: bool) -> None:
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
     }
-    variant = {"VariantName": "v", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
-    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], DataCaptureConfig=capture)
-    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+    variant = {"VariantName": "v", "ModelName": ENDPOINT, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=ENDPOINT, ProductionVariants=[variant], DataCaptureConfig=capture
+    )
+    sagemaker.create_endpoint(EndpointName=ENDPOINT, EndpointConfigName=ENDPOINT)
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=ENDPOINT, WaiterConfig={"Delay": 1})
 
 
-def target(settings: Settings, name: str, endpoint: str) -> Target:
+def target(settings: Settings, name: str) -> Target:
     """A request as botocore sends it. Whose key signed is looked at, the signature is not: any will do."""
     signed = f"Credential={settings.access_key}/20261121/{settings.region}/sagemaker/aws4_request"
     headers = {
@@ -93,15 +95,15 @@ def target(settings: Settings, name: str, endpoint: str) -> Target:
         "amz-sdk-request": "attempt=1",
     }
     pid = server.status(settings)["pid"]
-    path = f"/endpoints/{endpoint}/invocations"
+    path = f"/endpoints/{ENDPOINT}/invocations"
     return Target(name, settings.port, path, pid, headers, wrap=str, written=str)
 
 
 def beside(bench: Bench) -> dict[str, float]:
     """`layer`, the ms that the API adds at the median, and `idle`, the percentage of a core of one idle endpoint."""
     with sagelocal(bench) as settings:
-        deploy(bench, settings, "churn", captured=False)
-        endpoint = target(settings, "here", "churn")
+        deploy(bench, settings, captured=False)
+        endpoint = target(settings, "here")
         time.sleep(_SETTLE_SECONDS)
         before = cpu_seconds(endpoint.processes())
         time.sleep(_IDLE_SECONDS)

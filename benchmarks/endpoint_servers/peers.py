@@ -57,7 +57,7 @@ def environment(peer: str) -> Path:
 
 
 @contextmanager
-def mlserver(batching: bool, bench: Bench) -> Iterator[list[Target]]:
+def mlserver(batching: bool, bench: Bench) -> Iterator[Target]:
     def wrap(body: str) -> str:
         kind = {"content_type": "str"}
         element = {"name": "body", "shape": [1], "datatype": "BYTES", "parameters": kind, "data": [body]}
@@ -74,11 +74,11 @@ def mlserver(batching: bool, bench: Bench) -> Iterator[list[Target]]:
     (folder / "model-settings.json").write_text(json.dumps(facts))
     command = [environment("mlserver") / "mlserver", "start", folder]
     with running(bench, "mlserver", command, {}, f"http://127.0.0.1:{port}/v2/models/churn/ready") as pid:
-        yield [Target(_name("MLServer", batching), port, "/v2/models/churn/infer", pid, wrap=wrap)]
+        yield Target(_name("MLServer", batching), port, "/v2/models/churn/infer", pid, wrap=wrap)
 
 
 @contextmanager
-def bentoml(batching: bool, bench: Bench) -> Iterator[list[Target]]:
+def bentoml(batching: bool, bench: Bench) -> Iterator[Target]:
     def wrap(body: str) -> str:
         return json.dumps({"bodies": [body]} if batching else {"body": body})
 
@@ -90,16 +90,16 @@ def bentoml(batching: bool, bench: Bench) -> Iterator[list[Target]]:
     # A text answer of the unbatched one comes as it is.
     written = {} if batching else {"written": str}
     with running(bench, "bentoml", command, variables, f"http://127.0.0.1:{port}/readyz") as pid:
-        yield [Target(_name("BentoML", batching), port, path, pid, wrap=wrap, **written)]
+        yield Target(_name("BentoML", batching), port, path, pid, wrap=wrap, **written)
 
 
 @contextmanager
-def litserve(batching: bool, bench: Bench) -> Iterator[list[Target]]:
+def litserve(batching: bool, bench: Bench) -> Iterator[Target]:
     (port,) = free_ports(1)
     command = [environment("litserve") / "python", _HERE / "litserve_churn.py"]
     variables = {"WORKERS": bench.workers, "BATCH": BATCH if batching else 1, "PORT": port}
     with running(bench, "litserve", command, variables, f"http://127.0.0.1:{port}/health") as pid:
-        yield [Target(_name("LitServe", batching), port, "/predict", pid, wrap=lambda body: json.dumps({"body": body}))]
+        yield Target(_name("LitServe", batching), port, "/predict", pid, wrap=lambda body: json.dumps({"body": body}))
 
 
 SERVERS = {
