@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _HOST = "model"
 _CONNECTIONS = 64  # requests that a container has at once, each on a connection of its own
-_SAFE_PORTS = "9000-9999"
 
 
 def launch(
@@ -41,7 +40,6 @@ def launch(
     if inside.note:
         log.write(f"{inside.note}\n".encode())
     variables = {**inside.environment, **app.settings.aws_environment(), **container["Environment"]}
-    variables |= _ports(plan)
     door = Door(sockets / "d", custom.port(variables))
     with ExitStack() as started:
         namespace = started.enter_context(network(app.settings, [_HOST], outside, door))
@@ -55,12 +53,3 @@ def launch(
         )
         address = Address([door.path], kept_alive=False, depth=_CONNECTIONS, door=True)
         return Launch(image.command("serve"), box, address, image.path, started.pop_all().close)
-
-
-def _ports(plan: dict[str, Any]) -> dict[str, str]:
-    """One of several containers has a port of its own; that its image knows to listen there, CreateModel has seen."""
-    containers = plan.get("Containers") or []
-    if len(containers) < 2:
-        return {}
-    number = containers.index(plan["Container"])
-    return {"SAGEMAKER_BIND_TO_PORT": str(custom.PORT + number), "SAGEMAKER_SAFE_PORT_RANGE": _SAFE_PORTS}
