@@ -216,7 +216,8 @@ def _cooled(target: Document, activity: Document, now: float) -> Cooldowns:
 
 def _limits(target: Document, action: Document) -> Document:
     """A scheduled action may name one limit only; the other one gives way."""
-    low, high = action.get("MinCapacity", target["MinCapacity"]), action.get("MaxCapacity", target["MaxCapacity"])
+    low = int(action.get("MinCapacity", target["MinCapacity"]))
+    high = int(action.get("MaxCapacity", target["MaxCapacity"]))
     if low > high:
         low, high = (low, low) if "MinCapacity" in action else (high, high)
     return {"MinCapacity": low, "MaxCapacity": high}
