@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
+from sagelocal.api.errors import AwsError
 from sagelocal.endpoints.instance import Call
 from sagelocal.endpoints.server import UnansweredError
 from sagelocal.endpoints.variant import Variant
@@ -56,7 +57,8 @@ class Answer:
     async def give(self, document: Document, variant: Variant, gone: Callable[[], bool]) -> bool:
         """Answers an invocation and publishes the outcome; False when it must begin again, since its server is `gone`.
 
-        A repetition after a kill writes the same objects. Raises what the store or the disk raises.
+        A repetition after a kill writes the same objects. Raises what the disk raises, and BotoCoreError or ClientError
+        while S3 or SNS is not there: then nothing has been decided, and it begins again, too.
         """
         waited = time.time() - document["ReceivedTime"]
         variant.meter.record("TimeInBacklog", waited * 1e6, "Microseconds")
@@ -85,7 +87,8 @@ class Answer:
         started = time.perf_counter()
         try:
             body = await asyncio.to_thread(self._input, document, file)
-        except (ClientError, BotoCoreError, TransferError, ValueError) as error:
+        except (ClientError, TransferError, ValueError) as error:
+            _raise_transient(error)
             variant.meter.record("RequestDownloadFailures", 1.0, "Count")
             return _failed(f"ClientError: The input {document['InputLocation']} could not be read: {error}")
         if document["InputLocation"]:
@@ -101,6 +104,8 @@ class Answer:
         except TimeoutError:
             said = f"did not answer within InvocationTimeoutSeconds ({document['InvocationTimeoutSeconds']})"
             return self._counted(variant, 0, asked, _failed(f"ClientError: The model {said}. {_LOGS}"))
+        except AwsError as error:  # what a request to such a variant lacks: a TargetModel
+            return _failed(f"ClientError: {error.message}")
         except UnansweredError as error:
             if gone():
                 return None
@@ -148,7 +153,8 @@ class Answer:
             try:
                 await asyncio.to_thread(self._upload, location, outcome)
                 record("ResponseUploadLatency", (time.perf_counter() - started) * 1e6, "Microseconds")
-            except (ClientError, BotoCoreError) as error:
+            except ClientError as error:
+                _raise_transient(error)
                 record("ResponseUploadFailures", 1.0, "Count")
                 if not outcome.reason:
                     outcome = _failed(f"ClientError: The answer could not be written to {location}: {error}")
@@ -157,7 +163,8 @@ class Answer:
             message = json.dumps(self._message(document, outcome), separators=(",", ":"))
             try:
                 await asyncio.to_thread(self._app.settings.client("sns").publish, TopicArn=topic, Message=message)
-            except (ClientError, BotoCoreError) as error:
+            except ClientError as error:
+                _raise_transient(error)
                 record("NotificationFailures", 1.0, "Count")
                 self._say(variant, document, f"The notification to {topic} failed: {error}")
         record("InvocationFailures" if outcome.reason else "InvocationsProcessed", 1.0, "Count")
@@ -206,6 +213,12 @@ class Answer:
             self._writers[stream] = LogWriter(self._app, self._group, stream)
         moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "")
         self._writers[stream].write(f"{moment}:[sagemaker logs] [{document['InferenceId']}] {said}\n".encode())
+
+
+def _raise_transient(error: Exception) -> None:
+    """Raises what is a fault of S3 or SNS, not an answer of theirs."""
+    if isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+        raise error
 
 
 def _failed(reason: str) -> Outcome:

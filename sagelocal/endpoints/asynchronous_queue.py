@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from sagelocal.endpoints.asynchronous_answer import Answer
 from sagelocal.endpoints.fleet import Fleet
 from sagelocal.endpoints.traffic import Traffic
@@ -23,6 +25,7 @@ log = logging.getLogger(__name__)
 
 KIND = "AsyncInvocation"  # of the store's documents
 _LOOK = 0.5  # s between two looks for room, for requests that expired, and at the backlog's figures
+_AGAIN = 5.0  # s before an invocation is repeated that S3, SNS or the disk made impossible
 _MEASURE = 10.0  # s between two values of a backlog's metrics; a minute on AWS, long in front of a laptop
 
 
@@ -119,10 +122,12 @@ class Queue:
         try:
             with fleet.busy():
                 ended = await self._answer.give(document, variant, gone)
+        except (BotoCoreError, ClientError) as error:
+            log.warning("asynchronous invocation %s of %s begins again: %s", one.name, self._endpoint, error)
+            ended = await asyncio.sleep(_AGAIN, False)
         except Exception:
-            log.exception("asynchronous invocation %s of %s was interrupted", one.name, self._endpoint)
-            await asyncio.sleep(_LOOK)
-            ended = False
+            log.exception("asynchronous invocation %s of %s begins again", one.name, self._endpoint)
+            ended = await asyncio.sleep(_AGAIN, False)
         if ended:
             await asyncio.to_thread(self._app.store.delete, KIND, one.name)
         else:
@@ -143,7 +148,13 @@ class Queue:
         document = await asyncio.to_thread(self._app.store.find, KIND, one.name)
         if document is not None:
             variant = self._any_variant()
-            await self._answer.expired(document, variant)
+            try:
+                await self._answer.expired(document, variant)
+            except (BotoCoreError, ClientError) as error:
+                log.warning("that %s of %s expired could not be told yet: %s", one.name, self._endpoint, error)
+                await asyncio.sleep(_AGAIN)
+                self._waiting.append(one)
+                return
             await asyncio.to_thread(self._app.store.delete, KIND, one.name)
 
     def _any_variant(self) -> Variant | None:
