@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sagelocal.api.errors import AwsError
-from sagelocal.endpoints import serverless, streaming
+from sagelocal.endpoints import serverless, streaming, targets
 from sagelocal.endpoints.fleet import Fleet
-from sagelocal.endpoints.instance import Call
+from sagelocal.endpoints.instance import BetweenError, Call, FailedError, SlowError
 from sagelocal.endpoints.server import ModelServer, Reply, UnansweredError
 from sagelocal.endpoints.streaming import Stream
 from sagelocal.endpoints.traffic import Traffic
@@ -26,15 +26,13 @@ _ANSWER_SECONDS = 60.0  # the documented time a container has to answer
 _PREFIX = "x-amzn-sagemaker-"
 _FORWARDED = ("content-type", "accept", f"{_PREFIX}custom-attributes", f"{_PREFIX}inference-id")
 _UNSUPPORTED = {
-    f"{_PREFIX}target-model": "TargetModel",
-    f"{_PREFIX}target-container-hostname": "TargetContainerHostname",
     f"{_PREFIX}enable-explanations": "EnableExplanations",
     f"{_PREFIX}inference-component": "InferenceComponentName",
     f"{_PREFIX}session-id": "SessionId",
     f"{_PREFIX}prefix-aware-id": "PrefixAwareId",
 }
 _TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "Your invocation timed out while waiting for a response from container {}. Review the latency metrics for "
     "each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 
@@ -61,7 +59,8 @@ class Invoker:
         _check(headers, body)
         fleet = await self._fleet(endpoint_name)
         variant = _variant(endpoint_name, fleet, headers, body)
-        call = Call({name: headers[name] for name in _FORWARDED if name in headers}, body, _ANSWER_SECONDS)
+        forwarded = {name: headers[name] for name in _FORWARDED if name in headers}
+        call = Call(forwarded, body, _ANSWER_SECONDS, *targets.of(endpoint_name, variant.plan, headers))
         with fleet.busy():
             async with self._admitted(fleet, variant):
                 server, reply = await self._ask(fleet, variant, call, headers, started)
@@ -76,14 +75,18 @@ class Invoker:
         self, fleet: Fleet, variant: Variant, call: Call, headers: Mapping[str, str], started: float
     ) -> tuple[ModelServer, Reply]:
         asked = time.perf_counter()
-        status = 0
+        status, refused = 0, False
         try:
             with self._answering(fleet):
                 server, reply = await variant.request(call)
             status = reply.status
+        except AwsError as error:
+            refused = error.code != "ModelError"  # a model that isn't there: no container was asked
+            raise
         finally:
             answered = time.perf_counter()
-            variant.meter.observe(status, answered - asked, asked - started)
+            if not refused:
+                variant.meter.observe(status, answered - asked, asked - started)
             fleet.mirror(call, headers)
         return server, reply
 
@@ -96,7 +99,7 @@ class Invoker:
         forwarded = {name: headers[name] for name in _FORWARDED if name in headers}
         if accept := headers.get(f"{_PREFIX}accept"):  # this operation's own name for it
             forwarded["accept"] = accept
-        call = Call(forwarded, body, streaming.STREAM_SECONDS)
+        call = Call(forwarded, body, streaming.STREAM_SECONDS, *targets.of(endpoint_name, variant.plan, headers))
         async with AsyncExitStack() as opening:
             opening.enter_context(fleet.busy())
             await opening.enter_async_context(self._admitted(fleet, variant))
@@ -120,10 +123,17 @@ class Invoker:
         """What goes wrong between us and a container, as AWS's errors."""
         try:
             yield
-        except TimeoutError:
-            raise self._model_error(fleet, 0, _TIMED_OUT) from None
+        except TimeoutError as error:
+            container = error.container if isinstance(error, SlowError) else "primary"
+            raise self._model_error(fleet, 0, _TIMED_OUT.format(container), name=container) from None
+        except BetweenError as error:
+            raise AwsError("ModelError", str(error), 424, OriginalStatusCode=200, OriginalMessage=str(error)) from None
         except UnansweredError as error:
-            raise self._model_error(fleet, 0, f"The model server did not answer: {error}") from error
+            said = f"The model server did not answer: {error}"
+            raise self._model_error(fleet, 0, said, name=error.container) from error
+        except FailedError as error:
+            reply = error.reply
+            raise self._model_error(fleet, reply.status, reply.body.decode(errors="replace"), error.server) from None
 
     @asynccontextmanager
     async def _admitted(self, fleet: Fleet, variant: Variant) -> AsyncIterator[None]:
@@ -148,15 +158,18 @@ class Invoker:
         said = f"Endpoint {name} of account {self._app.settings.account} not found."
         return AwsError("ValidationError", f"{said} Its status is {endpoint['EndpointStatus']}." if endpoint else said)
 
-    def _model_error(self, fleet: Fleet, status: int, said: str, server: ModelServer | None = None) -> AwsError:
+    def _model_error(
+        self, fleet: Fleet, status: int, said: str, server: ModelServer | None = None, name: str = "primary"
+    ) -> AwsError:
         settings = self._app.settings
         whose = "client" if 400 <= status < 500 else "server"
         stream = f":log-stream:{server.stream}" if server else ""
         where = f"See the log group {fleet.group} in account {settings.account} for more information."
+        name = server.container if server else name
         shown = said if len(said) <= 1500 else said[:1500] + "…"  # the model allows 2048 characters
         return AwsError(
             "ModelError",
-            f'Received {whose} error ({status}) from primary with message "{shown}". {where}',
+            f'Received {whose} error ({status}) from {name} with message "{shown}". {where}',
             424,
             OriginalStatusCode=status,
             OriginalMessage=said[:2048],

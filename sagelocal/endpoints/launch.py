@@ -9,7 +9,7 @@ from sagelocal import containers, sandbox
 from sagelocal.api.errors import AwsError
 from sagelocal.endpoints import own_container
 from sagelocal.endpoints.client import Address
-from sagelocal.endpoints.launched import Launch
+from sagelocal.endpoints.launched import Launch, model_folder
 from sagelocal.jobs.instances import instance
 from sagelocal.jobs.logs import LogWriter
 
@@ -38,12 +38,17 @@ def launch(app: SageLocal, plan: dict[str, Any], *, opt_ml: Path, model: Path, s
 
 
 def workers(app: SageLocal, plan: dict[str, Any]) -> int:
-    """One that knows many models, else as AWS's images: as many as their variable says, else one a vCPU of the instance; here at most one a core."""
+    """As AWS's images: as many as their variable says, else one a vCPU of the instance; here at most one a core.
+
+    In multi-model mode one takes all requests, and each model has processes of its own.
+    """
     if plan["Container"].get("Mode") == "MultiModel":
         return 1
     asked = plan["Container"]["Environment"].get("SAGEMAKER_MODEL_SERVER_WORKERS", "")
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
+    if plan.get("Serverless"):  # a concurrent request gets an instance of its own
+        return 1
     try:
         return min(instance(plan["InstanceType"]).cpus, app.settings.cpus)
     except AwsError:  # a type that only AWS knows serves as well as any
@@ -56,8 +61,6 @@ def _sandbox(
     settings, asked, network = app.settings, plan["Container"]["Environment"], not plan["Isolated"]
     family = containers.family(plan["Container"]["Image"])
     image = app.environments.inside(plan["Container"]["Image"], network=network)
-    models = multi_model.INSIDE if plan["Container"].get("Mode") == "MultiModel" else "/opt/ml/model"
-    (opt_ml / models.rpartition("/")[2]).mkdir(parents=True, exist_ok=True)
     if image.note:
         log.write(f"{image.note}\n".encode())
     path = ":".join(part for part in (str(Path(_PROGRAM).parent), asked.get("PYTHONPATH")) if part)
@@ -69,7 +72,7 @@ def _sandbox(
             **image.binds,
             _PROGRAM: Path(containers.__file__).parent / "serving",
             _ALGORITHMS: Path(containers.__file__).parent / "algorithms",
-            models: model,
+            model_folder(plan, opt_ml): model,
         },
         writable={_SOCKETS: sockets},
         network=network,

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import threading
 import time
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
@@ -41,6 +42,7 @@ class Variant:
         self.plan = plan
         self.recorder: Recorder | None = None
         self.instances: list[Instance] = []
+        self._retiring: set[Instance] = set()  # they take no new request
         self.meter = Meter(app.metering, endpoint, config, self)
         self.patience = float(plan.get("AnswerSeconds", DRAIN_SECONDS))  # that an answer may take when one stops
         self._app = app
@@ -78,15 +80,29 @@ class Variant:
             instance.start()  # before it is listed: who stops the fleet waits for each listed one's threads
         self.instances, surplus = self.instances[:wanted] + started, self.instances[wanted:]
         for instance in surplus:
-            threading.Thread(target=instance.retire, args=(self.patience,), name=f"stop {instance.name}").start()
+            self._retiring.add(instance)
+            threading.Thread(target=self._retire, args=(instance,), name=f"stop {instance.name}", daemon=True).start()
         if failed := [instance for instance in started if not instance.settle()]:
+            reason = self._reason(failed[0])
             self.instances = [instance for instance in self.instances if instance not in started]
             for instance in started:
                 instance.stop()
-            raise UnhealthyError(self._reason(failed[0]))
+            raise UnhealthyError(reason)
+
+    def _retire(self, instance: Instance) -> None:
+        instance.retire(self.patience)
+        self._retiring.discard(instance)
 
     def _instance(self, models: list[Path]) -> Instance:
-        return Instance(self._app, self.plan, self._group, models=models, folder=self._folder, sockets=self._sockets)
+        return Instance(
+            self._app,
+            self.plan,
+            self._group,
+            models=models,
+            folder=self._folder,
+            sockets=self._sockets,
+            meter=self.meter,
+        )
 
     def _models(self) -> list[Path]:
         """The staged files of each container."""
@@ -102,14 +118,16 @@ class Variant:
 
     def _reason(self, instance: Instance) -> str:
         # AWS's own first sentence, then what it leaves to the reader of the logs.
-        said = f"The primary container for production variant {self.name} did not pass the ping health check. "
+        name = instance.unhealthy.container
+        which = "primary container" if name == "primary" else name
+        said = f"The {which} for production variant {self.name} did not pass the ping health check. "
         said += "Please check CloudWatch logs for this endpoint. "
-        return f"{said}Last line of {self._group} {instance.name}: {instance.last_line}"[:1024]
+        return f"{said}Last line of {self._group} {instance.unhealthy.stream}: {instance.last_line}"[:1024]
 
     async def request(self, call: Call) -> tuple[ModelServer, Reply]:
         """Raises UnansweredError, and TimeoutError after `call.seconds`."""
         for pause in _REFUSED_PAUSES:
-            instance = await self._ready()
+            instance = await self._ready(call.model)
             try:
                 return await instance.request(call)
             except RefusedError:
@@ -120,7 +138,7 @@ class Variant:
     async def stream(self, call: Call) -> AsyncIterator[tuple[ModelServer, Response]]:
         """The same with an answer that the caller reads; raises like `request`, also while it is read."""
         for pause in _REFUSED_PAUSES:
-            instance = await self._ready()
+            instance = await self._ready(call.model)
             try:
                 async with instance.stream(call) as (server, response):
                     yield server, response
@@ -129,11 +147,13 @@ class Variant:
                 await asyncio.sleep(pause)
         raise UnansweredError("the model server refuses connections")
 
-    async def _ready(self) -> Instance:
-        """A healthy instance, in turn; waits a while for one that is being started again. Raises UnansweredError."""
+    async def _ready(self, model: str | None) -> Instance:
+        """A healthy instance: for a TargetModel always the same, where it is loaded, else in turn; waits a while for
+        one that is being started again. Raises UnansweredError.
+        """
         deadline = time.monotonic() + _RESTART_PATIENCE
         while True:
-            turn = next(self._turns)
+            turn = zlib.crc32(model.encode()) if model else next(self._turns)
             instances = self.instances
             for offset in range(len(instances)):
                 if (found := instances[(turn + offset) % len(instances)]).healthy:
@@ -144,6 +164,6 @@ class Variant:
             await asyncio.sleep(0.05)
 
     def stop(self) -> None:
-        for instance in self.instances:
+        for instance in [*self.instances, *self._retiring]:
             instance.stop()
         self.meter.close()

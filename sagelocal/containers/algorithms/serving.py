@@ -5,6 +5,7 @@ The HTTP server is the one that serves scripts; this is what it has instead of a
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -20,6 +21,7 @@ from .errors import UserError
 from .job import media_type
 
 MODEL = "/opt/ml/model"
+_SHARED = ("numpy", "scipy.sparse")  # imported once for the processes of all models in multi-model mode
 _LIMIT = 6  # MiB of a request in a transform job, unless that says otherwise
 
 
@@ -94,6 +96,10 @@ def load(family: str, environment: Mapping[str, str], model_dir: str = MODEL, ve
 
 def main() -> None:
     family, socket, version, count = sys.argv[1:5]
+    multi = importlib.import_module("model_server.multi")
+    if multi.asked(os.environ):
+        multi.serve(functools.partial(load, family, dict(os.environ), version=version), socket, _SHARED)
+        return
     server = importlib.import_module("model_server.__main__")  # beside this package in an endpoint's sandbox alone
     server.serve(lambda: load(family, os.environ, MODEL, version), socket, int(count))
 

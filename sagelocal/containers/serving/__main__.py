@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import families, workers
+from . import families, multi, workers
 from .handler import Handler, prepare
 
 _SECONDS = 60  # a request's time, where SAGEMAKER_MODEL_SERVER_TIMEOUT does not say
@@ -15,6 +15,9 @@ _SECONDS = 60  # a request's time, where SAGEMAKER_MODEL_SERVER_TIMEOUT does not
 
 def main() -> None:
     family, socket, _, count = sys.argv[1:5]
+    if multi.asked(os.environ):
+        multi.serve_scripts(family, socket)
+        return
     workers.limit_threads(int(count))
     defaults = families.of(family, os.environ)
     workers.preload(workers.imported(prepare(defaults, os.environ)))

@@ -46,7 +46,7 @@ class Handler:
         self._model_dir = model_dir
         variable = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
         self._default_accept = environment.get(variable, codec.JSON) if defaults.accept else codec.JSON
-        module = _user_module(defaults, environment, model_dir)
+        module = user_module(defaults, environment, model_dir)
         self._input = self._function(module, "input_fn", 2) or self._adapted(defaults.input_fn, 2)
         self._predict = self._function(module, "predict_fn", 2) or self._adapted(defaults.predict_fn, 2)
         self._output = self._function(module, "output_fn", 2) or self._adapted(defaults.output_fn, 2)
@@ -124,7 +124,7 @@ def _parameters(given: Any) -> Any:
     return json.loads(text) if isinstance(text, (str, bytes)) else text
 
 
-def _user_module(defaults: Defaults, environment: Mapping[str, str], model_dir: str) -> ModuleType | None:
+def user_module(defaults: Defaults, environment: Mapping[str, str], model_dir: str) -> ModuleType | None:
     """The script named by SAGEMAKER_PROGRAM, with its folder on sys.path; None where an image has defaults for all."""
     program = environment.get("SAGEMAKER_PROGRAM") or defaults.script
     if not program:
@@ -149,7 +149,8 @@ def prepare(defaults: Defaults, environment: Mapping[str, str], model_dir: str =
         directory = Path(_local(environment.get("SAGEMAKER_SUBMIT_DIRECTORY") or "/opt/ml/code"))
     else:
         directory = Path(model_dir, Path(CODE).name)
-    _install(directory / "requirements.txt")
+    if model_dir == MODEL:  # in multi-model mode AWS's images install the container's requirements, no model's own
+        _install(directory / "requirements.txt")
     return directory
 
 

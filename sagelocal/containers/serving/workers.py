@@ -63,7 +63,7 @@ class Workers:
     def __init__(self, make: Callable[[], Any], path: str, count: int, seconds: float) -> None:
         self._make = make
         self._seconds = seconds
-        self._listeners = [_listen(f"{path}{number}") for number in range(count)]
+        self._listeners = [listen(f"{path}{number}") for number in range(count)]
         self._ready = mmap.mmap(-1, count)  # shared: a worker sets its byte when it serves
         self._numbers: dict[int, int] = {}  # pid -> number of the worker
         self._born: dict[int, float] = {}
@@ -140,7 +140,7 @@ class Workers:
         raise SystemExit
 
 
-def _listen(path: str) -> socket.socket:
+def listen(path: str) -> socket.socket:
     Path(path).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)

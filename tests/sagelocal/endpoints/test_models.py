@@ -51,7 +51,6 @@ def test_a_model_is_described_as_it_was_created(sagemaker: Any, url: str) -> Non
     [
         ({"Image": "1.dkr.ecr.us-east-1.amazonaws.com/mine:1"}, "Known families"),
         ({"Image": IMAGE, "ModelDataUrl": "s3://nowhere/model.tar.gz"}, "Could not find model data at s3://nowhere"),
-        ({"Image": IMAGE, "Mode": "MultiModel"}, "MultiModel"),
         ({"Image": IMAGE, "MultiModelConfig": {"ModelCacheSetting": "Enabled"}}, "MultiModelConfig"),
         ({}, "needs an Image or a ModelPackageName"),
     ],
@@ -60,10 +59,46 @@ def test_containers_that_cannot_run_are_refused(sagemaker: Any, container: dict[
     assert said in error(sagemaker.create_model, ModelName="refused", PrimaryContainer=container)
 
 
-def test_serial_pipelines_and_no_container_are_refused(sagemaker: Any) -> None:
-    two = [{"Image": IMAGE, "ContainerHostname": "a"}, {"Image": IMAGE, "ContainerHostname": "b"}]
-    assert "serial inference pipeline" in error(sagemaker.create_model, ModelName="refused", Containers=two)
+def test_containers_that_cannot_run_together_are_refused(sagemaker: Any, url: str) -> None:
+    def refused(*containers: dict[str, Any], **request: Any) -> str:
+        return error(sagemaker.create_model, ModelName="refused", Containers=[*containers], **request)
+
+    plain = {"Image": IMAGE, "ModelDataUrl": url}
+    named = {**plain, "ContainerHostname": "a"}
+    direct = {"InferenceExecutionConfig": {"Mode": "Direct"}}
+    prefix = url.removesuffix("model.tar.gz")
+    many = {"Image": IMAGE, "Mode": "MultiModel", "ModelDataUrl": prefix}
     assert "exactly one of" in error(sagemaker.create_model, ModelName="refused")
+    assert "for every container, or for none" in refused(named, plain)
+    assert "must be unique: a, a" in refused(named, named)
+    assert "needs a ContainerHostname for every container" in refused(plain, plain, **direct)
+    assert "more than one container" in refused(named, **direct)
+    assert refused(many, many) == "More than one container in MultiModel mode is not supported with inference pipeline."
+    assert "Direct with a container in MultiModel mode" in refused(many, named, **direct)
+    assert "Could not find model data" in refused({**many, "ModelDataUrl": f"{prefix}nothing/"})
+    gpu = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.6.0-gpu-py312-cu124-ubuntu22.04-sagemaker"
+    assert refused({**many, "Image": gpu}) == (
+        f"Your Ecr Image {gpu} does not contain required com.amazonaws.sagemaker.capabilities.multi-models=true Docker "
+        "label(s)."
+    )
+    large = {**plain, "Environment": {f"V{number}": "x" * 1000 for number in range(20)}}
+    assert "may hold 32768" in refused(large, large)
+
+
+def test_a_package_of_several_containers_becomes_a_pipeline(sagemaker: Any, laptop: Settings, url: str) -> None:
+    containers = [{"Image": IMAGE, "ModelDataUrl": url, "ContainerHostname": name} for name in ("prepare", "predict")]
+    arn = sagemaker.create_model_package(
+        ModelPackageName="several",
+        InferenceSpecification={"Containers": containers, "SupportedContentTypes": ["text/csv"]},
+    )["ModelPackageArn"]
+    both = {"ModelPackageName": arn, "Environment": {"A": "1"}}
+    sagemaker.create_model(ModelName="several", Containers=[both])
+    assert sagemaker.describe_model(ModelName="several")["Containers"] == [both]
+    sagemaker.create_endpoint_config(EndpointConfigName="several", ProductionVariants=[variant(ModelName="several")])
+    said = error(
+        sagemaker.create_model, ModelName="refused", PrimaryContainer={**both, "ContainerHostname": "one-for-two"}
+    )
+    assert "has 2 containers" in said
 
 
 def test_only_an_approved_package_becomes_a_model(sagemaker: Any, url: str) -> None:
