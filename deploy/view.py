@@ -114,15 +114,14 @@ def _sorted(values: list[Any]) -> list[str]:
 
 
 def progress(endpoint: Described) -> str:
-    """How far an endpoint that changes is, in a line."""
-    pending = endpoint.get("PendingDeploymentSummary") or {}
-    variants = [_progress(each) for each in pending.get("ProductionVariants", [])]
-    towards = f" to {pending['EndpointConfigName']}" if pending else ""
-    return f"{endpoint['EndpointStatus']}{towards}" + (": " + "; ".join(variants) if variants else "")
+    """How far an endpoint that changes is, in a line: what the variants of the new fleet do."""
+    variants = (endpoint.get("PendingDeploymentSummary") or {}).get("ProductionVariants", [])
+    said = [_progress(each, named=len(variants) > 1) for each in variants]
+    return f"{endpoint['EndpointStatus']}: {'; '.join(said)}" if said else str(endpoint["EndpointStatus"])
 
 
-def _progress(variant: Described) -> str:
-    words = [variant["VariantName"]]
+def _progress(variant: Described, *, named: bool) -> str:
+    words = [variant["VariantName"]] if named else []
     if variant.get("DesiredInstanceCount"):  # a serverless variant has none
         words.append(f"{variant.get('CurrentInstanceCount', 0)} of {variant['DesiredInstanceCount']} instances")
     words += [each.get("StatusMessage") or each["Status"] for each in variant.get("VariantStatus", [])]

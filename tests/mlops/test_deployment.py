@@ -105,7 +105,10 @@ def test_the_proof_names_what_is_left(capsys: pytest.CaptureFixture[str]) -> Non
 def test_progress_says_what_the_new_fleet_does() -> None:
     status = {"Status": "Baking", "StatusMessage": "Baking for 60 seconds."}
     variant = {"VariantName": "A", "CurrentInstanceCount": 1, "DesiredInstanceCount": 2, "VariantStatus": [status]}
-    pending = {"EndpointConfigName": "new", "ProductionVariants": [variant]}
-    shown = progress({"EndpointStatus": "Updating", "PendingDeploymentSummary": pending})
-    assert shown == "Updating to new: A, 1 of 2 instances, Baking for 60 seconds."
+    one = {"EndpointConfigName": "new", "ProductionVariants": [variant]}
+    shown = progress({"EndpointStatus": "Updating", "PendingDeploymentSummary": one})
+    assert shown == "Updating: 1 of 2 instances, Baking for 60 seconds."
+    two = {"EndpointConfigName": "new", "ProductionVariants": [variant, {"VariantName": "B"}]}
+    shown = progress({"EndpointStatus": "Updating", "PendingDeploymentSummary": two})
+    assert shown == "Updating: A, 1 of 2 instances, Baking for 60 seconds.; B"
     assert progress({"EndpointStatus": "Creating"}) == "Creating"
