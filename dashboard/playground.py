@@ -15,7 +15,7 @@ from dashboard import account, invocations
 from dashboard.invocations import Answer
 from dashboard.schema import Field
 
-_COLUMNS = 3  # of the form
+_COLUMNS = 2  # of the form
 _REASONS = 10  # bars shown
 _HISTORY = "playground-history"
 
@@ -31,7 +31,7 @@ def page() -> None:
             return
         variant = _variant(account.variants(endpoint))
         st.caption(account.description(endpoint))
-        question, reply = st.columns([3, 2], gap="large")
+        question, reply = st.columns(2, gap="large")
         with question:
             record, explain = _form(endpoint, account.fields(endpoint))
         with reply:
@@ -128,14 +128,18 @@ def _reasons(record: dict[str, Any], reasons: dict[str, float]) -> None:
     )
     table = table.loc[table["SHAP value"].abs().sort_values(ascending=False).index].head(_REASONS)
     colours = alt.Scale(domain=["raises the score", "lowers the score"], range=["#d1495b", "#2e86ab"])
-    chart = alt.Chart(table).encode(
-        x=alt.X("SHAP value:Q", title="SHAP value (log-odds)"),
-        y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=320)),
-        color=alt.Color("effect:N", scale=colours, legend=alt.Legend(title=None, orient="top")),
-        tooltip=["feature", "SHAP value", "effect"],
+    chart = (
+        alt.Chart(table)
+        .mark_bar()
+        .encode(
+            x=alt.X("SHAP value:Q", title="← lowers the score    SHAP value (log-odds)    raises it →"),
+            y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
+            color=alt.Color("effect:N", scale=colours, legend=None),
+            tooltip=["feature", "SHAP value", "effect"],
+        )
     )
     st.subheader("What led to this answer")
-    st.altair_chart(chart.mark_bar(), alt="SHAP value of each feature of this record, the largest first")
+    st.altair_chart(chart, width="stretch", alt="SHAP value of each feature of this record, the largest first")
 
 
 def _remember(endpoint: str, answer: Answer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import importlib.util
+import signal
 import socket
 import subprocess
 import sys
@@ -36,6 +37,8 @@ def show(target: Target, use_case: str, stage: str) -> None:
     url = f"http://{LOOPBACK}:{port}/?{urlencode({'endpoint': name})}"
     options = [part for key, value in _OPTIONS.items() for part in (f"--{key}", value)]
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port), *options]
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background, ignoring Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     # The process's environment leads its clients to the target, as it does this command's own.
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
