@@ -132,13 +132,14 @@ def _reasons(record: dict[str, Any], reasons: dict[str, float]) -> None:
         alt.Chart(table)
         .mark_bar()
         .encode(
-            x=alt.X("SHAP value:Q", title="← lowers the score    SHAP value (log-odds)    raises it →"),
+            x=alt.X("SHAP value:Q", title=None),
             y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
             color=alt.Color("effect:N", scale=colours, legend=None),
             tooltip=["feature", "SHAP value", "effect"],
         )
     )
     st.subheader("What led to this answer")
+    st.caption("SHAP values in log-odds: to the right a feature raises the score, to the left it lowers it.")
     st.altair_chart(chart, width="stretch", alt="SHAP value of each feature of this record, the largest first")
 
 
