@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal import sandbox
 from sagelocal.api.errors import AwsError
-from sagelocal.endpoints.client import Address, Body, Client, RefusedError, Reply, Response, UnansweredError
+from sagelocal.endpoints.client import Address, Client
+from sagelocal.endpoints.connection import Body, RefusedError, Reply, Response, UnansweredError
 from sagelocal.endpoints.launch import launch
 from sagelocal.endpoints.launched import Launch
 from sagelocal.jobs import network
