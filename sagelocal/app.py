@@ -53,7 +53,7 @@ class SageLocal:
         self.logs = settings.client("logs")
         self.cloudwatch = settings.client("cloudwatch")
         self.metrics = Publisher(self.cloudwatch)
-        self.metering = Metering(self.metrics)
+        self.metering = Metering(self.metrics, settings.memory, settings.state)
         self.environments = Environments(settings.state)
         self.jobs = Runner(self)
         self.tuning = Tuner(self)

@@ -12,13 +12,17 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from sagelocal.cloudwatch import Datum, Publisher
+from sagelocal.endpoints.hosts import Hosts
 
 REQUESTS = "AWS/SageMaker"
 HOSTS = "/aws/sagemaker/Endpoints"
 _PERIOD = 2.0  # s between two looks at the meters; a minute on AWS, which is long in front of a laptop
+_HOSTS_PERIOD = 10.0  # s; AWS's MetricPublishFrequencyInSeconds has 10 as its least
+_ZERO_PERIOD = 30.0  # s
 _SETTLE = 0.05  # s; who took a window out of a meter waits so long for an `observe` that had begun
 _VALUES = 150  # that a datum of PutMetricData takes
 _GROWTH = math.log(1.02)  # values closer together than this are one, where there are more than a datum takes
@@ -29,9 +33,11 @@ Key = tuple[str, str, str, Dimensions]  # namespace, metric, unit, dimensions
 
 
 class Scaled(Protocol):
-    """Of a variant, what its meter asks it."""
+    """Of a variant, what its meter asks it. `counted` are its instances as AWS counts them."""
 
     name: str
+    counted: int
+    plan: dict[str, Any]
 
     @property
     def instances(self) -> Sequence[Any]: ...
@@ -59,6 +65,8 @@ class Meter:
         self._variant = variant
         self._window = _Window()
         self._records: deque[tuple[str, str, str, Dimensions, float]] = deque()
+        self._hosts = Hosts(variant.plan, metering.memory, metering.folder)
+        self._next_hosts = self._next_zero = 0.0  # monotonic s
         self._metering = metering
         metering.add(self)
 
@@ -78,7 +86,7 @@ class Meter:
         model, overhead = int(model_seconds * 1e6), int(overhead_seconds * 1e6)
         window.model[model] = window.model.get(model, 0) + 1
         window.overhead[overhead] = window.overhead.get(overhead, 0) + 1
-        instances = len(self._variant.instances) or 1
+        instances = self._variant.counted or 1
         window.per_instance[instances] = window.per_instance.get(instances, 0) + 1
 
     def record(self, metric: str, value: float, unit: str = "None", *, namespace: str = REQUESTS, **more: str) -> None:
@@ -100,6 +108,27 @@ class Meter:
         """Begins a new window; the caller waits a moment before it reads the old one."""
         window, self._window = self._window, _Window()
         return window
+
+    def look(self, busy: bool, watched: bool) -> None:
+        """What is sampled: requests that are being answered, and, every ten seconds, what the instances use.
+
+        `watched` says that values are wanted while nobody calls, too.
+        """
+        now = time.monotonic()
+        instances = list(self._variant.instances)
+        in_flight = [instance.in_flight for instance in instances]
+        busy |= any(in_flight)
+        if watched and not busy and now >= self._next_zero:
+            self._next_zero = now + _ZERO_PERIOD
+            self.record("InvocationsPerInstance", 0.0)
+            busy = True
+        if busy:
+            for number in in_flight:
+                self.record("ConcurrentRequestsPerModel", number)
+            if now >= self._next_hosts:
+                self._next_hosts = now + _HOSTS_PERIOD
+                for metric, value in self._hosts.values(instances):
+                    self.record(metric, value, "Percent", namespace=HOSTS)
 
     def values(self, window: _Window) -> Iterator[tuple[Key, float, int]]:
         """(metric, value, how often) of a window that ended and of what was recorded."""
@@ -129,12 +158,14 @@ class Meter:
 class Metering:
     """Sends what all meters counted; `add`, `remove` and `record` from any thread."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, memory: int, folder: Path) -> None:
+        """`memory` is this machine's in bytes, `folder` one on the disk that DiskUtilization is of."""
+        self.memory = memory
+        self.folder = folder
         self._publisher = publisher
         self._meters: set[Meter] = set()
         self._records: deque[tuple[str, str, str, Dimensions, float]] = deque()
         self._watched: set[tuple[str, str]] = set()
-        self._watch_due = 0.0
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metering", daemon=True)
@@ -179,6 +210,8 @@ class Metering:
 
     def _send(self, meters: list[Meter]) -> None:
         windows = [(meter, meter.take()) for meter in meters]
+        for meter, window in windows:
+            meter.look(window.requests > 0, (meter.endpoint, meter.variant) in self._watched)
         if any(window.requests for _, window in windows):
             time.sleep(_SETTLE)
         gathered: defaultdict[Key, Counts] = defaultdict(dict)
@@ -200,7 +233,7 @@ class Metering:
 def data(
     metric: str, unit: str, dimensions: Mapping[str, str], counts: Mapping[float, int], moment: float
 ) -> list[Datum]:
-    """The values as MetricDatum structures, so that sums are exact and percentiles right to 1 %. Times in epoch s."""
+    """MetricDatum structures: exact up to 150 different values, right to 1 % beyond. `moment` in epoch seconds."""
     present = {value: count for value, count in counts.items() if count}
     merged = sorted((present if len(present) <= _VALUES else merge(present)).items())
     where = [{"Name": name, "Value": value} for name, value in dimensions.items()]
@@ -212,10 +245,9 @@ def data(
 
 
 def merge(counts: Mapping[float, int]) -> Counts:
-    """Values that lie within 2 % of each other become their mean: what is left has the same sum and count."""
-    groups: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0])
+    """Values that lie within 2 % of each other become one, always the same, so that later ones can be put with it."""
+    merged: Counts = {}
     for value, count in counts.items():
-        group = groups[round(math.log(value) / _GROWTH) if value > 0 else -(10**6)]
-        group[0] += value * count
-        group[1] += count
-    return {total / count: int(count) for total, count in groups.values()}
+        near = round(math.exp(round(math.log(value) / _GROWTH) * _GROWTH), 1) if value > 0 else value
+        merged[near] = merged.get(near, 0) + count
+    return merged

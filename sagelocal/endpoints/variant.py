@@ -42,6 +42,7 @@ class Variant:
         self.plan = plan
         self.recorder: Recorder | None = None
         self.instances: list[Instance] = []
+        self.counted = 0  # instances, as AWS counts them
         self._retiring: set[Instance] = set()  # they take no new request
         self.meter = Meter(app.metering, endpoint, config, self)
         self.patience = float(plan.get("AnswerSeconds", DRAIN_SECONDS))  # that an answer may take when one stops
@@ -73,6 +74,7 @@ class Variant:
 
     def scale(self, instances: int) -> None:
         """Returns when so many instances serve; surplus ones finish their requests in the background."""
+        self.counted = instances
         wanted = max(0, min(instances, self._app.settings.cpus))
         models = self._models()
         started = [self._instance(models) for _ in range(wanted - len(self.instances))]

@@ -82,7 +82,7 @@ class Scaler:
                 self._act(target, alarms)
             except Missing:  # deregistered just now
                 continue
-        self._app.metering.watch({targets.names(target) for target in found})
+        self._app.metering.watch({targets.names(one) for one in found if targets.counts_invocations(self._app, one)})
         return bool(found)
 
     def _is_of_use(self, target: Document) -> bool:
@@ -216,8 +216,7 @@ def _cooled(target: Document, activity: Document, now: float) -> Cooldowns:
 
 def _limits(target: Document, action: Document) -> Document:
     """A scheduled action may name one limit only; the other one gives way."""
-    low = int(action.get("MinCapacity", target["MinCapacity"]))
-    high = int(action.get("MaxCapacity", target["MaxCapacity"]))
+    low, high = ({**target, **action}[name] for name in ("MinCapacity", "MaxCapacity"))
     if low > high:
         low, high = (low, low) if "MinCapacity" in action else (high, high)
     return {"MinCapacity": low, "MaxCapacity": high}

@@ -145,6 +145,12 @@ def capacity(app: SageLocal, target: Document) -> int | None:
     return int(planned["InstanceCount"])
 
 
+def counts_invocations(app: SageLocal, target: Document) -> bool:
+    """Whether its variant has AWS's metrics of invocations: those of asynchronous endpoints are others."""
+    endpoint = app.store.find("Endpoint", names(target)[0]) or {}
+    return not (endpoint.get("_running") or {}).get("Async")
+
+
 def set_capacity(app: SageLocal, target: Document, wanted: int) -> None:
     """As a caller of SageMaker would. Raises AwsError."""
     endpoint, variant = names(target)

@@ -189,7 +189,7 @@ def servers(laptop: Laptop) -> int:
     daemon = next(
         process
         for process in psutil.process_iter(["cmdline", "environ"])
-        if process.info["cmdline"][-2:] == ["-m", "sagelocal"]
+        if (process.info["cmdline"] or [])[-2:] == ["-m", "sagelocal"]
         and (process.info["environ"] or {}).get("MLOPS_STATE") == str(laptop.settings.state)
     )
     return sum("unshare" in child.name() for child in daemon.children())
