@@ -39,8 +39,8 @@ def _variant(variant: Described, live: Mapping[str, Described]) -> Iterator[tupl
         ready = f", {provisioned} provisioned" if provisioned else ""
         yield "serverless", f"{serverless['MemorySizeInMB']} MB, {serverless['MaxConcurrency']} at once{ready}"
     else:
-        count = now.get("DesiredInstanceCount", variant.get("InitialInstanceCount"))
-        yield "instances", f"{count} × {variant.get('InstanceType')}"
+        yield "instances", str(now.get("DesiredInstanceCount", variant.get("InitialInstanceCount")))
+        yield "instance type", str(variant.get("InstanceType"))
 
 
 def model(name: str) -> str:

@@ -17,6 +17,7 @@ def message(error: BaseException) -> str:
     response = getattr(error, "response", None)
     if isinstance(response, dict) and "Error" in response:
         code, said = response["Error"].get("Code", ""), response["Error"].get("Message", "")
+        said = " ".join(said.split())  # a container's own page of an error, perhaps
         text = f"{getattr(error, 'operation_name', '')}: {code}: {said}".strip(": ")
         return with_remedy(text, _AWS_REMEDIES.get(code))
     return with_remedy(text or type(error).__name__, _remedy(error))

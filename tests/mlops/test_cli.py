@@ -37,7 +37,19 @@ def test_every_command_of_the_project_is_there(capsys: pytest.CaptureFixture[str
     code, out, _ = run(capsys, "--help")
     assert code == 0
     wanted = {"list", "run", "definition", "status", "logs", "models", "approve", "reject", "deploy", "invoke"}
-    wanted |= {"why-not-cached", "traffic", "monitor", "interrupt", "up", "down", "env", "doctor", "prune", "demo"}
+    wanted |= {
+        "why-not-cached",
+        "traffic",
+        "monitor",
+        "interrupt",
+        "undeploy",
+        "up",
+        "down",
+        "env",
+        "doctor",
+        "prune",
+        "demo",
+    }
     assert {name for name in wanted if f" {name} " not in out} == set()
 
 

@@ -109,3 +109,23 @@ def test_models_logs_and_a_question(laptop: Settings) -> None:
 @pytest.mark.usefixtures("loop")
 def test_a_definition_is_json_and_nothing_else(laptop: Settings) -> None:
     assert json.loads(mlops(laptop, "definition", "churn").stdout)["Version"] == "2020-12-01"
+
+
+@pytest.mark.usefixtures("loop")
+def test_a_deployed_version_leaves_nothing_to_change_and_undeploy_leaves_nothing(laptop: Settings) -> None:
+    """The last test: it takes the others' endpoints down."""
+    again = mlops(laptop, "deploy", "churn", "--version", "1")
+    assert (again.returncode, again.stdout) == (0, "churn-production: nothing to change\n"), again.stderr
+    dry = mlops(laptop, "deploy", "churn", "--version", "1", "--instance-type", "ml.c5.large", "--dry-run")
+    assert "variant AllTraffic: instance type ml.m5.large → ml.c5.large" in dry.stdout
+    refused = mlops(laptop, "deploy", "churn", "--stage", "staging", "--strategy", "canary")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: The declaration of stage staging: canary shifts at most 50 %")
+    for stage in ("production", "staging"):
+        gone = mlops(laptop, "undeploy", "churn", "--stage", stage)
+        assert gone.returncode == 0, gone.stdout + gone.stderr
+        assert f"Nothing of churn-{stage} is left." in gone.stdout
+    sagemaker = laptop.client("sagemaker")
+    assert sagemaker.list_endpoints()["Endpoints"] == []
+    assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
+    assert sagemaker.list_models()["Models"] == []
