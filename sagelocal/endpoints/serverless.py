@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,6 +117,7 @@ class Capacity:
         self._proven = folder / "proven"
         self._in_flight = 0
         self._changing = asyncio.Lock()
+        self._scaling = threading.Lock()
         self._idle: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._watching = False
@@ -138,7 +140,11 @@ class Capacity:
     def adjust(self, config: Document) -> None:
         """ServerlessUpdateConfig; from any thread."""
         self.config = config
-        self._variant.scale(max(self._provisioned, len(self._variant.instances)))
+        self._scale(lambda: max(self._provisioned, len(self._variant.instances)))
+
+    def _scale(self, wanted: Callable[[], int]) -> None:
+        with self._scaling:  # an update's thread, and those of the event loop
+            self._variant.scale(wanted())
 
     @asynccontextmanager
     async def admit(self) -> AsyncIterator[None]:
@@ -164,22 +170,23 @@ class Capacity:
 
     async def _awake(self) -> None:
         """Returns when an instance runs; starts the first, or in the background one more."""
-        if not self._variant.instances:
-            async with self._changing:
+        if not any(instance.healthy for instance in self._variant.instances):
+            async with self._changing:  # whoever starts one holds it until that is healthy
                 if not self._variant.instances:  # nobody started it meanwhile
                     await self._grow()
-        elif (
-            len(self._variant.instances) < min(self._in_flight, self._app.settings.cpus) and not self._changing.locked()
-        ):
+        if self._wants_more() and not self._changing.locked():
             self._spawn(self._beside())
         if not self._watching:
             self._watching = True
             self._spawn(self._watch())
 
+    def _wants_more(self) -> bool:
+        return len(self._variant.instances) < min(self._in_flight, self._app.settings.cpus)
+
     async def _grow(self) -> None:
         started = time.perf_counter()
         try:
-            await asyncio.to_thread(self._variant.scale, len(self._variant.instances) + 1)
+            await asyncio.to_thread(self._scale, lambda: len(self._variant.instances) + 1)
         except Exception as error:
             raise UnansweredError(str(error)) from error
         self._variant.meter.record("ModelSetupTime", (time.perf_counter() - started) * 1e6, "Microseconds")
@@ -187,7 +194,8 @@ class Capacity:
     async def _beside(self) -> None:
         async with self._changing:
             try:
-                await self._grow()
+                if self._wants_more():  # nobody added one meanwhile
+                    await self._grow()
             except UnansweredError as error:
                 log.warning("serverless variant %s got no further instance: %s", self._variant.name, error)
 
@@ -197,7 +205,7 @@ class Capacity:
     async def _sleep(self) -> None:
         async with self._changing:
             if not self._in_flight:
-                await asyncio.to_thread(self._variant.scale, self._provisioned)
+                await asyncio.to_thread(self._scale, lambda: self._provisioned)
 
     async def _watch(self) -> None:
         """MemorySizeInMB: an instance that takes more is killed, as out of memory, and started again when asked."""
