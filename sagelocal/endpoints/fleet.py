@@ -97,11 +97,11 @@ class Fleet:
     def adjust(self, plan: dict[str, Any]) -> None:
         """New weights and instance counts of the same deployment. Raises UnhealthyError, ClosedError."""
         planned = {one["VariantName"]: one for one in [*plan["Variants"], *plan["Shadows"]]}
+        for variant in self.every:  # before instances start, which takes a while
+            variant.weight = float(planned[variant.name]["Weight"])
         with self._until_closed():
             for variant in self.every:
                 variant.adjust(planned[variant.name])
-        for variant in self.every:
-            variant.weight = float(planned[variant.name]["Weight"])
         self.running = counts(plan["Variants"])
 
     @contextmanager

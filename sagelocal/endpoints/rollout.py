@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Document = dict[str, Any]
 
-_PACE = (0.25, 5.0)  # s between looks at the alarms: a twentieth of the wait, within these
+_PACE = (0.25, 1.0)  # s between looks at the alarms: a twentieth of the wait, within these
 _CLOUDWATCH_PAUSE = 1.0  # s, while CloudWatch does not answer
 
 

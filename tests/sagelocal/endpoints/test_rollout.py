@@ -78,7 +78,10 @@ def test_a_count_of_instances_is_the_share_that_several_variants_have_of_it() ->
 
 def test_a_rolling_update_trades_instances_batch_by_batch() -> None:
     def traded(config: Document, count: int, old: int | None = None) -> list[tuple[int, int | None]]:
-        return [(step.new["AllTraffic"], step.old and step.old["AllTraffic"]) for step in planned(config, count, old)]
+        return [
+            (step.new["AllTraffic"], step.old["AllTraffic"] if step.old else None)
+            for step in planned(config, count, old)
+        ]
 
     assert traded(rolling(size("n", 1)), 3) == [(1, 2), (2, 1), (3, None)]
     assert traded(rolling(size("%", 50)), 3) == [(2, 1), (3, None)]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from sagelocal.config import Settings
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
 ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
 ECHO = "def model_fn(d): return None\ndef transform_fn(model, body, content_type, accept): return {name!r}\n"
-SPIN = "def model_fn(d):\n    while True: pass\n"
+ASKS_FIRST = "import urllib.request\nurllib.request.urlopen({url!r}, timeout=10).read()\n" + ECHO
 CALLERS = 4
 
 
@@ -314,6 +315,7 @@ def test_instance_counts_change_under_load(account: Account) -> None:
     assert set(answers) == {"counts"}, "no request failed"
 
 
+@pytest.mark.slow
 @pytest.mark.namespaces
 def test_a_kill_in_the_middle_of_a_step_goes_on_with_that_step(killable: Account) -> None:
     killable.deploy(killable.config("phoenix-1"))
@@ -335,3 +337,66 @@ def test_a_kill_in_the_middle_of_a_step_goes_on_with_that_step(killable: Account
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "phoenix-1")
     assert {killable.ask("phoenix-1") for _ in range(10)} == {"phoenix-1"}
     until(lambda: not killable.left_over("phoenix-1"))
+
+
+@pytest.fixture
+def permission() -> Iterator[tuple[str, Callable[[], None]]]:
+    """A handler that asks whether it may start, and a call after which it may not."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as asked:
+        threading.Thread(target=asked.serve_forever, daemon=True).start()
+
+        def refuse() -> None:
+            asked.shutdown()
+            asked.server_close()
+
+        yield ASKS_FIRST.replace("{url!r}", repr(f"http://127.0.0.1:{asked.server_port}/")), refuse
+
+
+@pytest.mark.namespaces
+def test_instances_that_can_not_be_had_change_nothing(
+    account: Account, permission: tuple[str, Callable[[], None]]
+) -> None:
+    script, refuse = permission
+    account.deploy(account.config("expires", script=script))
+    refuse()
+    account.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName="expires",
+        DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 2, "DesiredWeight": 5}],
+    )
+    endpoint = account.settled("expires")
+    assert endpoint["EndpointStatus"] == "InService"
+    assert "Connection refused" in endpoint["FailureReason"]
+    (variant,) = endpoint["ProductionVariants"]
+    assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"], variant["CurrentWeight"]) == (1, 1, 1)
+    assert "VariantStatus" not in variant
+    assert account.ask("expires") == "expires"
+
+
+@pytest.mark.namespaces
+def test_a_rollback_that_fails_serves_on_and_the_next_update_repairs_it(
+    account: Account, permission: tuple[str, Callable[[], None]]
+) -> None:
+    script, refuse = permission
+    account.deploy(account.config("mixed-1", instances=2, script=script))
+    refuse()
+    one = {"Type": "INSTANCE_COUNT", "Value": 1}
+    policy = {"RollingUpdatePolicy": {"MaximumBatchSize": one, "WaitIntervalInSeconds": 2}}
+    with account.load("mixed-1") as answers:
+        account.update("mixed-1", account.config("mixed-2", instances=2), policy | account.alarm("mixed"))
+        until(lambda: "with traffic enabled on full" in str(account.describe("mixed-1")))
+        account.alarm("mixed", "ALARM")
+        endpoint = account.settled("mixed-1")
+        assert endpoint["EndpointStatus"] == "UpdateRollbackFailed"
+        assert "mixed. The primary container" in endpoint["FailureReason"]
+        account.update("mixed-1", "mixed-2", None)
+        endpoint = account.settled("mixed-1")
+    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "mixed-2")
+    assert set(answers) == {"mixed-1", "mixed-2"}, "no request failed"
