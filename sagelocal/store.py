@@ -40,11 +40,11 @@ _UPGRADES = (
     CREATE INDEX resource_token ON resource (kind, parent, json_extract(document, '$._token'))
         WHERE json_extract(document, '$._token') IS NOT NULL;
     """,
-    # A model and a deployed variant have a list of containers.
+    # A model, a transform job and a deployed variant have a list of containers.
     """
     UPDATE resource SET document =
         json_set(document, '$._containers', json_array(json(json_extract(document, '$._container'))))
-        WHERE kind = 'Model' AND json_extract(document, '$._container') IS NOT NULL;
+        WHERE kind IN ('Model', 'TransformJob') AND json_extract(document, '$._container') IS NOT NULL;
     """
     + "".join(
         f"""

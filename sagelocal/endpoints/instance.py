@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sagelocal.endpoints.client import Body
 from sagelocal.endpoints.meter import Meter
 from sagelocal.endpoints.multi_model import TARGET, FailedError, Models
 from sagelocal.endpoints.server import ModelServer, Reply, Response, UnansweredError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BetweenError", "Call", "FailedError", "Instance", "SlowError"]
 
-_BETWEEN_BYTES = 5 * 1024 * 1024  # the documented limit of what one container hands to the next
+BETWEEN_BYTES = 5 * 1024 * 1024  # the documented limit of what one container hands to the next
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Call:
     """A request as a container sees it. `headers` in lower case, `seconds` that the answer may take."""
 
     headers: dict[str, str]
-    body: bytes | Path  # a file where it may be too large for memory
+    body: Body  # a file where it may be too large for memory
     seconds: float
     model: str | None = None  # TargetModel
     container: str | None = None  # TargetContainerHostname
@@ -48,7 +49,11 @@ class BetweenError(UnansweredError):
 
 
 class Instance:
-    """Runs from `start` until `stop`; `models` holds a folder with files for each container of the planned variant."""
+    """Runs from `start` until `stop`; `models` holds a folder with files for each container of the planned variant.
+
+    `name` is its log stream's, by default <variant>/<instance id>; `between` the bytes that one container of a pipeline
+    may hand to the next. Multi-model containers need a `meter`.
+    """
 
     def __init__(
         self,
@@ -59,10 +64,14 @@ class Instance:
         models: Sequence[Path],
         folder: Path,
         sockets: Path,
-        meter: Meter,
+        meter: Meter | None = None,
+        name: str = "",
+        between: int | None = BETWEEN_BYTES,
     ) -> None:
         self.in_flight = 0  # the event loop's thread alone changes it
-        self.name = f"{plan['VariantName']}/i-{secrets.token_hex(8)}"
+        self.group = group
+        self.name = name or f"{plan['VariantName']}/i-{secrets.token_hex(8)}"
+        self._between = between
         self._meter = meter
         self._direct = plan["Execution"] == "Direct"
         self._fetched = folder / f"{self.name.rpartition('/')[2]}-models"  # what multi-model containers download
@@ -84,7 +93,7 @@ class Instance:
                 stream=f"{self.name}/{container['Hostname']}" if several else self.name,
             )
             self.servers.append(server)
-            if multi_model:
+            if multi_model and meter:
                 memory = memory_limit(plan["InstanceType"], app.settings.memory)
                 self._models[server] = Models(app, server, container, self._fetched, memory, meter)
 
@@ -176,7 +185,7 @@ class Instance:
             reply = await self._answer(server, replace(asked, headers=between))
             if not 200 <= reply.status < 300:
                 raise FailedError(server, reply)
-            if len(reply.body) > _BETWEEN_BYTES:
+            if self._between is not None and len(reply.body) > self._between:
                 raise BetweenError(
                     f"Received response from {server.container} with status code {reply.status}. However, the request "
                     f"payload from {server.container} to {following.container} is {len(reply.body)} bytes, which has "
@@ -219,6 +228,8 @@ class Instance:
 
     def _measure(self, container: str, status: int, seconds: float) -> None:
         """AWS's metrics of containers: ContainerLatency always, the rest where each is called by itself."""
+        if self._meter is None:
+            return
         self._meter.record("ContainerLatency", seconds * 1e6, "Microseconds", ContainerName=container)
         if self._direct:
             self._meter.record("Invocations", 1.0, ContainerName=container)

@@ -51,7 +51,7 @@ def parameters(kind: str, job: Document) -> Document:
         found["SageMaker.ImageUri"] = _value(job["AlgorithmSpecification"].get("TrainingImage"))
         found |= {name: _number_or_text(value) for name, value in (job.get("HyperParameters") or {}).items()}
     if kind == "TransformJob":
-        container = job.get("_container") or {}
+        container = (job.get("_containers") or [{}])[0]
         found["SageMaker.ModelName"] = _value(job["ModelName"])
         found["SageMaker.ModelPrimary.DataUrl"] = _value((container.get("Source") or {}).get("S3Uri"))
         found["SageMaker.ModelPrimary.Image"] = _value(container.get("Image"))

@@ -17,7 +17,7 @@ MAX_MB = 100  # API reference: of MaxPayloadInMB, and of MaxConcurrentTransforms
 
 
 def create_transform_job(app: SageLocal, request: Document) -> Document:
-    """The job keeps a copy of its model's container: deleting the model meanwhile harms no job."""
+    """The job keeps a copy of its model's containers: deleting the model meanwhile harms no job."""
     _check(request)
     model = app.find("Model", request["ModelName"])
     document = {name: value for name, value in request.items() if name != "Tags"}
@@ -30,11 +30,21 @@ def create_transform_job(app: SageLocal, request: Document) -> Document:
         **(request.get("DataProcessing") or {}),
     }
     document["TransformJobStatus"] = "InProgress"
-    document["_container"] = model["_containers"][0]
+    document["_containers"] = _containers(model)
     document["_isolated"] = bool(model.get("EnableNetworkIsolation"))
     created = app.create("TransformJob", document, tags=request.get("Tags"))
     app.jobs.start("TransformJob", request["TransformJobName"])
     return {"TransformJobArn": created["TransformJobArn"]}
+
+
+def _containers(model: Document) -> list[Document]:
+    """One, or an inference pipeline. Raises AwsError for what a transform job could not ask for: it names no target."""
+    name, containers = model["ModelName"], model["_containers"]
+    if any(one.get("Mode") == "MultiModel" for one in containers):
+        raise validation(f"Model {name} is a multi-model one: a transform job cannot choose among its models.")
+    if (model.get("InferenceExecutionConfig") or {}).get("Mode") == "Direct":
+        raise validation(f"Model {name} has InferenceExecutionConfig.Mode Direct: a transform job needs Serial.")
+    return list(containers)
 
 
 def stop_transform_job(app: SageLocal, request: Document) -> Document:

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagelocal.endpoints.server import ModelServer, Reply, UnansweredError
+from sagelocal.endpoints.instance import Call, FailedError
+from sagelocal.endpoints.instance import Instance as Host
+from sagelocal.endpoints.server import Reply, UnansweredError
 from sagelocal.jobs import transfer
 from sagelocal.jobs.logs import LogWriter
 from sagelocal.jobs.transform_join import JSON_LINES, Processing
@@ -74,10 +76,10 @@ class Limits:
         return f"MaxConcurrentTransforms={self.concurrent}, MaxPayloadInMB={self.payload}, BatchStrategy={strategy}"
 
 
-async def execution_parameters(server: ModelServer) -> Document:
-    """What the container answers, if it has the optional path at all."""
+async def execution_parameters(host: Host) -> Document:
+    """What the (first) container answers, if it has the optional path at all."""
     try:
-        async with server.exchange("GET", "/execution-parameters", {}, None, 10.0) as response:
+        async with host.servers[0].exchange("GET", "/execution-parameters", {}, None, 10.0) as response:
             found = json.loads(await response.read()) if response.status == 200 else {}
     except (UnansweredError, TimeoutError, ValueError):
         return {}
@@ -93,11 +95,9 @@ class _RejectedError(Exception):
 class Instance:
     """`run` may be cancelled; `close` in any case."""
 
-    def __init__(
-        self, app: SageLocal, job: Document, server: ModelServer, limits: Limits, processing: Processing
-    ) -> None:
+    def __init__(self, app: SageLocal, job: Document, host: Host, limits: Limits, processing: Processing) -> None:
         self._app = app
-        self._server = server
+        self._host = host
         self._limits = limits
         self._processing = processing
         self._input = job["TransformInput"]
@@ -105,11 +105,11 @@ class Instance:
         client = job.get("ModelClientConfig") or {}
         self._seconds = float(client.get("InvocationsTimeoutInSeconds", _TIMEOUT))
         self._retries = client.get("InvocationsMaxRetries", _RETRIES)
-        self._headers = {"Content-Type": self._input.get("ContentType") or "application/octet-stream"}
+        self._headers = {"content-type": self._input.get("ContentType") or "application/octet-stream"}
         if accept := job["TransformOutput"].get("Accept"):
-            self._headers["Accept"] = accept
+            self._headers["accept"] = accept
         self._pending: deque[tuple[Item, asyncio.Task[bytes]]] = deque()
-        self._log = LogWriter(app, server.group, f"{server.stream}/data-log")
+        self._log = LogWriter(app, host.group, f"{host.name}/data-log")
         self._say(str(limits))
 
     async def run(self, items: Sequence[Item]) -> None:
@@ -129,7 +129,8 @@ class Instance:
         for _, task in self._pending:
             task.cancel()
         await asyncio.gather(*(task for _, task in self._pending), return_exceptions=True)
-        await self._server.disconnect()
+        for server in self._host.servers:
+            await server.disconnect()
         self._log.close()
 
     async def _send(self, item: Item, local: Path) -> None:
@@ -200,7 +201,7 @@ class Instance:
                 await asyncio.sleep(_PAUSES[attempt - 1])
             try:
                 await self._healthy()
-                reply = await self._server.request(self._headers, body, self._seconds)
+                _, reply = await self._host.request(Call(self._headers, body, self._seconds))
             except UnansweredError as error:
                 why = str(error) or "it refuses connections"
                 said = Failure("AlgorithmError", f"{where}: Unable to get response from algorithm: {why}")
@@ -218,9 +219,9 @@ class Instance:
 
     async def _healthy(self) -> None:
         deadline = asyncio.get_running_loop().time() + _RESTART_PATIENCE
-        while not self._server.healthy.is_set():
+        while not self._host.healthy:
             if asyncio.get_running_loop().time() > deadline:
-                raise UnansweredError(f"it is being started again; its last line was: {self._server.last_line}")
+                raise UnansweredError(f"it is being started again; its last line was: {self._host.last_line}")
             await asyncio.sleep(0.05)
 
     async def _stream(self, item: Item, local: Path) -> None:
@@ -228,15 +229,16 @@ class Instance:
         try:
             await self._healthy()
             with _opened(local, self._input["CompressionType"]) as file:
-                async with self._server.exchange(
-                    "POST", "/invocations", self._headers, _chunks(file), self._seconds
-                ) as response:
+                call = Call(self._headers, _chunks(file), self._seconds)
+                async with self._host.stream(call) as (_, response):
                     if not 200 <= response.status < 300:
                         self._fail(item, _bad_status(where, response.status, await response.read()))
                         return
                     with item.output.open("wb") as output:
                         async for chunk in response.content.iter_chunked(_MB):
                             output.write(chunk)
+        except FailedError as error:
+            self._fail(item, _bad_status(where, error.reply.status, error.reply.body))
         except (UnansweredError, TimeoutError) as error:
             message = f"{where}: Unable to get response from algorithm: {error or 'timed out'}"
             self._fail(item, Failure("AlgorithmError", message))

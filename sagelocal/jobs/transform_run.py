@@ -23,13 +23,13 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sagelocal.endpoints import artifacts
-from sagelocal.endpoints.server import ModelServer
+from sagelocal.endpoints.instance import Instance as Host
 from sagelocal.jobs import reasons, staging, transfer
 from sagelocal.jobs.container import Control
 from sagelocal.jobs.instances import memory_limit
 from sagelocal.jobs.transform_instance import FEW_PARTS, Instance, Item, Limits, execution_parameters
 from sagelocal.jobs.transform_join import Processing
-from sagelocal.jobs.utilisation import Utilisation
+from sagelocal.jobs.utilisation import Together, Utilisation
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -80,25 +80,25 @@ def _transform(app: SageLocal, job: Document, folder: Path, control: Control) ->
     items = [Item(each, folder / f"{number}.out") for number, each in enumerate(found)]
     # An instance more than cores, or without an object, would do nothing but take memory.
     count = max(1, min(job["TransformResources"]["InstanceCount"], app.settings.cpus, len(items)))
-    with _servers(app, job, folder, count, control) as servers:
+    with _hosts(app, job, folder, count, control) as hosts:
         started = app.now()
         app.store.update("TransformJob", job["TransformJobName"], {"TransformStartTime": started})
         stamp = datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         processing = Processing.of(job, stamp)
-        asyncio.run(_run_instances(app, job, servers, items, processing, control))
+        asyncio.run(_run_instances(app, job, hosts, items, processing, control))
     return items
 
 
 async def _run_instances(
     app: SageLocal,
     job: Document,
-    servers: Sequence[ModelServer],
+    hosts: Sequence[Host],
     items: Sequence[Item],
     processing: Processing,
     control: Control,
 ) -> None:
-    limits = Limits.of(job, await execution_parameters(servers[0]))
-    instances = [Instance(app, job, server, limits, processing) for server in servers]
+    limits = Limits.of(job, await execution_parameters(hosts[0]))
+    instances = [Instance(app, job, host, limits, processing) for host in hosts]
     work = [
         asyncio.create_task(instance.run(items[number :: len(instances)])) for number, instance in enumerate(instances)
     ]
@@ -107,9 +107,9 @@ async def _run_instances(
     try:
         while any(not task.done() for task in work):
             await asyncio.wait(work, timeout=_LOOK, return_when=asyncio.FIRST_EXCEPTION)
-            for server in servers:
-                if server.process:
-                    usage.look(server.instance, server.process, memory)
+            for host in hosts:
+                if processes := [server.process for server in host.servers if server.process]:
+                    usage.look(host.name.rpartition("/")[2], Together(processes), memory)
             if control.stopping or control.closing or any(task.done() and task.exception() for task in work):
                 break
         for task in work:
@@ -128,37 +128,35 @@ async def _run_instances(
 
 
 @contextmanager
-def _servers(
-    app: SageLocal, job: Document, folder: Path, count: int, control: Control
-) -> Iterator[Sequence[ModelServer]]:
-    """Healthy model servers, stopped afterwards. Raises FailedError when one does not become healthy."""
-    model = _model(app, job, folder / "model")
+def _hosts(app: SageLocal, job: Document, folder: Path, count: int, control: Control) -> Iterator[Sequence[Host]]:
+    """Healthy instances with all containers, stopped afterwards. Raises FailedError where one is not."""
+    models = [_model(app, job, one["Source"], folder / f"container-{n}") for n, one in enumerate(job["_containers"])]
     plan = {
         "VariantName": "AllTraffic",
         "InstanceType": job["TransformResources"]["InstanceType"],
         "StartupSeconds": _STARTUP_SECONDS,
-        "Container": {**job["_container"], "Environment": environment(job)},
+        "Containers": [{**container, "Environment": environment(job, container)} for container in job["_containers"]],
+        "Execution": "Serial",
         "Isolated": job["_isolated"],
     }
-    servers: list[ModelServer] = []
+    hosts: list[Host] = []
     try:
         for _ in range(count):
             # AWS's name of it: <job>/<instance id>-<epoch>
-            stream = f"{job['TransformJobName']}/i-{secrets.token_hex(8)}-{int(time.time())}"
+            name = f"{job['TransformJobName']}/i-{secrets.token_hex(8)}-{int(time.time())}"
             sockets = app.endpoints.sockets
-            server = ModelServer(app, plan, LOG_GROUP, model=model, folder=folder, sockets=sockets, stream=stream)
-            server.start()
-            servers.append(server)
-        for server in servers:
-            _await_health(server, control)
-        yield servers
+            host = Host(app, plan, LOG_GROUP, models=models, folder=folder, sockets=sockets, name=name, between=None)
+            host.start()
+            hosts.append(host)
+        for host in hosts:
+            _await_health(host, control)
+        yield hosts
     finally:
         with ThreadPoolExecutor(max_workers=count) as pool:
-            list(pool.map(ModelServer.stop, servers))
+            list(pool.map(Host.stop, hosts))
 
 
-def _model(app: SageLocal, job: Document, folder: Path) -> Path:
-    source = job["_container"]["Source"]
+def _model(app: SageLocal, job: Document, source: Document | None, folder: Path) -> Path:
     try:
         return artifacts.stage(app.s3, source, folder)
     except Exception as error:  # S3's errors, and an archive's
@@ -168,19 +166,22 @@ def _model(app: SageLocal, job: Document, folder: Path) -> Path:
         ) from error
 
 
-def _await_health(server: ModelServer, control: Control) -> None:
-    while not server.settled.wait(_LOOK):
-        control.check()
-        if control.stopping:
-            raise _StoppedError
-    if not server.healthy.is_set():
+def _await_health(host: Host, control: Control) -> None:
+    for server in host.servers:
+        while not server.settled.wait(_LOOK):
+            control.check()
+            if control.stopping:
+                raise _StoppedError
+    if not host.healthy:
+        server = host.unhealthy
+        which = "primary container" if server.container == "primary" else server.container
         raise FailedError(
-            "AlgorithmError: The primary container did not pass the ping health check. Last line of the log "
+            f"AlgorithmError: The {which} did not pass the ping health check. Last line of the log "
             f"{LOG_GROUP} {server.stream}: {server.last_line}"
         )
 
 
-def environment(job: Document) -> dict[str, str]:
+def environment(job: Document, container: Document) -> dict[str, str]:
     """The model's, the job's, and the platform's own variables, of which three tell what the request set.
 
     (Developer guide, "How SageMaker Runs Your Inference Image": what the caller did not set is not passed.)
@@ -194,7 +195,7 @@ def environment(job: Document) -> dict[str, str]:
         ]
     if "MaxConcurrentTransforms" in job:
         told["SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"] = str(job["MaxConcurrentTransforms"])
-    return {**job["_container"]["Environment"], **(job.get("Environment") or {}), **told}
+    return {**container["Environment"], **(job.get("Environment") or {}), **told}
 
 
 def _publish(app: SageLocal, job: Document, done: Sequence[Item]) -> None:

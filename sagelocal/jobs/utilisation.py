@@ -8,16 +8,36 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from sagelocal.sandbox import Process
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 _LOOK, _PERIOD = 1.0, 60.0  # seconds
+
+
+class Tree(Protocol):
+    """The processes of one host."""
+
+    def cpu_seconds(self) -> float: ...
+
+    def resident(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several trees on one host: the containers of an inference pipeline."""
+
+    trees: Sequence[Tree]
+
+    def cpu_seconds(self) -> float:
+        return sum(tree.cpu_seconds() for tree in self.trees)
+
+    def resident(self) -> int:
+        return sum(tree.resident() for tree in self.trees)
 
 
 @dataclass
@@ -38,7 +58,7 @@ class Utilisation:
         self._app, self._namespace, self._job, self._folder, self._disk = app, namespace, job, folder, disk
         self._hosts: dict[str, _Host] = {}
 
-    def look(self, name: str, process: Process, memory: int) -> None:
+    def look(self, name: str, process: Tree, memory: int) -> None:
         """`name` is the host's, algo-1 say; `memory` what it may use, in bytes."""
         now = time.monotonic()
         host = self._hosts.get(name)

@@ -203,13 +203,15 @@ def test_a_file_of_schema_2_gets_lists_of_containers(tmp_path: Path) -> None:
     database.executescript("".join([*store_module._UPGRADES[:2], "PRAGMA user_version = 2;"]))
     container = {"Image": "i", "Source": None, "Environment": {"A": "1"}}
     plan = {"Id": "1", "Variants": [{"VariantName": "v", "Container": container}], "DataCapture": None}
-    for kind, document in (("Model", {"_container": container}), ("Endpoint", {"_running": plan, "_pending": None})):
+    one = {"_container": container}
+    for kind, document in (("Model", one), ("TransformJob", one), ("Endpoint", {"_running": plan, "_pending": None})):
         values = (kind, "name", "", kind, json.dumps(document))
         database.execute("INSERT INTO resource (kind, name, parent, arn, document) VALUES (?, ?, ?, ?, ?)", values)
     database.commit()
     database.close()
     store = Store(file)
     assert store.get("Model", "name")["_containers"] == [container]
+    assert store.get("TransformJob", "name")["_containers"] == [container]
     endpoint = store.get("Endpoint", "name")
     assert endpoint["_running"]["Variants"][0]["Containers"] == [container]
     assert endpoint["_running"]["Shadows"] == []

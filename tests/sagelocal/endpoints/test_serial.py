@@ -138,3 +138,44 @@ def test_a_container_that_does_not_start_is_named(account: Account) -> None:
     reason = account.deploy("broken", account.config("broken", "broken"))["FailureReason"]
     assert reason.startswith("The container-2 for production variant broken did not pass the ping health check.")
     assert "absent.py" in reason
+
+
+@pytest.mark.namespaces
+def test_a_transform_job_runs_a_pipeline(account: Account, series: str) -> None:
+    bucket = account.settings.bucket
+    account.s3.put_object(Bucket=bucket, Key="in/a.txt", Body=b"one\ntwo\n")
+    account.sagemaker.create_transform_job(
+        TransformJobName="series",
+        ModelName=series,
+        TransformInput={
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/in/"}},
+            "ContentType": "text/plain",
+            "SplitType": "Line",
+        },
+        TransformOutput={"S3OutputPath": f"s3://{bucket}/out", "AssembleWith": "Line", "Accept": "text/html"},
+        BatchStrategy="SingleRecord",
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+
+    def ended() -> Any:
+        job = account.sagemaker.describe_transform_job(TransformJobName="series")
+        return job if job["TransformJobStatus"] not in ("InProgress", "Stopping") else None
+
+    assert until(ended)["TransformJobStatus"] == "Completed"
+    made = account.s3.get_object(Bucket=bucket, Key="out/a.txt.out")["Body"].read().decode().splitlines()
+    assert [line.partition(">")[0] for line in made] == ["one", "two"]
+    assert made[0].endswith(">last of text/csv; charset=utf-8 as text/html")
+    account.sagemaker.create_model(
+        ModelName="direct-only",
+        Containers=containers(account, "left", "right", hostnames=True),
+        InferenceExecutionConfig={"Mode": "Direct"},
+    )
+    request = account.sagemaker.describe_transform_job(TransformJobName="series")
+    wanted = ("TransformInput", "TransformOutput", "TransformResources")
+    error = failing(
+        account.sagemaker.create_transform_job,
+        TransformJobName="direct",
+        ModelName="direct-only",
+        **{name: request[name] for name in wanted},
+    )["Error"]
+    assert "Direct: a transform job needs Serial" in error["Message"]

@@ -191,7 +191,7 @@ def test_a_transform_jobs_component() -> None:
         "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": "s3://b/in"}}, "ContentType": "text/csv"},
         "TransformOutput": {"S3OutputPath": "s3://b/out"},
         "TransformResources": {"InstanceCount": 2, "InstanceType": "ml.m5.large"},
-        "_container": {"Image": IMAGE, "Source": {"S3Uri": "s3://b/model.tar.gz"}},
+        "_containers": [{"Image": IMAGE, "Source": {"S3Uri": "s3://b/model.tar.gz"}}],
     }
     assert components.name_of("TransformJob", job) == "score-1-aws-transform-job"
     assert components.parameters("TransformJob", job)["SageMaker.ModelPrimary.DataUrl"] == {
