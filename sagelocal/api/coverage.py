@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sagelocal.api.model import operation_names
 from sagelocal.api.operations import handlers, refused
+from sagelocal.scaling import operations as scaling
 from sagelocal.workflow.step_types import NOT_RUN, STEP_TYPES
 from sagelocal.workflow.steps import RUN
 
@@ -34,6 +35,7 @@ def tables() -> Iterator[str]:
     absent = sorted(operation_names("sagemaker") - set(handlers()))
     yield from ("", f"<details><summary>no: the API's other {len(absent)} operations</summary>", "")
     yield from (", ".join(absent) + ".", "", "</details>")
+    yield from scaling.tables()
 
 
 if __name__ == "__main__":

@@ -79,18 +79,21 @@ class Laptop:
             },
         )
         variant = {"VariantName": "main", "ModelName": "echo", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-        self.sagemaker.create_endpoint_config(EndpointConfigName=ENDPOINT, ProductionVariants=[variant])
-        self.sagemaker.create_endpoint(EndpointName=ENDPOINT, EndpointConfigName=ENDPOINT)
-        until(lambda: self.variant())
+        self.endpoint(ENDPOINT, [variant])
 
-    def variant(self) -> dict[str, Any] | None:
+    def endpoint(self, name: str, variants: list[dict[str, Any]], **more: Any) -> None:
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants, **more)
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+        until(lambda: self.variant(name))
+
+    def variant(self, endpoint: str = ENDPOINT) -> dict[str, Any] | None:
         """Of DescribeEndpoint, once it is InService."""
-        found = self.sagemaker.describe_endpoint(EndpointName=ENDPOINT)
+        found = self.sagemaker.describe_endpoint(EndpointName=endpoint)
         assert found["EndpointStatus"] != "Failed", found
         return found["ProductionVariants"][0] if found["EndpointStatus"] == "InService" else None
 
-    def instances(self) -> int:
-        return int((self.variant() or {}).get("CurrentInstanceCount", -1))
+    def instances(self, endpoint: str = ENDPOINT) -> int:
+        return int((self.variant(endpoint) or {}).get("CurrentInstanceCount", -1))
 
     def register(self, **more: Any) -> str:
         return str(self.scaling.register_scalable_target(**TARGET, **more)["ScalableTargetARN"])
@@ -381,8 +384,59 @@ def test_a_schedule_that_makes_no_sense_is_refused(laptop: Laptop, more: dict[st
     assert said in message
 
 
+def test_an_asynchronous_endpoint_scales_to_zero_and_back(laptop: Laptop) -> None:
+    output = f"s3://{laptop.settings.bucket}/answers"
+    variant = {"VariantName": "main", "ModelName": "echo", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    laptop.endpoint("queued", [variant], AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": output}})
+    target = TARGET | {"ResourceId": "endpoint/queued/variant/main"}
+    laptop.scaling.register_scalable_target(**target, MinCapacity=0, MaxCapacity=1)
+    where = [{"Name": "EndpointName", "Value": "queued"}]
+    backlog = {"Namespace": "AWS/SageMaker", "MetricName": "ApproximateBacklogSizePerInstance", "Dimensions": where}
+    laptop.scaling.put_scaling_policy(
+        PolicyName="backlog",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 5.0,
+            "CustomizedMetricSpecification": backlog | {"Statistic": "Average"},
+            "ScaleInCooldown": 0,
+        },
+        **target,
+    )
+    now = datetime.now(UTC)
+    quiet = {"MetricName": backlog["MetricName"], "Dimensions": where, "Value": 0.0}
+    data = [quiet | {"Timestamp": now - timedelta(minutes=minute)} for minute in range(15)]
+    laptop.cloudwatch.put_metric_data(Namespace="AWS/SageMaker", MetricData=data)
+    until(lambda: laptop.instances("queued") == 0)
+
+    step = {"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}
+    arn = laptop.scaling.put_scaling_policy(
+        PolicyName="wake",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={"AdjustmentType": "ExactCapacity", "StepAdjustments": [step]},
+        **target,
+    )["PolicyARN"]
+    laptop.cloudwatch.put_metric_alarm(
+        AlarmName="starved",
+        **backlog | {"MetricName": "HasBacklogWithoutCapacity"},
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        AlarmActions=[arn],
+    )
+    s3 = laptop.settings.client("s3")
+    s3.put_object(Bucket=laptop.settings.bucket, Key="question", Body=b"hello")
+    laptop.settings.client("sagemaker-runtime").invoke_endpoint_async(
+        EndpointName="queued", InputLocation=f"s3://{laptop.settings.bucket}/question", ContentType="text/csv"
+    )
+    until(lambda: laptop.instances("queued") == 1)
+    found = until(lambda: s3.list_objects_v2(Bucket=laptop.settings.bucket, Prefix="answers/").get("Contents"))
+    assert s3.get_object(Bucket=laptop.settings.bucket, Key=found[0]["Key"])["Body"].read() == b"hello"
+
+
 def test_a_kill_loses_nothing(laptop: Laptop) -> None:
-    laptop.register(MinCapacity=1, MaxCapacity=2)
+    laptop.register(MinCapacity=1, MaxCapacity=1)
     laptop.put_policy("kept", TRACKING)
     holder = server.status(laptop.settings)
     os.kill(holder["pid"], signal.SIGKILL)
@@ -395,7 +449,7 @@ def test_a_kill_loses_nothing(laptop: Laptop) -> None:
 
 
 def test_an_endpoint_that_is_deleted_takes_its_target_along(laptop: Laptop) -> None:
-    laptop.register(MinCapacity=1, MaxCapacity=2)
+    laptop.register(MinCapacity=1, MaxCapacity=1)
     laptop.put_policy("gone", TRACKING)
     laptop.sagemaker.delete_endpoint(EndpointName=ENDPOINT)
     described = laptop.scaling.describe_scalable_targets
