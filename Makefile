@@ -11,8 +11,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCK_EXTRAS := algorithms checks dashboard dev forecast notebooks spark text vision
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-all check lint types format bench fuzz kill up down status clean clean-state lock install \
-	install-dev demo-run demo-traffic demo-monitor
+.PHONY: help run test test-unit test-all check lint types format bench fuzz kill endure up down status clean clean-state lock \
+	install install-dev demo-run demo-traffic demo-monitor
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ fuzz: $(DEV)  ## 10,000 random requests to a sagelocal of its own: none may brea
 
 kill: $(DEV)  ## kill -9 a sagelocal of its own 100 times while pipelines run: nothing acknowledged may be lost
 	$(BIN)/python tests/robustness/kill.py $(ARGS)
+
+endure: $(DEV)  ## ten minutes of load on an endpoint of its own, five more while its workers are killed, then abuse
+	$(BIN)/python tests/robustness/endpoints.py $(ARGS)
 
 up: $(BASE)  ## start sagelocal
 	$(BIN)/mlops up

@@ -33,14 +33,6 @@ import numpy as np
 import pandas as pd
 import xgboost
 
-try:  # The images answer 415 or 406 for this class, and 500 for any other exception.
-    from sagemaker_containers.beta.framework.errors import UnsupportedFormatError
-except ImportError:
-
-    class UnsupportedFormatError(Exception):  # type: ignore[no-redef]
-        """The content type cannot be read, or none of the accepted ones can be written."""
-
-
 JSON = "application/json"
 CSV = "text/csv"
 Columns = Mapping[Any, Sequence[Any]]  # name to values; the name is a number while only the model knows better
@@ -108,14 +100,14 @@ def check(model: Model, pipeline: Any) -> None:
 
 
 def input_fn(body: str | bytes, content_type: str) -> Columns:
-    """Raises ValueError for a body that is not what its content type says."""
+    """Raises ValueError for a body that is not what its content type says, and for another type."""
     text = body.decode() if isinstance(body, bytes | bytearray) else body
     kind = content_type.split(";")[0].strip().lower()
     if kind == CSV:
         return read_csv(text)
     if kind == JSON:
         return read_json(text)
-    raise UnsupportedFormatError(f"Content type {content_type!r} is not supported. Send {CSV} or {JSON}.")
+    raise ValueError(f"Content type {content_type!r} is not supported. Send {CSV} or {JSON}.")
 
 
 def read_csv(text: str) -> Columns:
@@ -206,7 +198,7 @@ def output_fn(prediction: Prediction, accept: str) -> tuple[str, str]:
             return json.dumps({"predictions": records, **reasons}), JSON
         if kind in (CSV, "text/*"):
             return "".join([f"{probability!r},{label}\n" for probability, label in rows]), CSV
-    raise UnsupportedFormatError(f"Accept {accept!r} is not supported. Ask for {JSON} or {CSV}.")
+    raise ValueError(f"Accept {accept!r} is not supported. Ask for {JSON} or {CSV}.")
 
 
 def encode(data: Columns, model: Model) -> np.ndarray:

@@ -172,10 +172,10 @@ def test_answers_come_as_asked(model: handler.Model) -> None:
         assert handler.output_fn(prediction, accept) == ("0.25,0\n0.75,1\n", "text/csv")
 
 
-def test_other_types_are_the_images_own_errors() -> None:
-    with pytest.raises(handler.UnsupportedFormatError, match="'application/x-npy' is not supported"):
+def test_other_types_are_named() -> None:
+    with pytest.raises(ValueError, match="'application/x-npy' is not supported"):
         handler.input_fn(b"", "application/x-npy")
-    with pytest.raises(handler.UnsupportedFormatError, match="'image/png' is not supported"):
+    with pytest.raises(ValueError, match="'image/png' is not supported"):
         handler.output_fn({"probability": np.array([0.5]), "label": np.array([0])}, "image/png")
 
 
