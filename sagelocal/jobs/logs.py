@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 _BATCH_BYTES = 900_000  # PutLogEvents takes 1,048,576 bytes with 26 a event of overhead, and 10,000 events
 _BATCH_EVENTS = 5_000
 _EVENT_BYTES = 200_000  # an event may have 256 KiB
+_WAITING = 100_000  # lines that wait for CloudWatch Logs at most: some 20 MB of a program that prints without an end
 
 
 def log_file(state: Path, group: str, stream: str) -> Path:
@@ -39,7 +40,7 @@ class LogWriter:
     """Appends bytes to `<state>/logs/<group>/<stream>.log` and sends their lines, in order, to CloudWatch Logs.
 
     A writer's thread sends in the background: `write` and `close` never wait for it. Lines leave as on AWS, where a TAB
-    arrives as `#011`. What CloudWatch refuses is in the file still.
+    arrives as `#011`. What CloudWatch refuses is in the file still, and so is what comes faster than it takes lines.
     """
 
     def __init__(self, app: SageLocal, group: str, stream: str) -> None:
@@ -49,6 +50,7 @@ class LogWriter:
         self._file = self.path.open("ab", buffering=0)
         self._rest = b""
         self._lines: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
+        self._skipped = 0
         self._sender = threading.Thread(target=self._send, name=f"log {stream}", daemon=True)
         _senders.add(self._sender)
         self._sender.start()
@@ -68,12 +70,22 @@ class LogWriter:
             self._queue(int(time.time() * 1000), self._rest)
             self._rest = b""
         self._file.close()
+        self._mention_skipped(int(time.time() * 1000))
         self._lines.put(None)
 
     def _queue(self, now: int, line: bytes) -> None:
+        if self._lines.qsize() >= _WAITING:
+            self._skipped += 1
+            return
+        self._mention_skipped(now)
         text = line.decode("utf-8", errors="replace").rstrip("\r").replace("\t", "#011")
         for start in range(0, max(len(text), 1), _EVENT_BYTES):
             self._lines.put((now, text[start : start + _EVENT_BYTES]))
+
+    def _mention_skipped(self, now: int) -> None:
+        if self._skipped:
+            self._lines.put((now, f"sagelocal: {self._skipped} lines came too fast; they are in {self.path}"))
+            self._skipped = 0
 
     def _send(self) -> None:
         made = False
