@@ -6,6 +6,7 @@ Each case opens its own connections and leaves them behind as such a client woul
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -67,11 +68,10 @@ async def no_http(plan: Plan) -> None:
     for noise in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20, b"GET\r\n\r\n", b"\r\n" * 1000, b"A" * 200_000):
         reader, writer = await connect(plan)
         writer.write(noise)
-        writer.write_eof()
-        try:
+        said = b""
+        with contextlib.suppress(OSError):  # reset
+            writer.write_eof()
             said = await asyncio.wait_for(reader.read(), PATIENCE)
-        except ConnectionResetError:
-            said = b""
         assert not said or said.startswith(b"HTTP/1.1 4"), said[:200]
         writer.close()
 
@@ -98,8 +98,7 @@ async def lying_lengths(plan: Plan) -> None:
     writer.close()
     reader, writer = await connect(plan)
     writer.write(head(plan, "Content-Length: -5"))
-    writer.write_eof()
-    assert (await asyncio.wait_for(reader.read(), PATIENCE)).startswith(b"HTTP/1.1 400")
+    assert (await asyncio.wait_for(reader.readline(), PATIENCE)).startswith(b"HTTP/1.1 400")
     writer.close()
 
 
