@@ -1,7 +1,8 @@
 """Data capture: sampled requests and responses as AWS's JSON Lines on S3.
 
 A record is in a spool file before the caller has the answer, so a kill loses none that was acknowledged; a thread
-uploads the files every second. A file is named like its object, so an upload repeated after a kill replaces itself.
+uploads the files a second after the first record. A file is named like its object, so an upload repeated after a kill
+replaces itself.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from sagelocal.jobs.checks import s3_uri
 
 log = logging.getLogger(__name__)
 
-_INTERVAL = 1.0  # s between uploads; AWS delivers within minutes
+_INTERVAL = 1.0  # s between a record and its upload; AWS delivers within minutes
+_RETRY = 30.0  # s at most until what S3 did not take is tried again
 _DESTINATION = "destination"
 _OPEN_AT_MOST = 64 * 1024 * 1024  # bytes of one object
 
@@ -42,15 +44,20 @@ class Recorder:
         self.folder = folder / uuid.uuid4().hex  # its own: two fleets of one endpoint may record at once
         self.folder.mkdir(parents=True)
         (self.folder / _DESTINATION).write_text(prefix)
+        self.written = threading.Event()  # the uploader's, once that has it
         self._lock = threading.Lock()
         self._file: BinaryIO | None = None
         self._hour = ""
+        self._full = False
 
     def sampled(self) -> bool:
         return random.random() < self._share
 
     def record(self, headers: Mapping[str, str], body: bytes, content_type: str, answer: bytes) -> None:
-        """Appends one record; `headers` are the request's, `content_type` and `answer` the response's."""
+        """Appends one record; `headers` are the request's, `content_type` and `answer` the response's.
+
+        Where the disk is full it captures no more, as AWS does, and requests are answered all the same.
+        """
         now = datetime.now(UTC)
         data: dict[str, Any] = {}
         if self._input:
@@ -58,7 +65,16 @@ class Recorder:
         if self._output:
             data["endpointOutput"] = self._encoded(content_type, "OUTPUT", answer)
         line = {"captureData": data, "eventMetadata": _metadata(headers, now), "eventVersion": "0"}
-        self._append(json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n", now)
+        try:
+            self._append(json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n", now)
+        except OSError as error:
+            if not self._full:
+                log.error("data capture in %s: a record was not written: %s", self.folder, error)
+            self._full = True
+            return
+        self._full = False
+        if not self.written.is_set():
+            self.written.set()
 
     def _encoded(self, content_type: str, mode: str, body: bytes) -> dict[str, str]:
         """An unlisted type is stored as BASE64; so is a body that is not the text its type promises."""
@@ -80,7 +96,11 @@ class Recorder:
                 name = f"{now:%Y-%m-%d-%H-%M-%S}-{now.microsecond // 1000:03d}-{uuid.uuid4()}.jsonl"
                 self._file = (self.folder / name).open("ab", buffering=0)
                 self._hour = hour
-            self._file.write(line)
+            try:
+                self._file.write(line)
+            except OSError:
+                self._seal()  # what it holds of this line must not join the next
+                raise
 
     def ready(self) -> list[Path]:
         """Closes the open file and gives all there are: none will be written to again."""
@@ -102,11 +122,13 @@ class Uploader:
         self._recorders: set[Recorder] = set()
         self._leftovers = sorted(root.glob("*/capture/*/"))
         self._lock = threading.Lock()  # one upload round at a time
+        self._written = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="capture", daemon=True)
         self._thread.start()
 
     def add(self, recorder: Recorder) -> None:
+        recorder.written = self._written
         with self._lock:
             self._recorders.add(recorder)
 
@@ -144,20 +166,28 @@ class Uploader:
             return error
         return None
 
-    def flush_quietly(self) -> None:
+    def flush_quietly(self) -> bool:
+        """Whether all of it is on S3."""
         try:
             self.flush()
         except Exception as error:
             log.warning("captured data stays in its spool files until S3 takes it: %s", error)
+            return False
+        return True
 
     def close(self) -> None:
         self._closing.set()
+        self._written.set()
         self._thread.join()
         self.flush_quietly()
 
     def _loop(self) -> None:
-        while not self._closing.wait(_INTERVAL):
-            self.flush_quietly()
+        pause = None if self.flush_quietly() else _INTERVAL
+        while not self._closing.is_set():
+            self._written.wait(pause)
+            self._closing.wait(_INTERVAL)
+            self._written.clear()  # first: what is recorded from here on wakes it again
+            pause = None if self.flush_quietly() else min(_RETRY, 2 * (pause or _INTERVAL))
 
 
 def _upload(s3: Any, file: Path) -> None:

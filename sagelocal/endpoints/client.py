@@ -50,7 +50,7 @@ class _Worker:
         self.idle: list[Connection] = []
         self.busy = 0  # requests that it has
         self.together = 1  # requests that it answers at once
-        self.seconds = 0.0  # that an answer took of late
+        self.seconds = _SHORT  # that an answer took of late
         self.listening = False
         self.reviving: asyncio.Task[None] | None = None
         self.sleeping: asyncio.Future[None] | None = None  # of `reviving`, between two attempts
@@ -273,7 +273,7 @@ class Client:
             worker.sleeping = None
             pause = min(2 * pause, longest)
         worker.reviving = None
-        worker.seconds = 0.0
+        worker.seconds = _SHORT
         worker.listening = True
         self._changed(True)
         self.dispatch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -43,6 +44,7 @@ class Worker:
 
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._leave)
+        self._listener.setblocking(False)
         self._poll.register(self._listener, select.EPOLLIN)
         self._poll.register(self._alive, select.EPOLLIN)
         gc.collect()
@@ -60,32 +62,34 @@ class Worker:
     def _ready(self) -> list[Connection]:
         """Connections with a request; none when it is time to go, after what came before has been answered."""
         while True:
-            found = [*self._pipelined]
-            for source, _ in self._events():
-                if connection := self._connections.get(source):
-                    if connection not in self._pipelined:
-                        found.append(connection)
-                elif source == self._listener.fileno():
-                    self._accept()
-                else:
-                    os._exit(1)  # nobody is left to start this worker again or to end it
+            sources = self._events()
+            if self._listener.fileno() in sources:
+                self._accept()
+                sources = [source for source, _ in self._poll.poll(0)]  # with those of the new connections
+            if self._alive in sources:
+                os._exit(1)  # nobody is left to start this worker again or to end it
+            told = [self._connections[source] for source in sources if source in self._connections]
+            found = [*self._pipelined, *(one for one in told if one not in self._pipelined)]
             if found or self._leaving:
                 return found
 
-    def _events(self) -> list[tuple[int, int]]:
+    def _events(self) -> list[int]:
         try:
             self._idle = not (self._leaving or self._pipelined)
-            return self._poll.poll(None if self._idle else 0)
+            return [source for source, _ in self._poll.poll(None if self._idle else 0)]
         except _LeavingError:
-            return self._poll.poll(0)
+            return [source for source, _ in self._poll.poll(0)]
         finally:
             self._idle = False
 
     def _accept(self) -> None:
-        connected, _ = self._listener.accept()
-        connected.setblocking(True)
-        self._connections[connected.fileno()] = Connection(connected)
-        self._poll.register(connected, select.EPOLLIN)
+        """All that wait, so that their requests can go together."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                connected, _ = self._listener.accept()
+                connected.setblocking(True)
+                self._connections[connected.fileno()] = Connection(connected)
+                self._poll.register(connected, select.EPOLLIN)
 
     def _serve(self, ready: list[Connection]) -> None:
         if self._together == 1:
