@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sagelocal.api.errors import validation
 from sagelocal.endpoints import asynchronous_config, deployment, models, plans, progress, serverless
 from sagelocal.endpoints.alarms import Alarms
+from sagelocal.scaling import targets as scalable
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -42,6 +43,7 @@ def update_endpoint(app: SageLocal, request: Document) -> Document:
     plan = plans.make(app, request["EndpointConfigName"])
     running = endpoint["_running"]
     serverless.check_update(running, plan)
+    scalable.check_update(app, endpoint["EndpointName"], running, plan)
     asynchronous_config.test_topics(app, plan)
     plans.retain(plan, running, request)
     if config:

@@ -133,6 +133,20 @@ def planned_variant(endpoint: Document | None, variant: str) -> Document | None:
     return next((one for one in running["Variants"] if one["VariantName"] == variant), None)
 
 
+def check_update(app: SageLocal, endpoint: str, running: Document, plan: Document) -> None:
+    """A variant that scales keeps its instance type (Developer Guide: update endpoints that use auto scaling)."""
+    before = {one["VariantName"]: one for one in running["Variants"]}
+    for variant in plan["Variants"]:
+        name = variant["VariantName"]
+        request = {"ResourceId": f"endpoint/{endpoint}/variant/{name}", "ScalableDimension": INSTANCES}
+        was, now = before.get(name, variant).get("InstanceType"), variant.get("InstanceType")
+        if was != now and app.store.find("ScalableTarget", key(request)):
+            raise validation(
+                f"Variant {name} of {endpoint} is a scalable target: its instance type can't change from {was} to "
+                f"{now}. Deregister it from Application Auto Scaling first."
+            )
+
+
 def capacity(app: SageLocal, target: Document) -> int | None:
     """How many instances the variant has, or how much concurrency; None while its endpoint is being changed."""
     endpoint, variant = names(target)

@@ -435,6 +435,14 @@ def test_an_asynchronous_endpoint_scales_to_zero_and_back(laptop: Laptop) -> Non
     assert s3.get_object(Bucket=laptop.settings.bucket, Key=found[0]["Key"])["Body"].read() == b"hello"
 
 
+def test_a_variant_that_scales_keeps_its_instance_type(laptop: Laptop) -> None:
+    laptop.register(MinCapacity=1, MaxCapacity=1)
+    larger = {"VariantName": "main", "ModelName": "echo", "InstanceType": "ml.m5.xlarge", "InitialInstanceCount": 1}
+    laptop.sagemaker.create_endpoint_config(EndpointConfigName="larger", ProductionVariants=[larger])
+    with pytest.raises(ClientError, match=r"can't change from ml.m5.large to ml.m5.xlarge. Deregister it"):
+        laptop.sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName="larger")
+
+
 def test_a_kill_loses_nothing(laptop: Laptop) -> None:
     laptop.register(MinCapacity=1, MaxCapacity=1)
     laptop.put_policy("kept", TRACKING)
