@@ -97,7 +97,8 @@ class Layout:
 
     def plan(self) -> None:
         for name in _SYSTEM:
-            self.show("/" + name, ".")
+            if f"/{name}" not in self.sandbox.writable:  # else the caller's folder stands in for it
+                self.show("/" + name, ".")
         for child in sorted(Path("/opt").iterdir()) if Path("/opt").is_dir() else []:
             if child.name != "ml":
                 self.show(str(child), "opt")

@@ -25,18 +25,8 @@ def stage(s3: Any, source: dict[str, Any] | None, folder: Path) -> Path:
     model.mkdir(parents=True)
     if source:
         _fetch(s3, source, model)
-        _drop_empty(model / "shared_libs")
     (folder / _COMPLETE).touch()
     return model
-
-
-def _drop_empty(libraries: Path) -> None:
-    """What SDK v3's ModelBuilder packs without being given libraries, and its handler copies over /lib at its start.
-
-    /lib is read-only here, so that even an empty folder would keep the model from being loaded.
-    """
-    if libraries.is_dir() and not any(libraries.iterdir()):
-        libraries.rmdir()
 
 
 def _fetch(s3: Any, source: dict[str, Any], model: Path) -> None:

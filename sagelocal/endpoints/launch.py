@@ -74,6 +74,20 @@ def _sandbox(
             _ALGORITHMS: Path(containers.__file__).parent / "algorithms",
             model_folder(plan, opt_ml): model,
         },
-        writable={_SOCKETS: sockets},
+        writable={_SOCKETS: sockets, **_library_folder(model, sockets)},
         network=network,
     )
+
+
+def _library_folder(model: Path, sockets: Path) -> dict[str, Path]:
+    """A writable /lib of links to what is there, for SDK v3's ModelBuilder, whose handler copies `shared_libs` over it.
+
+    Only where /lib is a link itself, as in every Linux since about 2020; else the copy fails, and the log says so.
+    """
+    if not (model / "shared_libs").is_dir() or not Path("/lib").is_symlink():
+        return {}
+    folder = sockets / "lib"  # whose folder is new for each start
+    folder.mkdir()
+    for entry in Path("/lib").resolve().iterdir():
+        (folder / entry.name).symlink_to(entry)
+    return {"/lib": folder}

@@ -62,10 +62,3 @@ def test_what_reaches_outside_is_refused(tmp_path: Path, python: str, bad: tarfi
         artifacts.stage(Bucket(member("weights"), bad), SOURCE, tmp_path / "m")
     assert not (tmp_path / "outside").exists()
     assert not (tmp_path / "m" / "outside").exists()
-
-
-def test_an_empty_folder_of_shared_libraries_is_left_out(tmp_path: Path) -> None:
-    empty = artifacts.stage(Bucket(member("weights"), member("shared_libs", tarfile.DIRTYPE)), SOURCE, tmp_path / "a")
-    assert [each.name for each in empty.iterdir()] == ["weights"]
-    full = artifacts.stage(Bucket(member("shared_libs/libx.so")), SOURCE, tmp_path / "b")
-    assert (full / "shared_libs" / "libx.so").exists()
