@@ -89,9 +89,9 @@ def removed(
 
 
 def stays_scaled(wanted: Wanted, state: State) -> bool:
-    """Whether a variant is scaled before and after, and keeps its instance type."""
+    """Whether a variant is scaled before and after, with other instances perhaps."""
     keys = {_key(each) for each in wanted.targets}
-    return any(_key(each) in keys and not _is_rebuilt(each, wanted, state) for each in state.targets)
+    return any(_key(each) in keys for each in state.targets)
 
 
 def scaled_variants(wanted: Wanted) -> set[str]:

@@ -149,6 +149,7 @@ def test_other_instances_leave_scaling_before_and_join_it_after(account: Any, pa
     larger = dataclasses.replace(BUSY, variants=(Variant(instance_type="ml.m5.xlarge", instance_count=2),))
     changes = account.deploy(larger)
     (update,) = [each for each in changes if each.sign == "~"]
+    assert update.calls[0].request["RetainAllVariantProperties"] is True
     assert update.details[0] == "variant AllTraffic: instance type ml.m5.large → ml.m5.xlarge"
     order = [each for each in said(changes) if "scal" in each or "sched" in each or "endpoint" in each]
     assert order == [
