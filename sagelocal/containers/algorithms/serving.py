@@ -87,9 +87,11 @@ class Server:
 def load(family: str, environment: Mapping[str, str], model_dir: str = MODEL, version: str = "") -> Any:
     """What answers the requests. Raises whatever an artifact that does not load raises."""
     if family == "xgboost":
-        from .xgboost_serving import Server as XGBoostServer
+        from . import xgboost_serving
 
-        return XGBoostServer(environment, model_dir, version)
+        many = environment.get("SAGEMAKER_MULTI_MODEL") == "true"
+        serve = xgboost_serving.MultiModelServer if many else xgboost_serving.Server
+        return serve(environment, model_dir, version)
     module = importlib.import_module(f".{NAMES[family]}", __package__)
     return Server(module.load(model_dir), environment)
 

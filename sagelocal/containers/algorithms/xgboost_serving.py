@@ -39,6 +39,9 @@ _SELECTABLE = {
 class Server:
     """The loaded model (or ensemble) behind the container's HTTP contract. Raises RuntimeError when none loads."""
 
+    _accepted: tuple[str, ...] = _ACCEPTED
+    _unacceptable = 406
+
     def __init__(self, environment: Mapping[str, str], model_dir: str, version: str = "3.2-0") -> None:
         self._old = numbers(version) < (1, 5)
         self._limit = int(environment.get("MAX_CONTENT_LENGTH") or _DEFAULT_LIMIT)
@@ -88,9 +91,12 @@ class Server:
         accept = media_type(headers.get("Accept") or "")[0]
         if accept in ("", "*/*"):
             accept = self._default_accept
-        if accept not in _ACCEPTED:
-            known = list(_ACCEPTED)
-            return failed(406, f"Accept type {accept} is not supported. Please use supported accept types: {known}.")
+        if accept not in self._accepted:
+            known = list(self._accepted)
+            return failed(
+                self._unacceptable,
+                f"Accept type {accept} is not supported. Please use supported accept types: {known}.",
+            )
         try:
             return Answer(self._encoded(predictions, accept), accept)
         except Exception as error:
@@ -153,6 +159,28 @@ class Server:
         if key in ("probabilities", "raw_scores"):
             return prediction.tolist() if several else [1.0 - float(prediction), float(prediction)]
         return float(max(prediction)) if several else float(prediction)
+
+
+class MultiModelServer(Server):
+    """One of the models in multi-model mode, where the image runs another server with other functions.
+
+    It answers a JSON list unless CSV is accepted, which then is one line, and knows no selected content.
+    """
+
+    _accepted = (JSON, CSV)
+    _unacceptable = 415
+
+    def __init__(self, environment: Mapping[str, str], model_dir: str, version: str) -> None:
+        kept = {name: value for name, value in environment.items() if name != "SAGEMAKER_INFERENCE_OUTPUT"}
+        super().__init__({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": JSON, **kept}, model_dir, version)
+        self._old = False
+
+    def respond(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        return self._answer(body, headers)
+
+    def _encoded(self, predictions: np.ndarray, accept: str) -> bytes:
+        values = predictions.tolist()
+        return ",".join(map(str, values)).encode() if accept == CSV else json.dumps(values).encode()
 
 
 def _written(rows: list[dict[str, Any]], accept: str) -> bytes:

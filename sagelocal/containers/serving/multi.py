@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 from . import families, workers
 from .answers import Response
 from .handler import MODEL, Handler, prepare, user_module
-from .wire import BrokenError, Connection, Request
+from .wire import BrokenError, Connection, Headers, Request
 from .worker import BATCH_HEADER
 
 Load = Callable[[str], Any]  # a model's folder -> what answers with `respond(body, headers)`
@@ -60,10 +60,10 @@ class _Process:
             self.stop()
         return found
 
-    def ask(self, body: bytes, headers: Mapping[str, str]) -> Response:
+    def ask(self, body: bytes, headers: Headers) -> Response:
         """Raises _DiedError; the process is of no more use then."""
         try:
-            self._pipe.send((body, dict(headers)))
+            self._pipe.send((body, headers))
             if self._seconds and not self._pipe.poll(self._seconds):
                 self.stop()
                 raise _DiedError(f"The model did not answer within {self._seconds:g} s and its process was ended.")
