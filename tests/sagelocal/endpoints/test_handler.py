@@ -16,7 +16,7 @@ import xgboost
 from sagelocal.containers.algorithms import recordio
 from sagelocal.containers.serving import families
 from sagelocal.containers.serving.answers import Response
-from sagelocal.containers.serving.handler import Handler
+from sagelocal.containers.serving.handler import Handler, prepare
 
 SUM_MODEL = """
 class Model:
@@ -307,4 +307,4 @@ def test_a_requirement_that_cannot_be_installed_keeps_the_server_from_starting(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     (tmp_path / "requirements.txt").write_text("no-such-package-here==1\n")
     with pytest.raises(subprocess.CalledProcessError, match="pip"):
-        handler("scikit-learn", SUM_MODEL, tmp_path)
+        prepare(families.of("scikit-learn", {}), {"SAGEMAKER_SUBMIT_DIRECTORY": str(tmp_path)})
