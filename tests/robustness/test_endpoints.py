@@ -24,4 +24,4 @@ def test_abuse_gets_an_error_and_the_next_request_its_answer(plan: Plan, case: e
 @pytest.mark.namespaces
 @pytest.mark.slow
 def test_nothing_fails_under_load_but_what_a_killed_worker_held(laptop: Settings, plan: Plan) -> None:
-    endpoints.everything(laptop, plan, seconds=10)
+    endpoints.everything(laptop, plan, seconds=10, may_fail=0.01)  # of fewer requests; a batch is lost by either kill
