@@ -91,7 +91,8 @@ class Fleet:
         """Returns when so many instances of each production variant serve. Raises UnhealthyError, ClosedError."""
         with self._until_closed():
             for name, count in instances.items():
-                self.variants[name].scale(count)
+                if not self.variants[name].serverless:
+                    self.variants[name].scale(count)
         self.running = instances
 
     def adjust(self, plan: dict[str, Any]) -> None:
