@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deploy.changes import Change
+from deploy.scaling import policy_arn
 from deploy.state import Clients, Described, find
-from deploy.wanted import policy_arn
 
 PASSING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 Watch = Callable[[Described], None]  # is told how an endpoint that changes is described

@@ -7,8 +7,9 @@ from typing import Any
 
 from deploy import view
 from deploy.changes import Call, Change
+from deploy.scaling import policy_arn
 from deploy.state import State
-from deploy.wanted import Request, Wanted, policy_arn
+from deploy.wanted import Request, Wanted
 
 _SERVICE = "application-autoscaling"
 _KEY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
