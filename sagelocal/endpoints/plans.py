@@ -30,6 +30,8 @@ def create_endpoint_config(app: SageLocal, request: Document) -> Document:
         s3_uri(capture["DestinationS3Uri"])
     serverless.check_config(app, request)
     asynchronous_config.check(request)
+    if request.get("AsyncInferenceConfig"):
+        _check_targets(app, variants)
     shadow.check_config(request)
     document = {name: value for name, value in request.items() if name != "Tags"} | {"ProductionVariants": variants}
     if shadows:
@@ -44,6 +46,15 @@ def _variant(app: SageLocal, variant: Document) -> Document:
             raise validation(f"Production variant {variant['VariantName']} needs {member}.")
     app.find("Model", variant["ModelName"])
     return {"InitialVariantWeight": 1.0, **variant}
+
+
+def _check_targets(app: SageLocal, variants: list[Document]) -> None:
+    """InvokeEndpointAsync has neither TargetModel nor TargetContainerHostname."""
+    for model in (app.find("Model", variant["ModelName"]) for variant in variants):
+        direct = (model.get("InferenceExecutionConfig") or {}).get("Mode") == "Direct"
+        if direct or any(one.get("Mode") == "MultiModel" for one in model["_containers"]):
+            which = "several containers to invoke directly" if direct else "a multi-model container"
+            raise validation(f"Model {model['ModelName']} has {which}: an asynchronous endpoint can't choose.")
 
 
 def make(app: SageLocal, config_name: str) -> Document:

@@ -134,8 +134,6 @@ def test_variants_that_cannot_be_honoured_are_refused(sagemaker: Any, changed: d
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("AsyncInferenceConfig", {"OutputConfig": {"S3OutputPath": "s3://bucket/out"}}),
-        ("ShadowProductionVariants", [variant(VariantName="shadow")]),
         ("ExplainerConfig", {"ClarifyExplainerConfig": {"ShapConfig": {"ShapBaselineConfig": {"ShapBaseline": "1"}}}}),
     ],
 )
