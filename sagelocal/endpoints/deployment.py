@@ -37,7 +37,8 @@ def steps(deployment: Document | None, old: Sequence[Document], new: Sequence[Do
     deployment = deployment or {}
     if any(variant.get("InstanceType", "").startswith(_EXCLUDED) for variant in new):
         deployment = {}
-    if rolling := deployment.get("RollingUpdatePolicy"):
+    rolling = deployment.get("RollingUpdatePolicy")
+    if rolling and all(counts(new).values()):  # an asynchronous endpoint scaled to zero has no instances to trade
         return [asdict(step) for step in _rolling(rolling, _only(counts(old)), *_only_variant(new))]
     policy = deployment.get("BlueGreenUpdatePolicy") or {}
     routing = policy.get("TrafficRoutingConfiguration") or {"Type": "ALL_AT_ONCE"}

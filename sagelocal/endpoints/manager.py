@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +46,7 @@ class Manager:
         self._asynchronous = Asynchronous(app, self._serving)
         self._starting: dict[str, Fleet] = {}  # what comes up beside it
         self._lock = threading.Lock()
+        self._turns: dict[str, threading.Lock] = defaultdict(threading.Lock)  # an endpoint's changes, one at a time
         self._closing = threading.Event()
         self._threads: set[threading.Thread] = set()
         self._uploader = Uploader(app.s3, self._root)
@@ -101,30 +103,41 @@ class Manager:
         return self._asynchronous.accept(endpoint_name, request)
 
     def _resume(self, name: str) -> None:
-        """The old fleet first, until it serves; then the change that was under way."""
+        with self._turns[name]:
+            idle = self._take_up(name)
+        self._retire(idle)
+
+    def _take_up(self, name: str) -> list[Fleet]:
+        """The old fleet first, until it serves; then the change that was under way, or that is asked for meanwhile."""
+        idle: list[Fleet] = []
         pause = _RETRY_SECONDS[0]
-        while traffic := self._serving.get(name):
-            (fleet,) = traffic.fleets
-            try:
-                fleet.start()
-                break
-            except UnhealthyError as error:
-                log.warning("endpoint %s does not serve again yet: %s", name, error)
-                fleet.stop()
+        while (traffic := self._serving.get(name)) and not self._serves(name, traffic.fleets[0]):
+            idle += self._change(name)
+            if self._serving[name].fleets[0].up.done():
+                return idle
             if self._closing.wait(pause):
-                return
+                raise ClosedError
             pause = min(pause * 2, _RETRY_SECONDS[1])
-            endpoint = self._app.store.get("Endpoint", name)
-            with self._lock:
-                if name in self._serving:  # not deleted meanwhile
-                    self._serving[name] = Traffic(self._fleet(name, endpoint["_running"]))
-        endpoint = self._app.store.get("Endpoint", name)
         self._go_on()
-        if endpoint["EndpointStatus"] in ("Creating", "Updating"):
-            self._deploy(name)
-        elif endpoint["EndpointStatus"] in _GOING_BACK:  # it has: the old fleet serves, with all of its instances
+        endpoint = self._app.store.find("Endpoint", name)
+        if endpoint and endpoint["EndpointStatus"] in _GOING_BACK:  # it has: the old fleet serves, with all instances
             reason = (endpoint.get("_rollout") or {}).get("Reason") or endpoint.get("FailureReason")
             self._in_service(name, endpoint["_running"], reason)
+        return idle + self._change(name)
+
+    def _serves(self, name: str, fleet: Fleet) -> bool:
+        """Starts the fleet; one that does not come up is replaced, to be started another time."""
+        try:
+            fleet.start()
+        except UnhealthyError as error:
+            self._go_on()
+            log.warning("endpoint %s does not serve again yet: %s", name, error)
+            fleet.stop()
+            with self._lock:
+                if name in self._serving:  # not deleted meanwhile
+                    self._serving[name] = Traffic(self._fleet(name, fleet.plan))
+            return False
+        return True
 
     def _sweep(self, endpoint: dict[str, Any]) -> None:
         """Removes what fleets of an earlier life left on disk, but for the models of what is to run."""
@@ -136,55 +149,68 @@ class Manager:
             shutil.rmtree(path, ignore_errors=True)
 
     def _deploy(self, name: str) -> None:
-        endpoint = self._app.store.get("Endpoint", name)
-        traffic = self._serving.get(name)
-        if traffic is None:
-            self._create(name, endpoint["_pending"])
-        elif endpoint["_pending"]["Id"] == endpoint["_running"]["Id"]:
-            self._adjust(name, traffic.fleets[0], endpoint["_pending"], endpoint["_running"])
-        else:
-            self._update(name, endpoint, traffic)
+        with self._turns[name]:
+            self._go_on()
+            idle = self._change(name)
+        self._retire(idle)
 
-    def _create(self, name: str, plan: dict[str, Any]) -> None:
+    def _change(self, name: str) -> list[Fleet]:
+        """Does what is pending, if anything is; gives the fleets that have no traffic any more."""
+        endpoint, traffic = self._app.store.find("Endpoint", name), self._serving.get(name)
+        if endpoint is None or endpoint["EndpointStatus"] not in ("Creating", "Updating"):
+            return []
+        if traffic is None:
+            return self._create(name, endpoint["_pending"])
+        plan, running, fleet = endpoint["_pending"], endpoint["_running"], traffic.fleets[0]
+        if plan["Id"] != running["Id"]:
+            return self._update(name, endpoint, traffic)
+        return self._adjust(name, fleet, plan, running) if fleet.up.done() else []
+
+    def _create(self, name: str, plan: dict[str, Any]) -> list[Fleet]:
         fleet = self._starting[name] = self._fleet(name, plan)
         try:
             self._go_on()
             fleet.start()
         except UnhealthyError as error:
             self._go_on()
-            self._discard(fleet)
             failed = {"EndpointStatus": "Failed", "FailureReason": str(error)}
             over = {"_pending": None, "PendingDeploymentSummary": None}
             self._app.store.update("Endpoint", name, failed | over)
-            return
+            return [fleet]
         finally:
             with self._lock:
                 del self._starting[name]
                 if fleet.up.done():
                     self._serving[name] = Traffic(fleet)
         self._in_service(name, plan)
+        return []
 
-    def _adjust(self, name: str, fleet: Fleet, plan: dict[str, Any], running: dict[str, Any]) -> None:
+    def _adjust(self, name: str, fleet: Fleet, plan: dict[str, Any], running: dict[str, Any]) -> list[Fleet]:
         """New weights and instance counts; the old ones again when they can't be had."""
         try:
             fleet.adjust(plan)
         except UnhealthyError as error:
             self._go_on()
-            self._app.store.update("Endpoint", name, {"EndpointStatus": "RollingBack"})
-            fleet.adjust(running)
+            self._app.store.update("Endpoint", name, {"EndpointStatus": "RollingBack", "FailureReason": str(error)})
+            with suppress(UnhealthyError):  # it serves with what there is
+                fleet.adjust(running)
             self._in_service(name, running, str(error))
         else:
             self._in_service(name, plan)
+        return []
 
-    def _update(self, name: str, endpoint: dict[str, Any], traffic: Traffic) -> None:
+    def _update(self, name: str, endpoint: dict[str, Any], traffic: Traffic) -> list[Fleet]:
         green = self._starting[name] = self._fleet(name, endpoint["_pending"])
         try:
-            for fleet in rollout.Rollout(self._app, endpoint, traffic, green, self._closing).run():
-                fleet.drain(self._closing)
-                self._discard(fleet)
+            return rollout.Rollout(self._app, endpoint, traffic, green, self._closing).run()
         finally:
             with self._lock:
                 del self._starting[name]
+
+    def _retire(self, fleets: list[Fleet]) -> None:
+        for fleet in fleets:
+            fleet.drain(self._closing)
+            self._discard(fleet)
 
     def _in_service(self, name: str, plan: dict[str, Any], reason: str | None = None) -> None:
         self._app.store.update("Endpoint", name, rollout.ended(plan, self._app.now(), reason))
@@ -197,9 +223,7 @@ class Manager:
         with self._lock:
             traffic = self._serving.pop(name, None)
         self._asynchronous.forget(name)
-        for fleet in traffic.fleets if traffic else []:
-            fleet.drain(self._closing)
-            self._discard(fleet)
+        self._retire(traffic.fleets if traffic else [])
         shutil.rmtree(self._root / name, ignore_errors=True)
         with suppress(Missing):  # two DeleteEndpoint calls at once
             self._app.store.delete("Endpoint", name)

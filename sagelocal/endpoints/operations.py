@@ -43,6 +43,7 @@ def update_endpoint(app: SageLocal, request: Document) -> Document:
     plan = plans.make(app, request["EndpointConfigName"])
     running = endpoint["_running"]
     serverless.check_update(running, plan)
+    asynchronous_config.check_update(running, plan)
     scalable.check_update(app, endpoint["EndpointName"], running, plan)
     asynchronous_config.test_topics(app, plan)
     plans.retain(plan, running, request)
@@ -146,7 +147,7 @@ def _begin(app: SageLocal, endpoint: Document, changes: Document) -> None:
     """From a settled status to Updating; of two updates at once one wins."""
 
     def edit(document: Document) -> None:
-        if document["EndpointStatus"] not in _SETTLED:
+        if document["EndpointStatus"] not in _SETTLED or document["_running"] != endpoint["_running"]:
             raise _in_progress(document)
         document |= changes | {"EndpointStatus": "Updating"}
         document.pop("FailureReason", None)

@@ -56,6 +56,14 @@ def adjusting(running: Document, plan: Document, now: float) -> list[Document]:
     return [variant(planned) for planned in plan["Variants"]]
 
 
+def shrunk(running: Document, instances: Counts, now: float) -> list[Document]:
+    """The ProductionVariants of an endpoint whose old fleet is down to so many instances."""
+    return [
+        plans.summary(variant, now) | {"CurrentInstanceCount": instances[variant["VariantName"]]}
+        for variant in running["Variants"]
+    ]
+
+
 def _summary(
     plan: Document, began: float, now: float, status: str, said: Callable[[int], str], current: Counts | None
 ) -> Document:

@@ -83,11 +83,14 @@ class Rollout:
         self._show(progress.activating(self._plan, step, self._began, self._app.now()))
         self._route(step.share)
         self._bake(step)
-        if step.old is not None:
+        if number + 1 == len(self._steps):
+            return  # it ends by the endpoint being InService, in one write
+        self._state = self._state | {"Step": number + 1}
+        changes: Document = {"_rollout": self._state}
+        if step.old is not None and self._blue_fleet.up.done():
             self._blue_fleet.scale(step.old)
-        if number + 1 < len(self._steps):  # the last step ends by the endpoint being InService, in one write
-            self._state = self._state | {"Step": number + 1}
-            self._store({"_rollout": self._state})
+            changes["ProductionVariants"] = progress.shrunk(self._running, step.old, self._app.now())
+        self._store(changes)
 
     @property
     def _blue_fleet(self) -> Fleet:
@@ -124,6 +127,8 @@ class Rollout:
                 stopping.cancel()
 
     def _route(self, share: float) -> None:
+        if share > 0 and not self._blue_fleet.up.done():  # after a restart of sagelocal it did not come up again
+            share = 1.0
         old = [(fleet, part * (1 - share)) for fleet, part in self._blue] if share < 1 else []
         self._traffic.route(*old, *([(self._green, share)] if share > 0 else []))
 
@@ -166,7 +171,8 @@ class Rollout:
             raise ClosedError
 
     def _roll_back(self, reason: str) -> list[Fleet]:
-        back = deployment.way_back(self._config, self._blue_fleet.running, self._full)
+        serves = self._blue_fleet.up.done()
+        back = deployment.way_back(self._config, self._blue_fleet.running, self._full) if serves else []
         had_traffic = self._green in self._traffic.fleets
         if not back:
             self._route(0)  # before anything else, so that not one more request meets the new fleet

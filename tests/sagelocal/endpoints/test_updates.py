@@ -400,3 +400,19 @@ def test_a_rollback_that_fails_serves_on_and_the_next_update_repairs_it(
         endpoint = account.settled("mixed-1")
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", "mixed-2")
     assert set(answers) == {"mixed-1", "mixed-2"}, "no request failed"
+
+
+@pytest.mark.slow
+@pytest.mark.namespaces
+def test_an_endpoint_that_no_longer_starts_is_repaired_by_an_update(
+    killable: Account, permission: tuple[str, Callable[[], None]]
+) -> None:
+    script, refuse = permission
+    killable.deploy(killable.config("gone-1", script=script))
+    refuse()
+    os.kill(server.status(killable.settings)["pid"], signal.SIGKILL)
+    server.up(killable.settings)
+    assert killable.describe("gone-1")["EndpointStatus"] == "InService"
+    killable.update("gone-1", killable.config("gone-2"), blue_green("CANARY", 1, 0, CanarySize=percent(10)))
+    assert killable.settled("gone-1")["EndpointConfigName"] == "gone-2"
+    assert {killable.ask("gone-1") for _ in range(10)} == {"gone-2"}
