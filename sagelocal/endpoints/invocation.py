@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ class Invoker:
         forwarded = {name: headers[name] for name in _FORWARDED if name in headers}
         call = Call(forwarded, body, _ANSWER_SECONDS, *targets.of(endpoint_name, variant.plan, headers))
         with fleet.busy():
-            async with self._admitted(fleet, variant):
+            async with self._admitted(fleet, variant) if variant.serverless else nullcontext():
                 server, reply = await self._ask(fleet, variant, call, headers, started)
         if not 200 <= reply.status < 300:
             raise self._model_error(fleet, reply.status, reply.body.decode(errors="replace"), server)
@@ -115,7 +115,7 @@ class Invoker:
             content_type = response.headers.get("content-type", "application/octet-stream")
             answered = _answer_headers(variant.name, content_type, response.headers)
             answered |= {"Content-Type": streaming.MEDIA_TYPE, "X-Amzn-SageMaker-Content-Type": content_type}
-            return Stream(answered, response, opening.pop_all())
+            return Stream(answered, response, opening.pop_all(), lambda: variant.meter.first_chunk(started, asked))
         raise AssertionError  # an AsyncExitStack swallows nothing
 
     @contextmanager
