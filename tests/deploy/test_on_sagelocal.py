@@ -6,19 +6,25 @@ import io
 import tarfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from deploy import apply, plan, registry, wanted
 from deploy.declaration import Alarm, Asynchronous, Autoscaling, Deployment, Mode, Serverless, Variant
-from deploy.strategies import Canary, Linear, Rolling, Strategy
+from deploy.strategies import AllAtOnce, Canary, Linear, Rolling, Strategy
+from deploy.view import progress
 from sagelocal.config import Settings
 
 pytestmark = pytest.mark.namespaces
 NAME = "churn-staging"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
-ENVIRONMENT = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+ENVIRONMENT = {
+    "SAGEMAKER_PROGRAM": "inference.py",
+    "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+    "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
+}
 HANDLER = """
 def model_fn(model_dir):
     return "{version}"
@@ -73,26 +79,26 @@ def declared(version: int, strategy: Strategy, **more: Any) -> Deployment:
     return Deployment((Variant(version=version, instance_count=2),), strategy=strategy, alarms=(alarm,), **more)
 
 
-@pytest.mark.parametrize(
-    "strategy", [Canary("50%", 1, 0), Linear(1, 1, 0), Rolling("50%", 1)], ids=["canary", "linear", "rolling"]
-)
-def test_traffic_shifts_and_no_request_fails(account: Any, strategy: Strategy) -> None:
-    account.deploy(declared(1, strategy))
-    answers, done = [], threading.Event()
+def test_traffic_shifts_by_each_strategy_and_no_request_fails(account: Any) -> None:
+    account.deploy(declared(1, AllAtOnce()))
+    updates: list[tuple[int, Strategy]] = [(2, Canary("50%", 1, 0)), (1, Linear(1, 1, 0)), (2, Rolling("50%", 1))]
+    done = threading.Event()
+    answers: list[str] = []
 
     def client() -> None:
         while not done.is_set():
             answers.append(ask(account))
 
-    thread = threading.Thread(target=client)
-    thread.start()
-    seen: list[str] = []
-    account.deploy(declared(2, strategy), watch=lambda endpoint: seen.append(plan.view.progress(endpoint)))
-    done.set()
-    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(client)
+        for version, strategy in updates:
+            seen: list[str] = []
+            account.deploy(declared(version, strategy), watch=lambda found, seen=seen: seen.append(progress(found)))
+            assert ask(account) == str(version)
+            assert any("Baking for 1 seconds" in each for each in seen)
+        done.set()
+        asking.result()
     assert set(answers) == {"1", "2"}
-    assert ask(account) == "2"
-    assert any("Baking for 1 seconds" in each for each in seen)
 
 
 def test_an_alarm_takes_an_update_back_and_the_next_try_starts_afresh(account: Any) -> None:
@@ -102,7 +108,7 @@ def test_an_alarm_takes_an_update_back_and_the_next_try_starts_afresh(account: A
     (alarm,) = [each.name for each in changes if each.sign == "+" and each.kind == "alarm"]
 
     def ring(endpoint: dict[str, Any]) -> None:
-        if "Baking" in plan.view.progress(endpoint):
+        if "Baking" in progress(endpoint):
             account.clients("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a test")
 
     with pytest.raises(RuntimeError, match=f"serves churn-staging-1-.* again and not churn-staging-2-.*{alarm}"):
