@@ -25,6 +25,14 @@ from sagelocal.environments.manifests import Manifest
 
 PACKAGES = "/opt/sagelocal/packages"  # this Python's real site-packages, inside
 _INSIDE = Path(__file__).with_name("inside")
+_TOOLKITS = Path(__file__).with_name("toolkits")
+# AWS's serving toolkits as far as scripts import them, by the distribution of an image that brings them.
+_TOOLKIT_OF = {
+    "sagemaker-containers": "sagemaker_containers",
+    "sagemaker-inference": "sagemaker_inference",
+    "sagemaker-pytorch-inference": "sagemaker_inference",
+    "sagemaker-xgboost-container": "sagemaker_xgboost_container",
+}
 _TOOLS = ("pip", "setuptools", "wheel")  # of every image's Python
 _FORMAT = 1  # a change of the layout makes new views
 
@@ -60,7 +68,8 @@ def _installed(laptop: Laptop) -> list[str]:
 
 
 def _hooks() -> str:
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(_INSIDE.glob("*.py")))).hexdigest()
+    files = [*sorted(_INSIDE.glob("*.py")), *sorted(_TOOLKITS.rglob("*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 class building:  # noqa: N801 - a context manager, used like a function
@@ -93,6 +102,12 @@ def _make(folder: Path, laptop: Laptop, shown: set[str], manifest: Manifest | No
             _alias(each, SAME[each.name], folder / "site")
     known = manifest.packages if manifest else {}
     absent = {name: version for name, version in known.items() if not laptop.find(name)}
+    for name in absent:
+        toolkit = _TOOLKIT_OF.get(name, "")
+        if toolkit and not (folder / "site" / toolkit).exists():
+            shutil.copytree(
+                _TOOLKITS / toolkit, folder / "site" / toolkit, ignore=shutil.ignore_patterns("__pycache__")
+            )
     facts = {"view": key, "image": image, "hidden": hidden, "absent": absent}
     (folder / "site" / "sagelocal_image.json").write_text(json.dumps(facts))
     _add_hooks(folder / "site")

@@ -1,0 +1,1 @@
+"""What a script imports from the toolkit of AWS's scikit-learn and XGBoost images."""

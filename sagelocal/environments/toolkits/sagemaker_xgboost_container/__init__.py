@@ -1,0 +1,1 @@
+"""What an inference script imports from AWS's XGBoost image."""
