@@ -63,6 +63,7 @@ class Meter:
         self.config = config
         self.variant = variant.name
         self._variant = variant
+        self._serverless = "Serverless" in variant.plan
         self._window = _Window()
         self._records: deque[tuple[str, str, str, Dimensions, float]] = deque()
         self._hosts = Hosts(variant.plan, metering.memory, metering.folder)
@@ -95,6 +96,16 @@ class Meter:
         The dimensions are EndpointName, VariantName and `more` (ContainerName="first").
         """
         self._records.append((namespace, metric, unit, (*self._where, *more.items()), value))
+
+    def first_chunk(self, started: float, asked: float) -> None:
+        """A streamed answer begins; when its request came and when the container was asked, by time.perf_counter()."""
+        now = time.perf_counter()
+        for metric, seconds in (
+            ("FirstChunkLatency", now - started),
+            ("FirstChunkModelLatency", now - asked),
+            ("FirstChunkOverheadLatency", asked - started),
+        ):
+            self.record(metric, seconds * 1e6, "Microseconds")
 
     def close(self) -> None:
         """What was counted last still leaves."""
@@ -145,7 +156,8 @@ class Meter:
                     # AWS sends 1 for a request that failed and 0 for any other, which is what averages are made of.
                     yield (REQUESTS, metric, "None", where), 1.0, count
                     yield (REQUESTS, metric, "None", where), 0.0, requests - count
-                for instances, count in window.per_instance.items():
+                # AWS has none of serverless variants.
+                for instances, count in () if self._serverless else window.per_instance.items():
                     yield (REQUESTS, "InvocationsPerInstance", "None", where), 1.0 / instances, count
                 for metric, counts in (("ModelLatency", window.model), ("OverheadLatency", window.overhead)):
                     for value, count in counts.items():

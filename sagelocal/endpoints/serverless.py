@@ -158,6 +158,8 @@ class Capacity:
             )
         self._in_flight += 1
         self._variant.meter.record("ServerlessConcurrentExecutionsUtilization", self._in_flight / most)
+        if provisioned := self.config.get("ProvisionedConcurrency"):
+            self._variant.meter.record("ServerlessProvisionedConcurrencyUtilization", self._in_flight / provisioned)
         if self._idle:
             self._idle.cancel()
         try:

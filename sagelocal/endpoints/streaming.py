@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 
 from sagelocal.endpoints.server import Response, UnansweredError
@@ -19,10 +19,14 @@ _LARGEST = 64 * 1024  # bytes of one part: AWS names no size, and a frame must s
 class Stream:
     """The answer of InvokeEndpointWithResponseStream. Whoever has it calls `close`, however much of it was read."""
 
-    def __init__(self, headers: dict[str, str], response: Response, opened: AsyncExitStack) -> None:
+    def __init__(
+        self, headers: dict[str, str], response: Response, opened: AsyncExitStack, begun: Callable[[], None]
+    ) -> None:
+        """`begun` is called when the first piece is there."""
         self.headers = headers
         self._response = response
         self._opened = opened
+        self._begun = begun
 
     async def frames(self) -> AsyncIterator[bytes]:
         """A frame for each piece that the container wrote, as soon as it comes; what breaks it off is the last one.
@@ -30,7 +34,11 @@ class Stream:
         A piece is read when the one before was taken, so that a slow reader slows the container and fills no memory.
         """
         try:
+            first = True
             async for part in self._response.iter_any():
+                if first:
+                    self._begun()
+                    first = False
                 for start in range(0, len(part), _LARGEST):
                     yield payload_part(part[start : start + _LARGEST])
         except TimeoutError:

@@ -21,6 +21,13 @@ def begin(app: SageLocal, target: Document, wanted: int, cause: str, **more: Any
     return _add(app, target, f"Setting {_what(target, wanted)}.", cause, "Pending", _wanted=wanted, **more)
 
 
+def asked(app: SageLocal, target: Document, activity: Document) -> None:
+    """SageMaker took the change."""
+    said = f"Successfully set {_what(target, activity['_wanted'])}. Waiting for change to be fulfilled by sagemaker."
+    changes = {"StatusCode": "InProgress", "StatusMessage": said}
+    app.store.update("ScalingActivity", activity["ActivityId"], changes)
+
+
 def finish(app: SageLocal, target: Document, activity: Document, failure: str = "") -> None:
     wanted = _what(target, activity["_wanted"])
     changes = {
@@ -58,7 +65,8 @@ def not_scaled(app: SageLocal, target: Document, cause: str, code: str, current:
 
 def unfinished(app: SageLocal, target: Document) -> list[Document]:
     """Activities that a change of capacity is still under way for, or that a kill interrupted."""
-    return app.store.page("ScalingActivity", parent=target["_name"], where=[("StatusCode", "=", "Pending")])
+    found = app.store.page("ScalingActivity", parent=target["_name"], where=[("EndTime", "present", 0)])
+    return [activity for activity in found if "_wanted" in activity]
 
 
 def _add(app: SageLocal, target: Document, description: str, cause: str, status: str, **more: Any) -> Document:

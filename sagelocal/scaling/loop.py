@@ -167,6 +167,8 @@ class Scaler:
             targets.set_capacity(self._app, target, wish.capacity)
         except AwsError as error:
             activities.finish(self._app, target, activity, error.message)
+            return
+        activities.asked(self._app, target, activity)
         log.info("%s: %d to %d, as %s", target["ResourceId"], current, wish.capacity, cause)
 
 

@@ -119,18 +119,22 @@ def _check_range(app: SageLocal, target: Document) -> None:
     document = app.store.find("Endpoint", endpoint)
     planned = planned_variant(document, variant)
     if document is None or planned is None:
-        raise validation(f"There is no variant {variant} of an endpoint {endpoint} that is or was InService.")
+        raise validation(f"There is no variant {variant} of an endpoint {endpoint}.")
     if ("Serverless" in planned) != (target["ScalableDimension"] == CONCURRENCY):
         whose = "a serverless variant" if "Serverless" in planned else "a variant on instances"
         raise validation(f"{variant} of {endpoint} is {whose}: it has no {target['ScalableDimension']}.")
-    if low == 0 and not (document.get("_running") or {}).get("Async"):
+    if low == 0 and not _plan(document).get("Async"):
         raise validation(f"MinCapacity 0 is for asynchronous endpoints, which {endpoint} is not: set 1 or more.")
 
 
 def planned_variant(endpoint: Document | None, variant: str) -> Document | None:
-    """The variant of the deployment that runs."""
-    running = (endpoint or {}).get("_running") or {"Variants": []}
-    return next((one for one in running["Variants"] if one["VariantName"] == variant), None)
+    """The variant of the deployment that runs, or of the first one while that comes up."""
+    return next((one for one in _plan(endpoint).get("Variants", []) if one["VariantName"] == variant), None)
+
+
+def _plan(endpoint: Document | None) -> Document:
+    endpoint = endpoint or {}
+    return endpoint.get("_running") or endpoint.get("_pending") or {}
 
 
 def check_update(app: SageLocal, endpoint: str, running: Document, plan: Document) -> None:
@@ -161,8 +165,7 @@ def capacity(app: SageLocal, target: Document) -> int | None:
 
 def counts_invocations(app: SageLocal, target: Document) -> bool:
     """Whether its variant has AWS's metrics of invocations: those of asynchronous endpoints are others."""
-    endpoint = app.store.find("Endpoint", names(target)[0]) or {}
-    return not (endpoint.get("_running") or {}).get("Async")
+    return not _plan(app.store.find("Endpoint", names(target)[0])).get("Async")
 
 
 def set_capacity(app: SageLocal, target: Document, wanted: int) -> None:

@@ -102,10 +102,12 @@ def test_other_metrics_have_their_own_dimensions(kept: Kept, metering: Metering)
     meter = Meter(metering, "e", "e-config", Variant())
     meter.record("ContainerLatency", 7.0, "Microseconds", ContainerName="first")
     meter.record("LoadedModelCount", 3.0, namespace=HOSTS)
+    meter.first_chunk(time.perf_counter(), time.perf_counter())
     metering.record("ApproximateBacklogSize", 4.0, "Count", EndpointName="e")
     meter.close()
     assert kept.values("ContainerLatency", *VARIANT, "ContainerName") == {7.0: 1.0}
     assert kept.values("ApproximateBacklogSize", "EndpointName") == {4.0: 1.0}
+    assert sum(kept.values("FirstChunkModelLatency", *VARIANT).values()) == 1
     assert {namespace for namespace, datum in kept.found if datum["MetricName"] == "LoadedModelCount"} == {HOSTS}
 
 

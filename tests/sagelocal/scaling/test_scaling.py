@@ -237,6 +237,7 @@ def test_a_scheduled_action_sets_the_limits(laptop: Laptop) -> None:
     assert action["Schedule"] == soon
 
 
+@pytest.mark.slow
 def test_suspended_scaling_does_nothing(laptop: Laptop) -> None:
     laptop.register(MinCapacity=1, MaxCapacity=2, SuspendedState={"DynamicScalingOutSuspended": True})
     laptop.put_policy("load", TRACKING | {"DisableScaleIn": True})
