@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from sagelocal.api.errors import validation
+from sagelocal.api.errors import not_implemented, validation
 from sagelocal.jobs.checks import s3_uri
 
 if TYPE_CHECKING:
@@ -36,6 +36,16 @@ def check(request: Document) -> None:
         raise validation(
             "AsyncInferenceConfig.OutputConfig needs S3OutputPath, or SUCCESS_NOTIFICATION_TOPIC in "
             "NotificationConfig.IncludeInferenceResponseIn: else nobody could have an answer."
+        )
+
+
+def check_update(running: Document, plan: Document) -> None:
+    """Raises AwsError for an update that changes how an endpoint is asked; whether AWS has it is not documented."""
+    if bool(running.get("Async")) != bool(plan.get("Async")):
+        raise not_implemented(
+            f"An update from the config {running['EndpointConfigName']} to {plan['EndpointConfigName']}, of which only "
+            "one has AsyncInferenceConfig,",
+            "Create another endpoint.",
         )
 
 

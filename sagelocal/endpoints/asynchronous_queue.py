@@ -184,6 +184,7 @@ class Queue:
             self._app.metering.record(metric, value, unit, EndpointName=self._endpoint)
 
     def _instances(self) -> int:
+        """As AWS would count them, which is what scaling policies calculate with."""
         traffic = self._serving.get(self._endpoint)
         fleets = traffic.fleets if traffic else []
-        return sum(len(variant.instances) for fleet in fleets for variant in fleet.variants.values())
+        return sum(count for fleet in fleets for count in fleet.running.values())
