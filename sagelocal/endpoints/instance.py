@@ -6,6 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,8 +123,8 @@ class Instance:
         return self.healthy
 
     def stop(self) -> None:
-        for server in self.servers:
-            server.stop()
+        with ThreadPoolExecutor(max_workers=len(self.servers)) as pool:
+            list(pool.map(ModelServer.stop, self.servers))
         shutil.rmtree(self._fetched, ignore_errors=True)
 
     def retire(self, seconds: float) -> None:

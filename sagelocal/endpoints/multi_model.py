@@ -13,7 +13,7 @@ import json
 import shutil
 import tarfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +69,8 @@ class Models:
         self._meter = meter
         self._loaded: dict[str, _Loaded] = {}  # the least recently used first
         self._loading: dict[str, asyncio.Task[None]] = {}
+        self._unloading: dict[str, asyncio.Task[None]] = {}
         self._making_room = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def invoking(self, target: str, seconds: float) -> AsyncIterator[str]:
@@ -89,7 +89,7 @@ class Models:
         finally:
             loaded.users -= 1
             if not self._cached and not loaded.users and self._loaded.get(target) is loaded:
-                self._background(self._unload(target, keep_files=False))
+                self._unload(target)
 
     async def lost(self, target: str, reply: Reply) -> bool:
         """Whether to send a request again that was answered so: the container had no such model, or no memory."""
@@ -113,9 +113,7 @@ class Models:
         self._meter.record("LoadedModelCount", float(len(self._loaded)), namespace=HOSTS)
 
     async def _load_within(self, target: str, seconds: float) -> None:
-        if not (task := self._loading.get(target)):
-            task = self._loading[target] = self._background(self._load(target))
-            task.add_done_callback(lambda _: self._loading.pop(target, None))
+        task = self._loading.get(target) or self._background(self._loading, target, self._load(target))
         done, _ = await asyncio.wait([task], timeout=max(0.0, seconds))
         if not done:
             said = f"Model {target} is still being downloaded or loaded. Wait and try again."
@@ -123,6 +121,8 @@ class Models:
         task.result()
 
     async def _load(self, target: str) -> None:
+        if unloading := self._unloading.get(target):
+            await asyncio.wait([unloading])
         began = time.perf_counter()
         await asyncio.to_thread(self._download, target)
         self._meter.record("ModelDownloadingTime", (time.perf_counter() - began) * 1e6, "Microseconds")
@@ -176,16 +176,19 @@ class Models:
         idle = next((target for target, loaded in self._loaded.items() if not loaded.users), None)
         if idle is None:
             return False
-        await self._unload(idle)
+        await asyncio.wait([self._unload(idle)])
         return True
 
-    async def _unload(self, target: str, *, keep_files: bool = True) -> None:
-        self._loaded.pop(target, None)  # at once, so that nobody asks for it any more
+    def _unload(self, target: str) -> asyncio.Task[None]:
+        del self._loaded[target]  # at once, so that nobody asks for it any more
+        return self._background(self._unloading, target, self._unloaded(target))
+
+    async def _unloaded(self, target: str) -> None:
         began = time.perf_counter()
         await self._ask("DELETE", f"/models/{_name(target)}", target=target)
         self._meter.record("ModelUnloadingTime", (time.perf_counter() - began) * 1e6, "Microseconds")
         self._count()
-        if not keep_files and target not in self._loading:
+        if not self._cached:
             await asyncio.to_thread(shutil.rmtree, self._folder / _name(target), ignore_errors=True)
 
     async def _ask(self, method: str, path: str, body: bytes = b"", target: str = "") -> Reply:
@@ -195,16 +198,19 @@ class Models:
         async with self._server.exchange(method, path, headers, body, _LOADING_SECONDS) as response:
             return Reply(response.status, response.headers, await response.read())
 
-    def _background(self, work: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
+    def _background(
+        self, tasks: dict[str, asyncio.Task[None]], target: str, work: Coroutine[Any, Any, None]
+    ) -> asyncio.Task[None]:
+        """Begins it, to be found in `tasks` until it is done."""
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # who waits for it is told; nobody may
+        def done(task: asyncio.Task[None]) -> None:
+            del tasks[target]
+            if not task.cancelled():
+                task.exception()  # who waits for it is told; nobody may
+
+        task = tasks[target] = asyncio.create_task(work)
+        task.add_done_callback(done)
+        return task
 
 
 def _name(target: str) -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import json
 import tarfile
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sagelocal.config import Settings
+from sagelocal import config, server
+from sagelocal.api.errors import AwsError
+from sagelocal.endpoints.multi_model import Models
 from tests.sagelocal.endpoints.test_endpoints import ENVIRONMENT, SKLEARN, Account, failing, until
 
 PYTORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker"
@@ -46,9 +53,58 @@ def transform_fn(model, body, content_type, accept):
 """
 
 
+# Nothing but the contract: what AWS's guide asks of a container in multi-model mode.
+OWN = """#!/usr/bin/env python
+import http.server, json, os, pathlib
+LOADED = {}
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    def do_GET(self):
+        name = self.path.rpartition("/")[2]
+        self.send(200 if self.path == "/ping" or name in LOADED else 404, b"")
+    def do_DELETE(self):
+        self.send(200 if LOADED.pop(self.path.rpartition("/")[2], None) else 404, b"")
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/models":
+            asked = json.loads(body)
+            if len(LOADED) == 1:
+                return self.send(507, b"no room")
+            LOADED[asked["model_name"]] = pathlib.Path(asked["url"], "word.txt").read_text()
+            return self.send(200, b"")
+        name = self.path.split("/")[2]
+        if name not in LOADED:
+            return self.send(404, b"not loaded")
+        if body == b"die":
+            os._exit(3)
+        target = self.headers["X-Amzn-SageMaker-Target-Model"]
+        said = [LOADED[name], target, os.environ["SAGEMAKER_MULTI_MODEL"], os.path.exists("/opt/ml/model/word.txt")]
+        self.send(200, json.dumps(said).encode())
+    def send(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+"""
+
+
 @pytest.fixture(scope="module")
-def account(laptop: Settings) -> Account:
-    return Account(laptop)
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """A sagelocal with two images of the user's own, of which `mine` can serve several models."""
+    folder = tmp_path_factory.mktemp("images")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "serve").write_text(OWN)
+    (folder / "mine" / "serve").chmod(0o755)
+    (folder / "images.toml").write_text('[mine]\nfolder = "mine"\nmulti-models = true\n[one]\nfolder = "mine"\n')
+    settings = config.load(tmp_path_factory.mktemp("state"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLOPS_IMAGES", str(folder / "images.toml"))
+        server.up(settings)
+    yield Account(settings)
+    server.down(settings)
 
 
 def source(account: Account) -> str:
@@ -174,3 +230,131 @@ def test_pytorch_models_bring_their_own_scripts_and_a_pipeline_may_hold_them(acc
         account.ask("torch", "x", TargetModel=f"sub/{name}.tar.gz", Accept="text/csv") for name in ("one", "two", "one")
     ]
     assert said == ["onex!", "twox!", "onex!"]
+
+
+@pytest.mark.namespaces
+def test_a_container_of_ones_own_follows_the_contract(account: Account) -> None:
+    for name in ("a", "b"):
+        account.artifact(f"own/{name}.tar.gz", word_txt=name)
+    registry = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
+    container = {"Mode": "MultiModel", "ModelDataUrl": f"s3://{account.settings.bucket}/own/"}
+    unlabelled = {"Image": f"{registry}/one:1", **container}
+    error = failing(account.sagemaker.create_model, ModelName="own", PrimaryContainer=unlabelled)["Error"]
+    assert "does not contain required com.amazonaws.sagemaker.capabilities.multi-models=true" in error["Message"]
+    account.sagemaker.create_model(ModelName="own", PrimaryContainer={"Image": f"{registry}/mine:1", **container})
+    endpoint = account.deploy("own", account.config("own", "own"))
+    assert endpoint["EndpointStatus"] == "InService", endpoint.get("FailureReason")
+
+    def ask(model: str) -> list[Any]:
+        return list(json.loads(account.ask("own", "x", TargetModel=model)))
+
+    for model in ("a", "b", "a"):  # there is room for one: each takes the place of the other
+        assert ask(f"{model}.tar.gz") == [model, f"{model}.tar.gz", "true", False]
+    failing(account.runtime.invoke_endpoint, EndpointName="own", Body=b"die", TargetModel="a.tar.gz")
+    assert ask("a.tar.gz")[0] == "a", "the container was started again, without its models"
+
+
+class Container:
+    """In the place of a model server: it says 200, uses memory, and notes what it was asked."""
+
+    container = "primary"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.loaded = 0
+        self.delay = 0.0
+
+    @property
+    def process(self) -> Container:
+        return self
+
+    def memory(self) -> int:
+        return 30 * self.loaded
+
+    @asynccontextmanager
+    async def exchange(self, method: str, path: str, *_: Any) -> AsyncIterator[Any]:
+        await asyncio.sleep(self.delay)
+        self.asked.append(method)
+        self.loaded += {"POST": 1, "DELETE": -1}.get(method, 0)
+
+        class Response:
+            status, headers = 200, {}
+
+            async def read(self) -> bytes:
+                return b""
+
+        yield Response()
+
+
+class Archive:
+    """In the place of S3: every object is an archive with one file."""
+
+    def download_fileobj(self, bucket: str, key: str, file: Any) -> None:
+        with tarfile.open(fileobj=file, mode="w:gz") as packed:
+            packed.addfile(tarfile.TarInfo("word.txt"), io.BytesIO())
+
+
+class Meter:
+    def record(self, *_: Any, **more: Any) -> None: ...
+
+
+def models(container: Container, folder: Path, cache: str = "Enabled") -> Any:
+    class App:
+        s3 = Archive()
+
+    described = {"Prefix": "s3://bucket/models/", "Cache": cache}
+    return Models(App(), container, described, folder, 100, Meter())  # type: ignore[arg-type]
+
+
+def test_the_least_recently_used_make_room_before_memory_is_full(tmp_path: Path) -> None:
+    container = Container()
+    kept = models(container, tmp_path)
+
+    async def use(*targets: str) -> None:
+        for target in targets:
+            async with kept.invoking(target, 10):
+                pass
+
+    async def run() -> None:
+        await use("a", "b", "a")
+        async with kept.invoking("c", 10):  # 90 of 100 bytes
+            assert container.asked == ["POST", "POST", "POST"]
+            await use("d")
+            assert list(kept._loaded) == ["a", "c", "d"], "b made room: a was used after it, c is in use"
+        await use("e")
+        assert list(kept._loaded) == ["c", "d", "e"]
+
+    asyncio.run(run())
+    assert len(list(tmp_path.iterdir())) == 5, "their files stay"
+
+
+def test_who_waits_too_long_is_told_so_and_loading_goes_on(tmp_path: Path) -> None:
+    container = Container()
+    container.delay = 0.2
+    kept = models(container, tmp_path)
+
+    async def run() -> None:
+        with pytest.raises(AwsError) as raised:
+            async with kept.invoking("a", 0.05):
+                pass
+        assert (raised.value.code, raised.value.status) == ("ModelNotReadyException", 429)
+        async with kept.invoking("a", 10):
+            pass
+        assert container.asked == ["POST"]
+
+    asyncio.run(run())
+
+
+def test_without_a_cache_unloading_and_loading_again_do_not_meet(tmp_path: Path) -> None:
+    container = Container()
+    kept = models(container, tmp_path, "Disabled")
+
+    async def run() -> None:
+        for _ in range(20):
+            async with kept.invoking("a", 10), kept.invoking("a", 10):
+                assert len(list(tmp_path.glob("*/model/word.txt"))) == 1  # noqa: ASYNC240
+        await asyncio.wait(kept._unloading.values())
+
+    asyncio.run(run())
+    assert container.asked == ["POST", "DELETE"] * 20
+    assert not list(tmp_path.iterdir())
