@@ -33,10 +33,6 @@ class UnansweredError(Exception):
     container = "primary"  # which of an instance's
 
 
-class RefusedError(UnansweredError):
-    """Nothing listens: the request was not delivered, so it may be sent again."""
-
-
 class Response:
     """An answer that is read while it comes. Reading raises UnansweredError, and TimeoutError when time is over."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sagelocal import sandbox
 from sagelocal.api.errors import AwsError
 from sagelocal.endpoints.client import Address, Client
-from sagelocal.endpoints.connection import Body, RefusedError, Reply, Response, UnansweredError
+from sagelocal.endpoints.connection import Body, Reply, Response, UnansweredError
 from sagelocal.endpoints.launch import launch
 from sagelocal.endpoints.launched import Launch
 from sagelocal.jobs import network
@@ -27,7 +27,7 @@ from sagelocal.jobs.logs import LogWriter
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
-__all__ = ["ModelServer", "RefusedError", "Reply", "Response", "UnansweredError"]
+__all__ = ["ModelServer", "Reply", "Response", "UnansweredError"]
 
 _ATTEMPTS = 3  # starts that may fail before a server that never was healthy is given up
 _GRACE = 5.0  # s between SIGTERM and SIGKILL; 30 on AWS, where a slow stop keeps nobody waiting

@@ -16,15 +16,14 @@ from sagelocal.endpoints import artifacts
 from sagelocal.endpoints.capture import Recorder
 from sagelocal.endpoints.instance import Call, Instance
 from sagelocal.endpoints.meter import Meter
-from sagelocal.endpoints.server import ModelServer, RefusedError, Reply, Response, UnansweredError
+from sagelocal.endpoints.server import ModelServer, Reply, Response, UnansweredError
 from sagelocal.endpoints.serverless import Capacity
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 DRAIN_SECONDS = 480.0  # as long as a container may take for a streamed answer
-_REFUSED_PAUSES = (0.05, 0.2, 1.0)  # s
-_RESTART_PATIENCE = 10.0  # s that a request waits for a model server that is being started again
+_PATIENCE = 10.0  # s that a request waits for an instance
 
 
 class UnhealthyError(Exception):
@@ -128,42 +127,33 @@ class Variant:
 
     async def request(self, call: Call) -> tuple[ModelServer, Reply]:
         """Raises UnansweredError, and TimeoutError after `call.seconds`."""
-        for pause in _REFUSED_PAUSES:
-            instance = await self._ready(call.model)
-            try:
-                return await instance.request(call)
-            except RefusedError:
-                await asyncio.sleep(pause)  # it died just now, and nobody has noticed yet
-        raise UnansweredError("the model server refuses connections")
+        instance = await self._chosen(call.model)
+        return await instance.request(call)
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[tuple[ModelServer, Response]]:
         """The same with an answer that the caller reads; raises like `request`, also while it is read."""
-        for pause in _REFUSED_PAUSES:
-            instance = await self._ready(call.model)
-            try:
-                async with instance.stream(call) as (server, response):
-                    yield server, response
-                return
-            except RefusedError:
-                await asyncio.sleep(pause)
-        raise UnansweredError("the model server refuses connections")
+        instance = await self._chosen(call.model)
+        async with instance.stream(call) as (server, response):
+            yield server, response
 
-    async def _ready(self, model: str | None) -> Instance:
-        """A healthy instance: for a TargetModel always the same, where it is loaded, else in turn; waits a while for
-        one that is being started again. Raises UnansweredError.
+    async def _chosen(self, model: str | None) -> Instance:
+        """For a TargetModel always the same instance, where it is loaded; else the least busy one, in turn.
+
+        Requests wait in one that is being started again where no other is healthy, and here for a while where none
+        runs. Raises UnansweredError.
         """
-        deadline = time.monotonic() + _RESTART_PATIENCE
-        while True:
-            turn = zlib.crc32(model.encode()) if model else next(self._turns)
-            instances = self.instances
-            for offset in range(len(instances)):
-                if (found := instances[(turn + offset) % len(instances)]).healthy:
-                    return found
+        deadline = time.monotonic() + _PATIENCE
+        while not (instances := self.instances):
             if time.monotonic() > deadline:
-                lines = [instance.last_line for instance in instances] or ["no instance runs"]
-                raise UnansweredError(f"The model server is being started again; its last line was: {lines[0]}")
+                raise UnansweredError("no instance runs")
             await asyncio.sleep(0.05)
+        if len(instances) == 1:
+            return instances[0]
+        turn = (zlib.crc32(model.encode()) if model else next(self._turns)) % len(instances)
+        in_turn = [*instances[turn:], *instances[:turn]]
+        healthy = [instance for instance in in_turn if instance.healthy] or in_turn
+        return healthy[0] if model else min(healthy, key=lambda instance: instance.in_flight)
 
     def stop(self) -> None:
         for instance in [*self.instances, *self._retiring]:

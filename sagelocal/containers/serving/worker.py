@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .batching import BATCH_LIMIT, answer_together
@@ -136,8 +137,10 @@ class Worker:
             signal.setitimer(signal.ITIMER_REAL, 0 if over else self._seconds)
 
     def _send(self, connection: Connection, request: Request, response: Any) -> None:
+        body = response.body
         try:
-            connection.send(response.status, response.content_type, response.headers, response.body)
+            sent = body if isinstance(body, (bytes, bytearray, memoryview)) else self._watched(body)
+            connection.send(response.status, response.content_type, response.headers, sent)
         except OSError:  # who asked gave up
             self._forget(connection)
         except Exception:  # the iterable of a streamed answer raised: that stream breaks off
@@ -146,6 +149,12 @@ class Worker:
         else:
             if request.headers.get("connection", "").lower() == "close":
                 self._forget(connection)
+
+    def _watched(self, parts: Iterable[bytes | str]) -> Iterator[bytes | str]:
+        """Each part of a streamed answer has a request's time."""
+        for part in parts:
+            self._watch()
+            yield part
 
     def _other(self, request: Request) -> tuple[int, str, dict[str, str], bytes]:
         if request.method == "GET" and request.path == "/ping":
