@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -35,6 +36,7 @@ class Variant:
     weight: float = 1.0  # its share is this of the sum; a shadow's: how much of the traffic it gets copies of
     instance_type: str = "ml.m5.large"
     instance_count: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)  # over the version's own
     models: str = ""  # multi-model: the S3 prefix whose archives it serves, with the version's image and environment
 
 

@@ -100,11 +100,13 @@ def _model(
     endpoint: str, variant: Variant, package: Mapping[str, Any], role: str, tags: list[dict[str, str]]
 ) -> Request:
     container: Request = {"ModelPackageName": package["ModelPackageArn"]}
+    if variant.environment:
+        container["Environment"] = dict(variant.environment)
     if variant.models:  # AWS: a multi-model container names an image and a prefix, never a package
         source = package["InferenceSpecification"]["Containers"][0]
         container = {
             "Image": source["Image"],
-            "Environment": source.get("Environment", {}),
+            "Environment": {**source.get("Environment", {}), **variant.environment},
             "Mode": "MultiModel",
             "ModelDataUrl": variant.models,
         }

@@ -231,9 +231,11 @@ def test_a_serverless_endpoint_has_no_instances_and_no_way_back(account: Any, pa
 
 def test_a_multi_model_endpoint_and_a_shadow(account: Any, package: Callable[..., str]) -> None:
     package()
-    many = Deployment(mode=Mode.MULTI_MODEL, variants=(Variant(models="s3://bucket/models/"),))
+    own = {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://bucket/code.tar.gz"}
+    many = Deployment(mode=Mode.MULTI_MODEL, variants=(Variant(models="s3://bucket/models/", environment=own),))
     (model,) = calls(account.plan(many), "create_model")
     (container,) = model["Containers"]
+    assert container["Environment"] == own
     assert (container["Mode"], container["ModelDataUrl"]) == ("MultiModel", "s3://bucket/models/")
     assert "sagemaker-xgboost" in container["Image"]
     package()

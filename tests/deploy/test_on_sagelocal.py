@@ -53,10 +53,10 @@ def account(laptop: Settings, account_class: Any) -> Any:
     return account
 
 
-def archive(handler: str) -> bytes:
+def archive(handler: str, name: str = "code/inference.py") -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
-        entry = tarfile.TarInfo("code/inference.py")
+        entry = tarfile.TarInfo(name)
         entry.size = len(handler.encode())
         packed.addfile(entry, io.BytesIO(handler.encode()))
     return buffer.getvalue()
@@ -69,8 +69,9 @@ def _nothing_is_left(account: Any) -> Iterator[None]:
     assert [names for _, names in account.state().listed() if names] == []
 
 
-def ask(account: Any) -> str:
-    answer = account.clients("sagemaker-runtime").invoke_endpoint(EndpointName=NAME, Body="1", ContentType="text/csv")
+def ask(account: Any, **more: str) -> str:
+    runtime = account.clients("sagemaker-runtime")
+    answer = runtime.invoke_endpoint(EndpointName=NAME, Body="1", ContentType="text/csv", **more)
     return str(answer["Body"].read().decode())
 
 
@@ -124,10 +125,12 @@ def test_weights_move_in_place_and_scaling_keeps_its_count(account: Any) -> None
     assert {ask(account) for _ in range(8)} == {"1"}
     account.deploy(Deployment((Variant(version=1, weight=0.0), Variant("B", 2))))
     assert {ask(account) for _ in range(8)} == {"2"}
-    scaled = Deployment((Variant(version=1),), autoscaling=Autoscaling(1000, 1, 2))
+    one = Variant(version=1, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
+    scaled = Deployment((one,), autoscaling=Autoscaling(1000, 1, 2))
     account.deploy(scaled)
-    account.deploy(Deployment((Variant(version=1),)))
+    account.deploy(Deployment((one,)))
     assert account.state().targets == []
+    assert ask(account) == "1"
 
 
 def test_an_asynchronous_endpoint_scales_from_nothing(account: Any) -> None:
@@ -141,6 +144,18 @@ def test_an_asynchronous_endpoint_scales_from_nothing(account: Any) -> None:
     )
     listed = dict(account.state().listed())
     assert [len(listed[kind]) for kind in ("scaling policy", "scalable target", "SNS topic")] == [2, 1, 2]
+
+
+def test_a_multi_model_endpoint(account: Any) -> None:
+    source = f"s3://{account.place.bucket}/source/sourcedir.tar.gz"
+    reads = HANDLER.replace('"{version}"', "open(model_dir + '/code/inference.py').read().split(chr(34))[1]")
+    account.clients("s3").put_object(
+        Bucket=account.place.bucket, Key="source/sourcedir.tar.gz", Body=archive(reads, "inference.py")
+    )
+    prefix, script = f"s3://{account.place.bucket}/models/", {"SAGEMAKER_SUBMIT_DIRECTORY": source}
+    account.deploy(Deployment((Variant(models=prefix, environment=script),), Mode.MULTI_MODEL))
+    for model in ("1", "2"):
+        assert ask(account, TargetModel=f"{model}/model.tar.gz") == model
 
 
 def test_a_serverless_endpoint_and_a_shadow(account: Any) -> None:
