@@ -8,7 +8,7 @@ DEV := .venv/.installed-dev-$(KEY)
 # The Python to make .venv with: PYTHON=... on the command line, else the first of these that runs and is 3.11 to 3.13.
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-LOCK_EXTRAS := algorithms checks dashboard dev forecast notebooks spark text vision
+LOCK_EXTRAS := algorithms checks dashboard dev forecast huggingface notebooks spark text vision
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-unit test-all check lint types format bench fuzz kill endure up down status clean clean-state lock \
