@@ -69,9 +69,11 @@ class Scaler:
         return True
 
     def _put_alarms(self) -> None:
-        for policy in self._app.store.list("ScalingPolicy"):
+        found = self._app.store.list("ScalingPolicy")
+        for policy in found:
             if policy["Alarms"]:
                 policies.put_alarms(self._app, policy)
+        policies.sweep_alarms(self._app, found)
 
     def look(self) -> bool:
         """Does what is to be done now; whether there are targets."""
@@ -89,7 +91,7 @@ class Scaler:
         """Whether its endpoint is still there; else the target goes, as on AWS when an endpoint is deleted."""
         if self._app.store.find("Endpoint", targets.names(target)[0]):
             return True
-        policies.delete_alarms(self._app, targets.remove(self._app, target))
+        policies.deregister(self._app, target)
         return False
 
     def _alarms(self) -> list[Document]:

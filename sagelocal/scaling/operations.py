@@ -37,7 +37,7 @@ def call(app: SageLocal, operation: str, request: Document) -> Document:
 
 
 def deregister(app: SageLocal, request: Document) -> Document:
-    policies.delete_alarms(app, targets.remove(app, targets.find(app, request)))
+    policies.deregister(app, targets.find(app, request))
     return {}
 
 

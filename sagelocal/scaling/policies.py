@@ -152,8 +152,8 @@ def delete(app: SageLocal, request: Document) -> None:
             f"No scaling policy found for resource ID: {request['ResourceId']}, scalable dimension: "
             f"{request['ScalableDimension']}, policy name: {request['PolicyName']}"
         )
-    app.store.delete("ScalingPolicy", name)
     delete_alarms(app, {alarm["AlarmName"] for alarm in policy["Alarms"]})
+    app.store.delete("ScalingPolicy", name)
 
 
 def _alarm_names(app: SageLocal, policy: Document) -> list[Document]:
@@ -211,6 +211,23 @@ def _query(query: Document) -> Document:
     return {**query, "MetricStat": {**query["MetricStat"], "Period": 60}} if query.get("MetricStat") else query
 
 
-def delete_alarms(app: SageLocal, names: set[str] | list[str]) -> None:
+def deregister(app: SageLocal, target: Document) -> None:
+    """Deletes a target with all that it has: first the alarms, so that a kill leaves none without a policy."""
+    found = app.store.list("ScalingPolicy", parent=target["_name"])
+    delete_alarms(app, {alarm["AlarmName"] for policy in found for alarm in policy["Alarms"]})
+    targets.remove(app, target)
+
+
+def sweep_alarms(app: SageLocal, found: list[Document]) -> None:
+    """After a start: deletes the alarms of a policy that a kill kept from being stored."""
+    known = {alarm["AlarmName"] for policy in found for alarm in policy["Alarms"]}
+    started = app.now() - 1.0  # what is made from now on is none of ours
+    pages = app.cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix="TargetTracking-endpoint/")
+    alarms = [alarm for page in pages for alarm in page["MetricAlarms"] if alarm["AlarmName"] not in known]
+    made = {alarm["AlarmName"]: alarm["AlarmConfigurationUpdatedTimestamp"].timestamp() for alarm in alarms}
+    delete_alarms(app, {name for name, moment in made.items() if moment < started})
+
+
+def delete_alarms(app: SageLocal, names: set[str]) -> None:
     if names:
         app.cloudwatch.delete_alarms(AlarmNames=sorted(names))

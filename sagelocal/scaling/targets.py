@@ -179,14 +179,10 @@ def set_capacity(app: SageLocal, target: Document, wanted: int) -> None:
     app.call("UpdateEndpointWeightsAndCapacities", {"EndpointName": endpoint, "DesiredWeightsAndCapacities": [desired]})
 
 
-def remove(app: SageLocal, target: Document) -> list[str]:
-    """Deletes a target with its policies and scheduled actions; the names of the alarms that nobody needs now."""
-    alarms = []
+def remove(app: SageLocal, target: Document) -> None:
+    """Deletes a target with its policies and scheduled actions."""
     with app.store.transaction():
-        for policy in app.store.list("ScalingPolicy", parent=target["_name"]):
-            alarms += [alarm["AlarmName"] for alarm in policy.get("Alarms", [])]
-            app.store.delete("ScalingPolicy", policy["_name"])
-        for action in app.store.list("ScheduledAction", parent=target["_name"]):
-            app.store.delete("ScheduledAction", action["_name"])
+        for kind in ("ScalingPolicy", "ScheduledAction"):
+            for one in app.store.list(kind, parent=target["_name"]):
+                app.store.delete(kind, one["_name"])
         app.store.delete("ScalableTarget", target["_name"])
-    return alarms

@@ -447,13 +447,23 @@ def test_a_variant_that_scales_keeps_its_instance_type(laptop: Laptop) -> None:
 def test_a_kill_loses_nothing(laptop: Laptop) -> None:
     laptop.register(MinCapacity=1, MaxCapacity=1)
     laptop.put_policy("kept", TRACKING)
+    alarm = {"Namespace": "test", "MetricName": "none", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1}
+    laptop.cloudwatch.put_metric_alarm(  # as if it had been killed between a policy's alarms and the policy
+        AlarmName="TargetTracking-endpoint/x/variant/y-AlarmHigh-z",
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanThreshold",
+        **alarm,
+    )
     holder = server.status(laptop.settings)
+    time.sleep(2.0)  # the time of an alarm has whole seconds
     os.kill(holder["pid"], signal.SIGKILL)
     server.up(laptop.settings)
     (policy,) = laptop.scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
     assert policy["PolicyName"] == "kept"
     names = [alarm["AlarmName"] for alarm in policy["Alarms"]]
-    until(lambda: len(laptop.cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]) == 2)
+    described = laptop.cloudwatch.describe_alarms
+    prefix = "TargetTracking-"
+    until(lambda: [one["AlarmName"] for one in described(AlarmNamePrefix=prefix)["MetricAlarms"]] == sorted(names))
     until(laptop.variant)
 
 
