@@ -173,11 +173,9 @@ class Rollout:
     def _roll_back(self, reason: str) -> list[Fleet]:
         serves = self._blue_fleet.up.done()
         back = deployment.way_back(self._config, self._blue_fleet.running, self._full) if serves else []
-        had_traffic = self._green in self._traffic.fleets
         if not back:
             self._route(0)  # before anything else, so that not one more request meets the new fleet
-        if had_traffic:
-            self._store(self._rolling_back(reason))
+        self._store(self._rolling_back(reason))
         try:
             self._restore(back)
         except UnhealthyError as error:

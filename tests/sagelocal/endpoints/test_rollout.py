@@ -297,7 +297,7 @@ def test_an_alarm_at_the_start_or_one_that_is_gone_keeps_the_new_fleet_down(case
     assert update.run() == ["new"]
     assert "CloudWatch has no alarm a any more" in update.endpoint["FailureReason"]
     assert not update.green.up.done()
-    assert update.stages == ["InService"], "nothing had to be rolled back"
+    assert update.stages == ["Deleting", "InService"]
 
 
 def test_a_fleet_that_never_gets_healthy_says_why(case: Callable[..., Case]) -> None:

@@ -213,6 +213,18 @@ def test_a_canary_takes_its_share_and_then_everything(account: Account) -> None:
 
 
 @pytest.mark.namespaces
+def test_a_linear_update_shifts_step_by_step(account: Account) -> None:
+    account.deploy(account.config("linear-1"), DeploymentConfig=blue_green("LINEAR", 1, LinearStepSize=percent(40)))
+    with account.load("linear-1") as answers:
+        account.update("linear-1", account.config("linear-2"), None, RetainDeploymentConfig=True)
+        until(lambda: account.describe("linear-1").get("PendingDeploymentSummary", {}) == {})
+    assert account.describe("linear-1")["EndpointConfigName"] == "linear-2"
+    assert set(answers) == {"linear-1", "linear-2"}, "no request failed"
+    found, error = share(answers, "linear-2")
+    assert 0.4 - error < found < 0.8 + error
+
+
+@pytest.mark.namespaces
 def test_an_alarm_in_the_middle_sends_every_request_back(account: Account) -> None:
     account.deploy(account.config("alarmed-1"))
     linear = blue_green("LINEAR", 60, 60, LinearStepSize=percent(50)) | account.alarm("alarmed")
