@@ -80,7 +80,7 @@ def _resize(wanted: Wanted, endpoint: dict[str, Any]) -> list[Change]:
         now, then = live.get(name, {}), {"DesiredWeight": variant["InitialVariantWeight"]}
         if "InitialInstanceCount" in variant and name not in scaled_variants(wanted):
             then["DesiredInstanceCount"] = variant["InitialInstanceCount"]
-        then = {member: value for member, value in then.items() if member in now and now[member] != value}
+        then = {each: value for each, value in then.items() if each in now and not view.close(now[each], value)}
         if then:
             desired.append({"VariantName": name, **then})
             words = {"DesiredWeight": "weight", "DesiredInstanceCount": "instances"}

@@ -74,7 +74,10 @@ def _config(wanted: Wanted, state: State) -> list[Change]:
 
 
 def _capacity(config: Mapping[str, Any]) -> dict[str, list[Any]]:
-    return {name: [each.get(member) for member in CAPACITY] for name, each in view.variants(config).items()}
+    # AWS keeps weights in single precision.
+    return {
+        name: [round(each.get(member, 0.0), 6) for member in CAPACITY] for name, each in view.variants(config).items()
+    }
 
 
 def _alarms(wanted: Wanted, state: State) -> list[Change]:

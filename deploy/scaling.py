@@ -43,7 +43,7 @@ def make(
                     "ScheduledActionName": f"{endpoint}-{variant.name}-{each.name}",
                     **scalable,
                     "Schedule": each.expression,
-                    "Timezone": each.timezone,
+                    **({"Timezone": each.timezone} if each.timezone != "UTC" else {}),  # AWS's default
                     "ScalableTargetAction": action,
                 }
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
@@ -90,8 +91,13 @@ def scaling(request: Described) -> tuple[str, ...]:
     if "StepScalingPolicyConfiguration" in request:
         return ("adds one when its alarm says so",)
     limits = request.get("ScalableTargetAction", request)
-    when = f", {request['Schedule']} {request['Timezone']}" if "Schedule" in request else ""
+    when = f", {request['Schedule']} {request.get('Timezone', 'UTC')}" if "Schedule" in request else ""
     return (f"{limits['MinCapacity']} to {limits['MaxCapacity']}{when}",)
+
+
+def close(one: float, other: float) -> bool:
+    """The same weight or count: AWS keeps weights in single precision."""
+    return math.isclose(one, other, rel_tol=1e-6)
 
 
 def differences(request: Described, described: Described) -> tuple[str, ...]:

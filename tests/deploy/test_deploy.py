@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 from deploy import apply, names, plan, registry, wanted
@@ -137,7 +138,8 @@ def test_weights_and_counts_change_in_place(account: Any, package: Callable[...,
 
 def test_a_scaled_out_count_is_left_alone(account: Any, package: Callable[..., str]) -> None:
     package()
-    account.deploy(BUSY)
+    changes = account.deploy(BUSY)
+    assert changes[-1].details == ("1 to 2, cron(0 22 * * ? *) UTC",)
     scaled = [{"VariantName": "AllTraffic", "DesiredWeight": 1.0, "DesiredInstanceCount": 4}]
     account.sagemaker.update_endpoint_weights_and_capacities(EndpointName=NAME, DesiredWeightsAndCapacities=scaled)
     assert account.plan(BUSY) == []
@@ -358,3 +360,13 @@ def test_a_name_without_room_is_refused(account: Any, package: Callable[..., str
 )
 def test_whose_config_it_is(config: str, mine: bool) -> None:
     assert names.owned("churn-staging", config) is mine
+
+
+def test_a_weight_in_single_precision_is_the_same_weight(account: Any, package: Callable[..., str]) -> None:
+    package()
+    ab = Deployment(variants=(Variant(), Variant("B", weight=0.1)))
+    account.deploy(ab)
+    single = float(np.float32(0.1))
+    live = [{"VariantName": "B", "DesiredWeight": single, "DesiredInstanceCount": 1}]
+    account.sagemaker.update_endpoint_weights_and_capacities(EndpointName=NAME, DesiredWeightsAndCapacities=live)
+    assert account.plan(ab) == []
