@@ -78,7 +78,38 @@ def stop(*_):
 signal.signal(signal.SIGTERM, stop)
 Server(("0.0.0.0", int(os.environ.get("SAGEMAKER_BIND_TO_PORT", 8080))), Handler).serve_forever()
 """
+MANY = """#!/usr/bin/env python
+import http.server, json, os, pathlib
+
+loaded = {}
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    def do_GET(self):
+        self.send(200, json.dumps({"models": [{"modelName": name} for name in loaded]}))
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self.path == "/models":
+            asked = json.loads(body)
+            loaded[asked["model_name"]] = pathlib.Path(asked["url"], "word.txt").read_text()
+            return self.send(200, "{}")
+        name = self.path.split("/")[2]
+        self.send(200, f"{loaded[name]}:{body}") if name in loaded else self.send(404, "")
+    def send(self, status, text):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+    def log_message(self, *_): pass
+
+assert os.environ["SAGEMAKER_MULTI_MODEL"] == "true"
+http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+"""
 DECLARED = """
+[many]
+folder = "many"
+multi-models = true
 [mine]
 folder = "mine"
 environment = { LEVEL = "image", TAG = "image" }
@@ -96,9 +127,10 @@ requirements = "impossible.txt"
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """A sagelocal with the images `mine`, `plain` and `impossible`."""
     folder = tmp_path_factory.mktemp("images")
-    (folder / "mine").mkdir()
-    (folder / "mine" / "serve").write_text(SERVE)
-    (folder / "mine" / "serve").chmod(0o755)
+    for name, program in (("mine", SERVE), ("many", MANY)):
+        (folder / name).mkdir()
+        (folder / name / "serve").write_text(program)
+        (folder / name / "serve").chmod(0o755)
     (folder / "mine" / "impossible.txt").write_text("no-such-package-here==1\n")
     (folder / "images.toml").write_text(DECLARED)
     settings = config.load(tmp_path_factory.mktemp("state"))
@@ -202,6 +234,42 @@ def test_in_a_pipeline_each_container_is_told_a_port(account: Account) -> None:
     assert int(first) < int(second)
     with pytest.raises(ClientError, match="accept-bind-to-port=true"):
         pipeline(account, "unlabelled", "mine", "plain")
+
+
+@pytest.mark.namespaces
+def test_a_processing_job_starts_in_its_folder_with_its_variables(account: Account) -> None:
+    looks = (
+        "import os; assert (os.getcwd(), os.environ['LEVEL'], os.environ['TAG']) == ('/opt/program', 'image', 'job')"
+    )
+    cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    account.sagemaker.create_processing_job(
+        ProcessingJobName="looks",
+        AppSpecification={"ImageUri": f"{REGISTRY}/mine:1", "ContainerEntrypoint": ["python", "-c", looks]},
+        ProcessingResources={"ClusterConfig": cluster},
+        Environment={"TAG": "job"},
+        RoleArn=account.settings.role_arn,
+    )
+
+    def done() -> Any:
+        found = account.sagemaker.describe_processing_job(ProcessingJobName="looks")
+        return found if found["ProcessingJobStatus"] != "InProgress" else None
+
+    found = until(done)
+    assert found["ProcessingJobStatus"] == "Completed", found
+
+
+@pytest.mark.namespaces
+def test_in_multi_model_mode_it_loads_what_is_asked_for(account: Account) -> None:
+    for word in ("red", "blue"):
+        account.artifact(f"many/{word}.tar.gz", word_txt=word)
+    prefix = f"s3://{account.settings.bucket}/many/"
+    container = {"Image": f"{REGISTRY}/many:1", "ModelDataUrl": prefix, "Mode": "MultiModel"}
+    account.sagemaker.create_model(ModelName="many", PrimaryContainer=container)
+    account.deploy("many", account.config("many", "many"))
+    assert account.ask("many", "x", TargetModel="red.tar.gz") == "red:x"
+    assert account.ask("many", "y", TargetModel="blue.tar.gz") == "blue:y"
+    with pytest.raises(ClientError, match="multi-models=true"):
+        account.sagemaker.create_model(ModelName="few", PrimaryContainer={**container, "Image": f"{REGISTRY}/mine:1"})
 
 
 @pytest.mark.namespaces
