@@ -86,8 +86,12 @@ class Asynchronous:
         found: list[tuple[str, Waiting]] = []
         while documents := self._app.store.page(KIND, offset=len(found), limit=_PAGE):
             found += [(document["EndpointName"], Waiting.of(document)) for document in documents]
+        endpoints = {endpoint["EndpointName"] for endpoint in self._app.store.list("Endpoint")}
+        for deleted in {endpoint_name for endpoint_name, _ in found} - endpoints:
+            self.forget(deleted)
         for endpoint_name, waiting in found:  # only now: whoever is answered is gone from the store
-            self._call(self._put, endpoint_name, waiting)
+            if endpoint_name in endpoints:
+                self._call(self._put, endpoint_name, waiting)
 
     def close(self) -> None:
         """What is under way stays on disk, and begins again at the next start."""

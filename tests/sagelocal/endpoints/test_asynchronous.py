@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,8 @@ from sagelocal import server
 from sagelocal.config import Settings
 from sagelocal.endpoints import asynchronous_config
 from sagelocal.endpoints.asynchronous_queue import KIND, Queue, Waiting
+from sagelocal.endpoints.instance import Call
+from sagelocal.endpoints.server import UnansweredError
 from sagelocal.store import Store
 from tests.sagelocal.endpoints.test_endpoints import Account, failing, until
 
@@ -200,6 +203,13 @@ def test_what_aws_refuses(account: Account) -> None:
         AsyncInferenceConfig={"OutputConfig": {}},
     )
     assert "S3OutputPath" in nowhere["Error"]["Message"]
+    account.config("real-time", "worker")
+    assert (
+        "AsyncInferenceConfig"
+        in failing(account.sagemaker.update_endpoint, EndpointName="plain", EndpointConfigName="real-time")["Error"][
+            "Message"
+        ]
+    )
 
 
 @pytest.mark.namespaces
@@ -232,37 +242,95 @@ def test_without_instances_the_queue_waits(account: Account) -> None:
     account.sagemaker.delete_endpoint(EndpointName="sleeper")
 
 
+class Alone:
+    """A queue without a sagelocal around it: a real store, and S3 in a dict."""
+
+    def __init__(self, folder: Path) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.app: Any = SimpleNamespace(
+            store=Store(folder / "store.db"),
+            settings=SimpleNamespace(state=folder, cpus=2, region="us-east-1"),
+            s3=SimpleNamespace(put_object=lambda Key, Body, **_: self.objects.update({Key: Body})),
+            metering=SimpleNamespace(record=lambda *_, **__: None),
+            logs=MagicMock(),
+        )
+        self.app.logs.exceptions.ResourceAlreadyExistsException = RuntimeError
+
+    def accepted(self, name: str, age: float = 0.0) -> Waiting:
+        document: dict[str, Any] = {
+            "Name": name,
+            "EndpointName": "e",
+            "InferenceId": name,
+            "InputLocation": None,
+            "Body": base64.b64encode(name.encode()).decode(),
+            "Headers": {},
+            "OutputLocation": f"s3://bucket/{name}.out",
+            "FailureLocation": f"s3://bucket/{name}-error.out",
+            "Notification": {},
+            "ReceivedTime": time.time() - age,
+            "RequestTTLSeconds": 60,
+            "InvocationTimeoutSeconds": 900,
+        }
+        self.app.store.create(KIND, name, document, parent="e")
+        return Waiting.of(document)
+
+    async def empty(self) -> None:
+        await asyncio.to_thread(until, lambda: not self.app.store.list(KIND))
+
+
 def test_a_request_that_waited_too_long_is_a_failure(tmp_path: Path) -> None:
-    uploaded: dict[str, Any] = {}
-    app: Any = SimpleNamespace(
-        store=Store(tmp_path / "store.db"),
-        settings=SimpleNamespace(state=tmp_path, cpus=2, region="us-east-1"),
-        s3=SimpleNamespace(put_object=lambda **request: uploaded.update(request)),
-        metering=SimpleNamespace(record=lambda *_, **__: None),
-        logs=MagicMock(),
-    )
-    app.logs.exceptions.ResourceAlreadyExistsException = RuntimeError
-    document = {
-        "Name": "one",
-        "EndpointName": "e",
-        "InferenceId": "mine",
-        "FailureLocation": "s3://bucket/failed/one-error.out",
-        "Notification": {},
-        "ReceivedTime": time.time() - 61,
-        "RequestTTLSeconds": 60,
-    }
-    app.store.create(KIND, "one", document, parent="e")
+    alone = Alone(tmp_path)
 
     async def run() -> None:
-        waiting = Queue(app, "e", {})
-        waiting.put(Waiting.of(document))
-        await asyncio.to_thread(until, lambda: app.store.find(KIND, "one") is None)
-        await waiting.close()
+        queue_of = Queue(alone.app, "e", {})
+        queue_of.put(alone.accepted("one", age=61))
+        await alone.empty()
+        await queue_of.close()
 
     asyncio.run(run())
-    app.store.close()
-    assert (uploaded["Bucket"], uploaded["Key"]) == ("bucket", "failed/one-error.out")
-    assert b"RequestTTLSeconds (60)" in uploaded["Body"]
+    alone.app.store.close()
+    assert b"RequestTTLSeconds (60)" in alone.objects["one-error.out"]
+
+
+def test_how_many_at_once_in_order_and_again_when_their_server_was_taken_away(tmp_path: Path) -> None:
+    alone = Alone(tmp_path)
+    asked: list[str] = []
+    released = asyncio.Event()
+    up: Any = SimpleNamespace(done=lambda: True)
+
+    async def request(call: Call) -> tuple[None, Any]:
+        assert isinstance(call.body, bytes)
+        asked.append(call.body.decode())
+        await released.wait()
+        if len(asked) == 5 and not gone:
+            gone.append(True)
+            variant.instances.pop()
+            raise UnansweredError("stopped")
+        return None, SimpleNamespace(status=200, headers={}, body=call.body)
+
+    gone: list[bool] = []
+    meter = SimpleNamespace(record=lambda *_, **__: None)
+    instances = [SimpleNamespace(healthy=True, name=f"v/{number}") for number in range(2)]
+    variant = MagicMock(request=request, instances=instances, recorder=None, meter=meter)  # which can be counted by
+    plan = {"Async": {"ClientConfig": {"MaxConcurrentInvocationsPerInstance": 2}}}
+    fleet = SimpleNamespace(up=up, plan=plan, pick=lambda: variant, busy=nullcontext, running={"v": 2})
+    traffic: Any = SimpleNamespace(pick=lambda: fleet, fleets=[fleet])
+
+    async def run() -> None:
+        queue_of = Queue(alone.app, "e", {"e": traffic})
+        for number in range(6):
+            queue_of.put(alone.accepted(str(number)))
+        await asyncio.to_thread(until, lambda: len(asked) == 4)
+        await asyncio.sleep(0.05)
+        assert sorted(asked) == ["0", "1", "2", "3"], "two an instance, first come first"
+        released.set()
+        await alone.empty()
+        await queue_of.close()
+
+    asyncio.run(run())
+    alone.app.store.close()
+    assert sorted(alone.objects) == [f"{number}.out" for number in range(6)]
+    assert len(asked) == 7, "one was asked again"
 
 
 @pytest.mark.namespaces
