@@ -124,6 +124,7 @@ def test_nothing_runs_until_the_first_request(account: Account) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.namespaces
 def test_an_instance_above_its_memory_is_killed(account: Account) -> None:
     account.deploy("hungry", config(account, "hungry"))
