@@ -32,7 +32,7 @@ class ClosedError(Exception):
 
 
 class Fleet:
-    """`up` is done when it may take traffic, or holds the UnhealthyError that kept it from it."""
+    """`up` is done when it may take traffic."""
 
     def __init__(
         self, app: SageLocal, endpoint: str, plan: dict[str, Any], *, folder: Path, sockets: Path, uploader: Uploader

@@ -113,7 +113,7 @@ class Manager:
         pause = _RETRY_SECONDS[0]
         while (traffic := self._serving.get(name)) and not self._serves(name, traffic.fleets[0]):
             idle += self._change(name)
-            if self._serving[name].fleets[0].up.done():
+            if (now := self._serving.get(name)) is None or now.fleets[0].up.done():
                 return idle
             if self._closing.wait(pause):
                 raise ClosedError

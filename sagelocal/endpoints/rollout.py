@@ -35,7 +35,7 @@ class GivenUpError(Exception):
 
 
 class Rollout:
-    """Shifts `traffic` to `green`, which was not started yet, by the steps of its plan."""
+    """Shifts `traffic` to `green`, which was not started yet, by the steps that are stored with the endpoint."""
 
     def __init__(
         self, app: SageLocal, endpoint: Document, traffic: Traffic, green: Fleet, closing: threading.Event
