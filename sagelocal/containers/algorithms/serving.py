@@ -21,7 +21,6 @@ from .errors import UserError
 from .job import media_type
 
 MODEL = "/opt/ml/model"
-_SHARED = ("numpy", "scipy.sparse")  # imported once for the processes of all models in multi-model mode
 _LIMIT = 6  # MiB of a request in a transform job, unless that says otherwise
 
 
@@ -100,9 +99,13 @@ def main() -> None:
     family, socket, version, count = sys.argv[1:5]
     multi = importlib.import_module("model_server.multi")
     if multi.asked(os.environ):
-        multi.serve(functools.partial(load, family, dict(os.environ), version=version), socket, _SHARED)
+        module = "xgboost_serving" if family == "xgboost" else NAMES[family]
+        loading = functools.partial(load, family, dict(os.environ), version=version)
+        multi.serve(loading, socket, [f"{__package__}.{module}"])
         return
     server = importlib.import_module("model_server.__main__")  # beside this package in an endpoint's sandbox alone
+    server.workers.limit_threads(int(count))
+    importlib.import_module(".xgboost_serving" if family == "xgboost" else f".{NAMES[family]}", __package__)  # for all
     server.serve(lambda: load(family, os.environ, MODEL, version), socket, int(count))
 
 

@@ -17,6 +17,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from multiprocessing import forkserver
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,6 +29,7 @@ from .worker import BATCH_HEADER
 
 Load = Callable[[str], Any]  # a model's folder -> what answers with `respond(body, headers)`
 _CONTEXT = multiprocessing.get_context("forkserver")  # its parent has no threads, and has imported what models need
+_SHARED = {"pytorch": ("torch",), "huggingface": ("torch", "transformers")}
 _AT_ONCE = 64  # connections, each with a request
 _PAGE = 100  # models of one answer to GET /models
 _STOP_SECONDS = 5.0
@@ -101,10 +103,19 @@ def _run(load: Load, url: str, pipe: Any) -> None:
             body, headers = pipe.recv()
         except EOFError:
             return
-        response = handler.respond(body, headers)
-        if not isinstance(response.body, bytes):
-            response.body = b"".join(part.encode() if isinstance(part, str) else bytes(part) for part in response.body)
-        pipe.send(Response(response.body, response.content_type, response.status, dict(response.headers)))
+        pipe.send(_whole(handler.respond(body, headers)))
+
+
+def _whole(response: Any) -> Response:
+    """An answer that yields its parts goes through the pipe at once."""
+    body = response.body
+    try:
+        if not isinstance(body, (bytes, bytearray, memoryview)):
+            body = b"".join(part.encode() if isinstance(part, str) else bytes(part) for part in body)
+    except Exception as error:
+        traceback.print_exc()
+        return _error(500, "InternalServerException", f"{type(error).__name__}: {error}")
+    return Response(bytes(body), response.content_type, response.status, dict(response.headers))
 
 
 class _Model:
@@ -152,7 +163,7 @@ class _Model:
 
 
 class Server:
-    """Answers on the socket <path>0 until SIGTERM. `preloaded` names the libraries that models' processes share."""
+    """Answers on the socket <path>0 until SIGTERM."""
 
     def __init__(self, load: Load, path: str, preloaded: Iterable[str], environment: Mapping[str, str]) -> None:
         # SAGEMAKER_MODEL_SERVER_WORKERS counts a model's workers where TorchServe serves, the other elsewhere.
@@ -164,6 +175,7 @@ class Server:
         self._lock = threading.Lock()
         self._listener = workers.listen(f"{path}0")
         _CONTEXT.set_forkserver_preload([*preloaded])
+        forkserver.ensure_running()  # it imports them while nothing is asked yet
 
     def run(self) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # models' processes are daemons: they end with this one
@@ -248,10 +260,9 @@ def serve_scripts(family: str, path: str) -> None:
 
     Elsewhere each model has its own in its folder `code`. (As the scikit-learn and XGBoost images do, and PyTorch's.)
     """
-    workers.limit_threads(len(os.sched_getaffinity(0)))
     environment = dict(os.environ)
     defaults = families.of(family, environment)
-    shared: list[str] = []
+    shared = list(_SHARED.get(family, ()))
     if defaults.submits:
         user_module(defaults, environment, MODEL)
         folder = prepare(defaults, environment)
@@ -265,6 +276,8 @@ def _loaded(family: str, environment: Mapping[str, str], folder: str) -> Handler
 
 
 def serve(load: Load, path: str, preloaded: Iterable[str] = ()) -> None:
+    """`preloaded` names the modules that the processes of all models share, where the image has them."""
+    workers.limit_threads(len(os.sched_getaffinity(0)))
     Server(load, path, preloaded, os.environ).run()
 
 
