@@ -124,6 +124,9 @@ def _autoscaling(deployment: Deployment, scaling: Autoscaling) -> Iterator[str]:
             yield f"{who} has min_capacity={low}, and the least is {lowest}{only}"
         if high < max(low, 1):
             yield f"{who} has max_capacity={high}, which is below min_capacity={low} or 1"
+    if scaling.min_capacity < 2 and not isinstance(deployment.strategy, strategies.AllAtOnce):
+        kind = strategies.name(deployment.strategy)
+        yield f"{kind} needs two instances, and autoscaling goes down to min_capacity={scaling.min_capacity}"
     if mode is Mode.SERVERLESS:
         if deployment.serverless.provisioned_concurrency is None:
             yield "a serverless endpoint scales its provisioned_concurrency, and none is declared"

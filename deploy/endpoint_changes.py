@@ -57,7 +57,11 @@ def conversion_problem(before: Request, after: Request) -> str | None:
 
 def _update(wanted: Wanted, state: State) -> Change:
     request: Request = {"EndpointName": wanted.endpoint, "EndpointConfigName": wanted.config_name}
-    if wanted.deployment_config:
+    how = wanted.how
+    if set(view.variants(state.config or {})) != set(view.variants(wanted.config)):
+        # AWS takes no DeploymentConfig then (the guide's page on exclusions).
+        how = "all at once, as the variants are others; nothing takes it back"
+    elif wanted.deployment_config:
         request["DeploymentConfig"] = wanted.deployment_config
     if stays_scaled(wanted, state):  # else the update would take back what scaling has added
         excluded = [{"VariantPropertyType": each} for each in ("DesiredWeight", "DataCaptureConfig")]
@@ -66,7 +70,7 @@ def _update(wanted: Wanted, state: State) -> Change:
     after = view.labels(wanted.config)
     scaled = {f"variant {name}: instances" for name in scaled_variants(wanted)}
     differs = tuple(view.changed(before, after, ignored=scaled))
-    details = (*differs, f"how: {wanted.how}")
+    details = (*differs, f"how: {how}")
     return Change(
         "~", "endpoint", wanted.endpoint, (Call("sagemaker", "update_endpoint", request),), details, waits=True
     )

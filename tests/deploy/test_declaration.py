@@ -81,6 +81,7 @@ ASYNCHRONOUS, SERVERLESS, MULTI_MODEL = Mode.ASYNCHRONOUS, Mode.SERVERLESS, Mode
         ({"mode": SERVERLESS, "capture": None, "autoscaling": Autoscaling(0.5)}, "none is declared"),
         ({"autoscaling": Autoscaling(70, min_capacity=0)}, "only asynchronous endpoints go to 0"),
         ({"autoscaling": Autoscaling(70, min_capacity=3, max_capacity=2)}, "max_capacity=2, which is below"),
+        ({"variants": TWO, "strategy": Canary(), "autoscaling": Autoscaling(9)}, "goes down to min_capacity=1"),
         ({"autoscaling": Autoscaling(0)}, "target_value must be above 0"),
         ({"autoscaling": Autoscaling(1, schedules=(Schedule("a", "daily", 1, 2),))}, r"'daily': cron\(…\)"),
         ({"mode": ASYNCHRONOUS, "asynchronous": Asynchronous(0)}, "is 1 to 1000, and not 0"),

@@ -25,6 +25,9 @@ BUSY = Deployment(
 )
 
 
+B = Variant("B", weight=0.1, instance_count=2)
+
+
 def said(changes: Sequence[Change]) -> list[str]:
     return [f"{each.sign} {each.kind}" for each in changes]
 
@@ -134,6 +137,15 @@ def test_weights_and_counts_change_in_place(account: Any, package: Callable[...,
     ]
     assert changes[0].details == ("variant B: weight 0.25 → 1", "variant B: instances 1 → 3", "how: in place")
     assert account.config["EndpointConfigName"] == before
+
+
+def test_a_fleet_of_other_variants_comes_all_at_once(account: Any, package: Callable[..., str]) -> None:
+    package()
+    account.deploy(BUSY)
+    (update,) = calls(account.plan(ab := dataclasses.replace(BUSY, variants=(*BUSY.variants, B))), "update_endpoint")
+    assert "DeploymentConfig" not in update
+    (changed,) = [each for each in account.deploy(ab) if each.kind == "endpoint"]
+    assert changed.details[-1] == "how: all at once, as the variants are others; nothing takes it back"
 
 
 def test_a_scaled_out_count_is_left_alone(account: Any, package: Callable[..., str]) -> None:
