@@ -66,7 +66,7 @@ EXTRAS = {
     "torch": ["torch==2.13.0"],
     "text": ["tokenizers>=0.21"],
     # What the Hugging Face images serve with, beside PyTorch: the newest has 5.5 (docs/endpoints.md).
-    "huggingface": ["transformers>=5.5,<6"],
+    "huggingface": ["transformers>=5.5,<6", "huggingface_hub>=1"],
     "vision": ["pillow>=11"],
     "forecast": ["statsmodels>=0.14"],
     # AWS's own driver of notebook jobs, which brings papermill and nbconvert, and the kernel that notebooks run on.
