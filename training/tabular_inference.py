@@ -25,6 +25,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +214,7 @@ def encode(data: Columns, model: Model) -> np.ndarray:
     records, width = len(table[next(iter(model.features))]), len(model.columns)
     numbers = {name: read_numbers(name, table[name]) for name in model.position}
     found = np.array(list(numbers.values())).reshape(-1, records)
-    hot = np.array([positions(name, table[name], at, width) for name, at in model.one_hot.items()]).reshape(-1, records)
+    hot = positions(table, model).reshape(-1, records)
     if (hot < 0).any() or np.isnan(found).any():
         blank = {name for name, row in zip(model.one_hot, hot, strict=True) if (row < 0).any()}
         found = fill_blanks(numbers, blank, model)
@@ -255,17 +256,21 @@ def read_numbers(name: str, values: Sequence[Any]) -> Sequence[float] | np.ndarr
     return read.to_numpy()
 
 
-def positions(name: str, values: Sequence[Any], at: Mapping[str, int], unseen: int) -> list[int]:
-    """Where each value's one is in its row of the matrix; -1 for a blank."""
+def positions(table: Columns, model: Model) -> np.ndarray:
+    """Where each value's one is in its row of the matrix, a column after the other; -1 for a blank."""
     try:
-        return [at[value] for value in values]
-    except (KeyError, TypeError):
-        return [at.get(value, unseen) if value else -1 for value in strip(name, values)]
+        return np.fromiter(chain(*(map(at.__getitem__, table[name]) for name, at in model.one_hot.items())), np.intp)
+    except (KeyError, TypeError):  # not all are as training had them
+        text = ((at, value) for name, at in model.one_hot.items() for value in strip(name, table[name]))
+        return np.array([at.get(value, len(model.columns)) if value else -1 for at, value in text])
 
 
 def strip(name: str, values: Iterable[Any]) -> list[str]:
     """As text without spaces around it; empty for JSON's null and for NaN."""
-    if {list, dict} & set(map(type, values)):
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return list(map(str.strip, values))
+    if kinds & {list, dict}:
         raise ValueError(f"Column {name} holds a list or an object where one value is needed.")
     return ["" if value is None or value != value else str(value).strip() for value in values]
 
