@@ -177,7 +177,10 @@ class Instance:
     async def _until_last(self, call: Call) -> tuple[ModelServer, Call]:
         """The container whose answer is the caller's, and what it is asked. Raises FailedError."""
         if self._direct:
-            return next(server for server in self.servers if server.container == call.container), call
+            for server in self.servers:
+                if server.container == call.container:
+                    return server, call
+            raise UnansweredError(f"there is no container {call.container}")  # in a shadow of another make
         deadline = time.monotonic() + call.seconds
         asked = call
         for server, following in zip(self.servers, self.servers[1:], strict=False):

@@ -18,9 +18,9 @@ def model_fn(model_dir):
 
 def transform_fn(model, body, content_type, accept):
     text = body.decode() if isinstance(body, bytes) else body
-    if text.endswith(model + "-fails"):
+    if text.split(">")[0] == model + "-fails":
         raise ValueError("cannot go on")
-    if text.endswith(model + "-large"):
+    if text == model + "-large":
         return "x" * (5 * 1024 * 1024 + 1), "text/csv"
     if text.endswith("ports"):
         names = ("SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_SAFE_PORT_RANGE")
@@ -72,11 +72,10 @@ def test_each_answer_is_the_next_request_and_accept_is_the_last_ones(account: Ac
 
 @pytest.mark.namespaces
 def test_an_error_names_its_container_and_its_log_stream(account: Account, series: str) -> None:
-    for body, name in (("first-fails", "container-1"), ("ports", "")):
-        if name:
-            response = failing(account.runtime.invoke_endpoint, EndpointName=series, Body=body, ContentType="text/csv")
-            assert f"Received server error (500) from {name} with message" in response["Error"]["Message"]
-            assert response["LogStreamArn"].endswith(f"/{name}")
+    for body, name in (("first-fails", "container-1"), ("last-fails", "container-2")):
+        response = failing(account.runtime.invoke_endpoint, EndpointName=series, Body=body, ContentType="text/csv")
+        assert f"Received server error (500) from {name} with message" in response["Error"]["Message"]
+        assert response["LogStreamArn"].endswith(f"/{name}")
     large = failing(account.runtime.invoke_endpoint, EndpointName=series, Body="first-large", ContentType="text/csv")
     assert large["Error"]["Code"] == "ModelError"
     assert "payload from container-1 to container-2 is 5242881 bytes" in large["Error"]["Message"]
@@ -87,6 +86,20 @@ def test_an_error_names_its_container_and_its_log_stream(account: Account, serie
         return {stream["logStreamName"].rpartition("/")[2] for stream in found}
 
     until(lambda: streams() >= {"container-1", "container-2"})
+
+
+@pytest.mark.namespaces
+def test_the_last_containers_answer_is_streamed(account: Account, series: str) -> None:
+    def stream(body: str) -> str:
+        answer = account.runtime.invoke_endpoint_with_response_stream(
+            EndpointName=series, Body=body, ContentType="text/plain", Accept="text/html"
+        )
+        return b"".join(event["PayloadPart"]["Bytes"] for event in answer["Body"]).decode()
+
+    assert stream("in").endswith(">last of text/csv; charset=utf-8 as text/html")
+    failed = failing(stream, body="first-fails")
+    assert "from container-1 with message" in failed["Error"]["Message"]
+    assert failed["OriginalStatusCode"] == 500
 
 
 @pytest.mark.namespaces
