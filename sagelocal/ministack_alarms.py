@@ -60,7 +60,8 @@ def install() -> asyncio.Task[None]:
 
 def evaluate(cloudwatch: Any, alarm: Document) -> None:
     """Sets the alarm's state by what its metric was, and runs the actions of a change."""
-    if _held.get(alarm["AlarmArn"], 0.0) > time.time():
+    unfinished = not alarm.get("MetricName") and not alarm.get("Metrics")  # MiniStack's own call, before they are added
+    if unfinished or _held.get(alarm["AlarmArn"], 0.0) > time.time():
         return
     try:
         values = _values(cloudwatch, alarm, time.time())

@@ -148,8 +148,11 @@ def test_metric_math_in_alarms_and_in_metric_data(aws: Settings) -> None:
         {"Id": "all", "MetricStat": stat("all"), "ReturnData": False},
         {"Id": "rate", "Expression": "100 * errors / all", "ReturnData": True},
     ]
-    put_alarm(aws, "rate", Metrics=queries)
     put(aws, "all", *[1.0] * 10)
+    put(aws, "errors", 0.0)
+    put_alarm(aws, "rate", Metrics=queries, TreatMissingData="breaching")
+    history = aws.client("cloudwatch").describe_alarm_history(AlarmName="rate", HistoryItemType="StateUpdate")
+    assert not any("to ALARM" in one["HistorySummary"] for one in history["AlarmHistoryItems"])
     put(aws, "errors", 1.0)
     assert alarm_state(aws, "rate") == "ALARM"
     cloudwatch = aws.client("cloudwatch")

@@ -436,6 +436,26 @@ def test_an_asynchronous_endpoint_scales_to_zero_and_back(laptop: Laptop) -> Non
     assert s3.get_object(Bucket=laptop.settings.bucket, Key=found[0]["Key"])["Body"].read() == b"hello"
 
 
+def test_provisioned_concurrency_scales(laptop: Laptop) -> None:
+    capacity = {"MemorySizeInMB": 1024, "MaxConcurrency": 4, "ProvisionedConcurrency": 1}
+    laptop.endpoint("serverless", [{"VariantName": "main", "ModelName": "echo", "ServerlessConfig": capacity}])
+    target = TARGET | {"ResourceId": "endpoint/serverless/variant/main", "ScalableDimension": CONCURRENCY}
+    laptop.scaling.register_scalable_target(**target, MinCapacity=2, MaxCapacity=3)
+    config_of = "CurrentServerlessConfig"
+    until(lambda: (laptop.variant("serverless") or {}).get(config_of, {}).get("ProvisionedConcurrency") == 2)
+    done = until(lambda: [one for one in laptop.activities() if one["StatusCode"] == "Successful"])[0]
+    assert done["Description"] == "Setting desired provisioned concurrency to 2."
+    instances = {"PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}}
+    code, said = laptop.refused(
+        "put_scaling_policy",
+        PolicyName="p",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={"TargetValue": 0.5, **instances},
+        **target,
+    )
+    assert (code, "is not for" in said) == ("ValidationException", True)
+
+
 def test_a_variant_that_scales_keeps_its_instance_type(laptop: Laptop) -> None:
     laptop.register(MinCapacity=1, MaxCapacity=1)
     larger = {"VariantName": "main", "ModelName": "echo", "InstanceType": "ml.m5.xlarge", "InitialInstanceCount": 1}
