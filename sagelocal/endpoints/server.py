@@ -11,7 +11,8 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,6 @@ class ModelServer:
         self._process: sandbox.Process | None = None
         self._address = Address([], kept_alive=True, depth=0)
         self._client: Client | None = None
-        self._in_flight = 0  # the event loop's thread alone changes it
         self._thread = threading.Thread(target=self._supervise, name=f"model-server {self.stream}", daemon=True)
 
     @property
@@ -94,30 +94,13 @@ class ModelServer:
         self, headers: Mapping[str, str], body: Body, seconds: float, path: str = "/invocations"
     ) -> Reply:
         """POST to a worker; what it died without reading goes to another. Raises UnansweredError, and TimeoutError."""
-        self._in_flight += 1
-        try:
-            return await self._connected().request(path, headers, body, seconds)
-        finally:
-            self._in_flight -= 1
+        return await self._connected().request(path, headers, body, seconds)
 
-    @contextlib.asynccontextmanager
-    async def exchange(
+    def exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: Body | None, seconds: float
-    ) -> AsyncIterator[Response]:
+    ) -> AbstractAsyncContextManager[Response]:
         """A request whose answer the caller reads; a body of unknown length goes chunked. Raises like `request`."""
-        self._in_flight += 1
-        try:
-            async with self._connected().exchange(method, path, headers, body, seconds) as response:
-                yield response
-        finally:
-            self._in_flight -= 1
-
-    def retire(self, seconds: float) -> None:
-        """`stop`, once it answers nobody any more or after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while not self._stopping.wait(0.1) and self._in_flight and time.monotonic() < deadline:
-            pass
-        self.stop()
+        return self._connected().exchange(method, path, headers, body, seconds)
 
     def _connected(self) -> Client:
         client = self._client

@@ -41,7 +41,7 @@ def limit_threads(count: int) -> None:
 def preload(names: Iterable[str]) -> None:
     """Imports them once for all workers, whose memory shares them; what the image lacks the user's code will miss."""
     for name in names:
-        with suppress(ImportError):
+        with suppress(Exception):
             importlib.import_module(name)
 
 
@@ -132,6 +132,8 @@ class Workers:
             if other != number:
                 listener.close()
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        if numpy := sys.modules.get("numpy"):
+            numpy.random.seed()  # else all workers would draw the same numbers
         time.sleep(pause)
         worker = Worker(self._make(), self._listeners[number], self._alive, self._seconds)
         self._ready[number] = 1

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import xgboost
 from botocore.exceptions import ClientError
@@ -211,6 +212,16 @@ def test_a_containers_error_is_a_model_error_and_a_dead_one_is_started_again(acc
         return any("cannot answer this" in event["message"] for several in events for event in several)
 
     until(logged)
+
+
+@pytest.mark.namespaces
+def test_requests_wait_for_a_model_server_that_died_as_a_whole(account: Account) -> None:
+    account.deploy("reborn", account.config("reborn", account.echo("reborn")))
+    daemon = psutil.Process(server.status(account.settings)["pid"])
+    mains = [one for one in daemon.children(recursive=True) if one.cmdline()[:3] == ["python", "-m", "model_server"]]
+    parents = {one.ppid() for one in mains}
+    max((one for one in mains if one.pid in parents), key=psutil.Process.create_time).kill()
+    assert account.ask("reborn", "again") == "reborn again"
 
 
 @pytest.mark.namespaces
