@@ -21,5 +21,5 @@ def test_what_is_refused_and_what_is_absent_are_told_apart() -> None:
     rows = list(coverage.tables())
     assert "| Fail | yes |" in rows
     assert "| EMR | no |" in rows
-    assert any(row.startswith("| CreateEndpointConfig | partial | `AsyncInferenceConfig`") for row in rows)
+    assert any(row.startswith("| CreateEndpointConfig | partial | `EnableNetworkIsolation`") for row in rows)
     assert "| DescribePipeline | yes |  |" in rows
