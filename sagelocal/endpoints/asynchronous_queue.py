@@ -17,6 +17,7 @@ from sagelocal.endpoints.asynchronous_answer import Answer
 from sagelocal.endpoints.fleet import Fleet
 from sagelocal.endpoints.traffic import Traffic
 from sagelocal.endpoints.variant import Variant
+from sagelocal.store import Missing
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -73,9 +74,12 @@ class Queue:
 
     async def _run(self) -> None:
         while True:
-            self._expire()
-            while self._waiting and (found := self._room()):
-                self._start(self._waiting.popleft(), *found)
+            try:
+                self._expire()
+                while self._waiting and (found := self._room()):
+                    self._start(self._waiting.popleft(), *found)
+            except Exception:  # one look that failed is no reason never to look again
+                log.exception("the queue of %s could not be looked at", self._endpoint)
             self._changed.clear()
             # Room also comes by instances that are started or become healthy, of which nobody tells.
             with contextlib.suppress(TimeoutError):
@@ -129,9 +133,13 @@ class Queue:
             log.exception("asynchronous invocation %s of %s begins again", one.name, self._endpoint)
             ended = await asyncio.sleep(_AGAIN, False)
         if ended:
-            await asyncio.to_thread(self._app.store.delete, KIND, one.name)
+            await self._forget(one)
         else:
             self._waiting.appendleft(one)
+
+    async def _forget(self, one: Waiting) -> None:
+        with contextlib.suppress(Missing):  # the endpoint was deleted meanwhile
+            await asyncio.to_thread(self._app.store.delete, KIND, one.name)
 
     def _expire(self) -> None:
         now = time.time()
@@ -155,7 +163,7 @@ class Queue:
                 await asyncio.sleep(_AGAIN)
                 self._waiting.append(one)
                 return
-            await asyncio.to_thread(self._app.store.delete, KIND, one.name)
+            await self._forget(one)
 
     def _any_variant(self) -> Variant | None:
         traffic = self._serving.get(self._endpoint)
