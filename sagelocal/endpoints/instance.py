@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sagelocal.api.errors import AwsError
 from sagelocal.endpoints.client import Body
 from sagelocal.endpoints.meter import Meter
 from sagelocal.endpoints.multi_model import TARGET, FailedError, Models
@@ -95,8 +96,7 @@ class Instance:
             )
             self.servers.append(server)
             if multi_model and meter:
-                memory = memory_limit(plan["InstanceType"], app.settings.memory)
-                self._models[server] = Models(app, server, container, self._fetched, memory, meter)
+                self._models[server] = Models(app, server, container, self._fetched, _memory(app, plan), meter)
 
     @property
     def healthy(self) -> bool:
@@ -240,6 +240,14 @@ class Instance:
             self._meter.record("Invocation4XXErrors", float(400 <= status < 500), ContainerName=container)
             failed = not 200 <= status < 500
             self._meter.record("Invocation5XXErrors", float(failed), ContainerName=container)
+
+
+def _memory(app: SageLocal, plan: dict[str, Any]) -> int:
+    """Bytes that models may take; an instance type that only AWS knows counts as this machine."""
+    try:
+        return memory_limit(plan["InstanceType"], app.settings.memory)
+    except AwsError:
+        return app.settings.memory // 2
 
 
 @contextmanager
