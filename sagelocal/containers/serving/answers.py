@@ -112,7 +112,7 @@ class HuggingFace:
 
     def failed(self, error: Exception) -> Response:
         details = {"code": 400, "type": "InternalServerException", "message": str(error)}
-        body = json.dumps(details, indent=2)
+        body = f"{json.dumps(details, indent=2)}\n"
         for character in "<>&='":  # as Gson writes them
             body = body.replace(character, f"\\u{ord(character):04x}")
         return Response(body.encode(), codec.JSON, 400)
