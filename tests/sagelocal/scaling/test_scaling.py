@@ -443,7 +443,8 @@ def test_provisioned_concurrency_scales(laptop: Laptop) -> None:
     laptop.scaling.register_scalable_target(**target, MinCapacity=2, MaxCapacity=3)
     config_of = "CurrentServerlessConfig"
     until(lambda: (laptop.variant("serverless") or {}).get(config_of, {}).get("ProvisionedConcurrency") == 2)
-    done = until(lambda: [one for one in laptop.activities() if one["StatusCode"] == "Successful"])[0]
+    mine = {"ResourceId": target["ResourceId"]}
+    done = until(lambda: [one for one in laptop.activities(**mine) if one["StatusCode"] == "Successful"])[0]
     assert done["Description"] == "Setting desired provisioned concurrency to 2."
     instances = {"PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}}
     code, said = laptop.refused(
