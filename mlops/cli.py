@@ -278,18 +278,22 @@ def invoke(
         Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A .csv or .json file.")
     ] = None,
     accept: Annotated[str | None, typer.Option("--accept", help="Content type of the answer.")] = None,
+    variant: Annotated[str | None, typer.Option("--variant", help="Of an A/B test; else by the weights.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Of a multi-model endpoint: the archive, relative to its prefix.")
+    ] = None,
     page: Annotated[bool, typer.Option("--open", help="A page with a form of the model's input.")] = False,
     stage: Stage = "production",
     target: TargetOption = LAPTOP,
 ) -> None:
-    """Ask an endpoint."""
+    """Ask an endpoint; an asynchronous one's answer is waited for."""
     known(use_case)
     from mlops import playground, serving
 
     if page:
         playground.show(connect(target), use_case, stage)
         return
-    serving.invoke(connect(target), use_case, stage, payload, file, accept)
+    serving.invoke(connect(target), use_case, stage, payload, file, accept=accept, variant=variant, model=model)
 
 
 @app.command()

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy import monitor, served
-from deploy.endpoint import smoke_test
-from mlops import console, deployment, executions, models, monitoring, run, storage, traffic
+from mlops import console, deployment, executions, models, monitoring, run, serving, storage, traffic
 from mlops.errors import Failure
 from mlops.targets import Target
 
@@ -45,7 +44,7 @@ def demo(target: Target, use_case: str, count: int, reports: Path) -> Loop:
     endpoint = deployment.deploy(target, use_case, STAGE, at_once, yes=True)
     package = served.package(sagemaker, use_case, endpoint)
     asked = traffic.lines(traffic.held_out(target, use_case).head(1))[0]
-    answer = smoke_test(target.client("sagemaker-runtime"), endpoint, asked)
+    answer = serving.ask(target, endpoint, serving.Question(asked.encode()))
     _heading("3. Held-out customers ask, and the monitor looks")
     sent = traffic.send(target, use_case, STAGE, count, shift=False)
     usual = monitoring.run(target, use_case, STAGE, sent.start.isoformat(), sent.end.isoformat(), reports)
