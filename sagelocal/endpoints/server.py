@@ -190,8 +190,10 @@ class ModelServer:
 
     def _await_health(self, process: sandbox.Process) -> bool:
         deadline = time.monotonic() + self._plan["StartupSeconds"]
+        many = self._plan["Container"].get("Mode") == "MultiModel"
+        paths = ("/ping", "/models") if many else ("/ping",)  # AWS asks for both, and wants 200
         while process.poll() is None and not self._stopping.is_set():
-            if _ping(self._address):
+            if all(_answers(self._address, path) for path in paths):
                 self.healthy.set()
                 self.settled.set()
                 if client := self._client:
@@ -199,7 +201,7 @@ class ModelServer:
                         client.loop.call_soon_threadsafe(client.wake)
                 return True
             if time.monotonic() > deadline:
-                self.last_line = f"no answer to /ping within {self._plan['StartupSeconds']} s"
+                self.last_line = f"no answer to {' and '.join(paths)} within {self._plan['StartupSeconds']} s"
                 return False
             time.sleep(0.02)
         return False
@@ -229,11 +231,11 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(path))
 
 
-def _ping(address: Address) -> bool:
+def _answers(address: Address, path: str) -> bool:
     """A model server of ours listens before it has loaded the model: the ping then waits for that."""
     connection = _UnixConnection(address)
     try:
-        connection.request("GET", "/ping")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False

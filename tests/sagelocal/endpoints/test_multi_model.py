@@ -62,7 +62,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     wbufsize = -1
     def do_GET(self):
         name = self.path.rpartition("/")[2]
-        self.send(200 if self.path == "/ping" or name in LOADED else 404, b"")
+        self.send(200 if self.path in ("/ping", "/models") or name in LOADED else 404, b"")
     def do_DELETE(self):
         self.send(200 if LOADED.pop(self.path.rpartition("/")[2], None) else 404, b"")
     def do_POST(self):
