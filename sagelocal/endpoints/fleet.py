@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.endpoints.capture import Recorder, Uploader
-from sagelocal.endpoints.deployment import Counts, counts
+from sagelocal.endpoints.deployment import Counts
 from sagelocal.endpoints.instance import Call
 from sagelocal.endpoints.shadow import Mirror
 from sagelocal.endpoints.variant import UnhealthyError, Variant
@@ -52,7 +52,6 @@ class Fleet:
             }
 
         self.variants = made(plan["Variants"])
-        self.running: Counts = dict.fromkeys(self.variants, 0)  # instances, as AWS counts them
         self.shadows = made(plan["Shadows"])
         self._mirrors = [
             Mirror(production, shadow) for production in self.variants.values() for shadow in self.shadows.values()
@@ -67,6 +66,11 @@ class Fleet:
                 uploader.add(variant.recorder)
 
     @property
+    def running(self) -> Counts:
+        """Instances of the production variants, as AWS counts them."""
+        return {name: variant.counted for name, variant in self.variants.items()}
+
+    @property
     def every(self) -> list[Variant]:
         """The shadow variants too."""
         return [*self.variants.values(), *self.shadows.values()]
@@ -76,9 +80,9 @@ class Fleet:
 
         `instances` by production variant, where it is not the plan's.
         """
-        self.running = instances or counts(self.plan["Variants"])
+        of_variants = instances or {}
         with ThreadPoolExecutor(max_workers=len(self.every)) as pool:
-            starting = [pool.submit(variant.start, self.running.get(variant.name)) for variant in self.every]
+            starting = [pool.submit(variant.start, of_variants.get(variant.name)) for variant in self.every]
         failures = [error for one in starting if (error := one.exception())]
         if self._closed.is_set():
             self.stop()  # stop() may have come before there was an instance to stop
@@ -93,7 +97,6 @@ class Fleet:
             for name, count in instances.items():
                 if not self.variants[name].serverless:
                     self.variants[name].scale(count)
-        self.running = instances
 
     def adjust(self, plan: dict[str, Any]) -> None:
         """New weights and instance counts of the same deployment. Raises UnhealthyError, ClosedError."""
@@ -103,7 +106,6 @@ class Fleet:
         with self._until_closed():
             for variant in self.every:
                 variant.adjust(planned[variant.name])
-        self.running = counts(plan["Variants"])
 
     @contextmanager
     def _until_closed(self) -> Iterator[None]:

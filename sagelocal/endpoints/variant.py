@@ -41,7 +41,7 @@ class Variant:
         self.plan = plan
         self.recorder: Recorder | None = None
         self.instances: list[Instance] = []
-        self.counted = 0  # instances, as AWS counts them
+        self.counted = 1 if "Serverless" in plan else 0  # instances, as `deployment.counts` does once they serve
         self._retiring: set[Instance] = set()  # they take no new request
         self.meter = Meter(app.metering, endpoint, config, self)
         self.patience = float(plan.get("AnswerSeconds", DRAIN_SECONDS))  # that an answer may take when one stops
@@ -73,7 +73,6 @@ class Variant:
 
     def scale(self, instances: int) -> None:
         """Returns when so many instances serve; surplus ones finish their requests in the background."""
-        self.counted = instances
         wanted = max(0, min(instances, self._app.settings.cpus))
         models = self._models()
         started = [self._instance(models) for _ in range(wanted - len(self.instances))]
@@ -89,6 +88,7 @@ class Variant:
             for instance in started:
                 instance.stop()
             raise UnhealthyError(reason)
+        self.counted = instances
 
     def _retire(self, instance: Instance) -> None:
         instance.retire(self.patience)
