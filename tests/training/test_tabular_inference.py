@@ -76,6 +76,8 @@ def ask(model: handler.Model, body: str | bytes, content_type: str) -> pd.DataFr
         ("plan,months,paid\nb,4,40.0", "text/csv"),
         ("paid,id,months,plan\r\n40,c-17,4,b\r\n", "text/csv"),
         (" b , 4 ,40", "text/csv"),
+        ('"b","4",40', "text/csv"),
+        ("\n\nb,4,40\n\n", "text/csv"),
         ("b,4,", "text/csv"),
         (json.dumps(RECORD), "application/json"),
         (json.dumps([RECORD]), "application/json"),
