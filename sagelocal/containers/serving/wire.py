@@ -118,7 +118,11 @@ class Connection:
                 return b"".join(found)
 
     def send(
-        self, status: int, content_type: str, headers: dict[str, str], body: bytes | Iterable[bytes | str]
+        self,
+        status: int,
+        content_type: str,
+        headers: dict[str, str],
+        body: bytes | bytearray | memoryview | Iterable[bytes | str],
     ) -> None:
         """An iterable goes out in chunks as it yields. Raises what it raises, and OSError when the peer is gone."""
         start = f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\n"

@@ -278,7 +278,7 @@ class Container:
         self.loaded += {"POST": 1, "DELETE": -1}.get(method, 0)
 
         class Response:
-            status, headers = 200, {}
+            status, headers = 200, dict[str, str]()
 
             async def read(self) -> bytes:
                 return b""
