@@ -194,7 +194,7 @@ def _run(settings: Settings, lock: int) -> None:
 def _collect_seldom() -> None:
     """A full collection of garbage looks at every object and stops all requests meanwhile: 0.15 s with service models.
 
-    What is loaded by now stays for good and is not looked at again; what requests allocate goes with its last reference.
+    What is loaded by now stays for good and is not looked at again; what requests allocate goes with its last use.
     """
     gc.collect()
     gc.freeze()
