@@ -201,7 +201,7 @@ def test_shap_values_add_up_to_the_log_odds(model: handler.Model) -> None:
 def test_explanations_come_where_they_are_asked_for_alone_and_in_a_batch(model: handler.Model) -> None:
     asked = handler.input_fn(json.dumps({"instances": [RECORD, RECORD], "explain": True}), JSON)
     plain = handler.input_fn(json.dumps({"instances": [RECORD]}), JSON)
-    batch = handler.predict_batch_fn([asked, plain], model)
+    batch: list[Any] = handler.predict_batch_fn([asked, plain], model)
     answers = [
         json.loads(handler.output_fn(prediction, JSON)[0]) for prediction in [handler.predict_fn(asked, model), *batch]
     ]
