@@ -58,12 +58,12 @@ def _await(sagemaker: Any, change: Change, watch: Watch | None) -> None:
 
 def settled(sagemaker: Any, name: str, watch: Watch | None = None) -> Described | None:
     """DescribeEndpoint once nothing is changing any more, None when there is no such endpoint."""
-    pause = 0.2
+    started = time.monotonic()
     while True:
         endpoint = find(sagemaker.describe_endpoint, EndpointName=name)
         if endpoint is None or endpoint["EndpointStatus"] not in PASSING:
             return endpoint
         if watch:
             watch(endpoint)
-        time.sleep(pause)
-        pause = min(pause * 1.5, 5.0)  # a laptop takes a second, AWS minutes
+        # Seconds on a laptop, minutes on AWS: a tenth of what it has taken is soon enough to look again.
+        time.sleep(min(max(0.2, (time.monotonic() - started) / 10), 5.0))

@@ -39,13 +39,19 @@ def problems(deployment: Deployment) -> Iterator[str]:
     yield from _variants(deployment)
     yield from _mode(deployment)
     if deployment.mode is not Mode.SERVERLESS:
-        yield from strategies.problems(deployment.strategy, [each.instance_count for each in deployment.variants])
+        yield from strategies.problems(deployment.strategy, _fewest_instances(deployment))
     if deployment.autoscaling:
         yield from _autoscaling(deployment, deployment.autoscaling)
     yield from _alarms(deployment)
     capture = deployment.capture
     if capture and not 0 <= capture.initial_sampling_percentage <= 100:
         yield f"data capture samples 0 to 100 per cent, and not {capture.initial_sampling_percentage}"
+
+
+def _fewest_instances(deployment: Deployment) -> list[int]:
+    """Of each variant, when it is updated: scaling may have taken some away."""
+    least = max(1, deployment.autoscaling.min_capacity) if deployment.autoscaling else None
+    return [min(each.instance_count, least or each.instance_count) for each in deployment.variants]
 
 
 def _variants(deployment: Deployment) -> Iterator[str]:
@@ -124,9 +130,6 @@ def _autoscaling(deployment: Deployment, scaling: Autoscaling) -> Iterator[str]:
             yield f"{who} has min_capacity={low}, and the least is {lowest}{only}"
         if high < max(low, 1):
             yield f"{who} has max_capacity={high}, which is below min_capacity={low} or 1"
-    if scaling.min_capacity < 2 and not isinstance(deployment.strategy, strategies.AllAtOnce):
-        kind = strategies.name(deployment.strategy)
-        yield f"{kind} needs two instances, and autoscaling goes down to min_capacity={scaling.min_capacity}"
     if mode is Mode.SERVERLESS:
         if deployment.serverless.provisioned_concurrency is None:
             yield "a serverless endpoint scales its provisioned_concurrency, and none is declared"

@@ -1,7 +1,9 @@
 """How the traffic of an endpoint goes over to a new fleet: AWS's deployment guardrails, one class a way.
 
 A size is a share of the fleet's capacity, `"10%"`, or a number of instances, `1`. Waits are seconds. Limits are those
-of the API's DeploymentConfig and of its documentation's page on deployment guardrails.
+of the API's DeploymentConfig and of its documentation's page on deployment guardrails. They are limits on the share
+("50% of the variant's total instance count"): one instance of one is too many, while for a percentage of a single
+instance AWS publishes neither a refusal nor what is turned on then, so it passes here and in sagelocal.
 """
 
 from __future__ import annotations
@@ -114,12 +116,6 @@ def problems(strategy: Strategy, instances: Sequence[int]) -> Iterator[str]:
     if isinstance(strategy, AllAtOnce):
         return
     least = min(instances, default=1)
-    if least < 2:
-        yield (
-            f"{kind} shifts at most 50 % of a variant's instances at a time, so it needs two of them and there is "
-            f"{least}: raise instance_count (--instance-count 2), or deploy all-at-once"
-        )
-        return
     sizes = list(_size_problems(kind, "size", strategy.size, _LIMITS[type(strategy)], least))
     yield from sizes
     if isinstance(strategy, Rolling):
@@ -156,8 +152,9 @@ def _outside(kind: str, member: str, value: int, limits: tuple[int, int]) -> Ite
 
 def _size_problems(kind: str, member: str, size: Size, limits: tuple[int, int], instances: int) -> Iterator[str]:
     if not limits[0] <= _percent(size, instances) <= limits[1]:
-        of = "" if isinstance(size, str) else f" of {instances} instances"
-        yield f"{kind} has {member}={size!r}{of}, and it must be {limits[0]} to {limits[1]} % of a variant's instances"
+        of, remedy = ("", "") if isinstance(size, str) else (f" of {instances}", ": have more of them, or give a share")
+        low, high = limits
+        yield f"{kind} has {member}={size!r}{of}, and it must be {low} to {high} % of a variant's instances{remedy}"
 
 
 def described(strategy: Strategy) -> str:

@@ -73,7 +73,7 @@ def make(
     serverless = deployment.mode is Mode.SERVERLESS
     return Wanted(
         endpoint=endpoint,
-        how=strategies.described(deployment.strategy) + (f", back on {len(rollback)} alarms" if rollback else ""),
+        how=strategies.described(deployment.strategy) + ("; an alarm takes it back" if rollback else ""),
         models=list({each["ModelName"]: each for each in models.values()}.values()),
         config=config,
         deployment_config=None if serverless else strategies.deployment_config(deployment.strategy, rollback),

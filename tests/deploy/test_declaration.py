@@ -19,7 +19,17 @@ from deploy.declaration import (
     Serverless,
     Variant,
 )
-from deploy.strategies import STRATEGIES, AllAtOnce, Canary, Linear, Rolling, capacity, deployment_config, described
+from deploy.strategies import (
+    STRATEGIES,
+    AllAtOnce,
+    Canary,
+    Linear,
+    Rolling,
+    Strategy,
+    capacity,
+    deployment_config,
+    described,
+)
 from mlops.cli import Shift
 from mlops.use_cases import find_all
 
@@ -58,9 +68,9 @@ ASYNCHRONOUS, SERVERLESS, MULTI_MODEL = Mode.ASYNCHRONOUS, Mode.SERVERLESS, Mode
         ({"variants": (Variant(weight=0.0),)}, "none would get a request"),
         ({"variants": (Variant("A"), Variant("B")), "shadow": Variant("C")}, "one production variant, and here are 2"),
         ({"shadow": Variant("B"), "mode": ASYNCHRONOUS}, "with mode real-time, and not with asynchronous"),
-        ({"strategy": Canary()}, r"two of them and there is 1: raise instance_count \(--instance-count 2\)"),
+        ({"strategy": Canary(size=1)}, "size=1 of 1, and it must be 1 to 50 % of a variant's instances: have more"),
         ({"variants": TWO, "strategy": Canary(size="60%")}, "size='60%', and it must be 1 to 50 %"),
-        ({"variants": TWO, "strategy": Canary(size=2)}, "size=2 of 2 instances"),
+        ({"variants": TWO, "strategy": Canary(size=2)}, "size=2 of 2, "),
         ({"variants": TWO, "strategy": Linear(size="5%")}, "must be 10 to 50 %"),
         ({"variants": TWO, "strategy": Rolling(size="4%")}, "must be 5 to 50 %"),
         ({"variants": TWO, "strategy": Canary(wait_interval=3601)}, "wait_interval=3601.*0 to 3600 seconds"),
@@ -81,7 +91,7 @@ ASYNCHRONOUS, SERVERLESS, MULTI_MODEL = Mode.ASYNCHRONOUS, Mode.SERVERLESS, Mode
         ({"mode": SERVERLESS, "capture": None, "autoscaling": Autoscaling(0.5)}, "none is declared"),
         ({"autoscaling": Autoscaling(70, min_capacity=0)}, "only asynchronous endpoints go to 0"),
         ({"autoscaling": Autoscaling(70, min_capacity=3, max_capacity=2)}, "max_capacity=2, which is below"),
-        ({"variants": TWO, "strategy": Canary(), "autoscaling": Autoscaling(9)}, "goes down to min_capacity=1"),
+        ({"variants": TWO, "strategy": Canary(size=1), "autoscaling": Autoscaling(9)}, "size=1 of 1, "),
         ({"autoscaling": Autoscaling(0)}, "target_value must be above 0"),
         ({"autoscaling": Autoscaling(1, schedules=(Schedule("a", "daily", 1, 2),))}, r"'daily': cron\(…\)"),
         ({"mode": ASYNCHRONOUS, "asynchronous": Asynchronous(0)}, "is 1 to 1000, and not 0"),
@@ -98,6 +108,11 @@ ASYNCHRONOUS, SERVERLESS, MULTI_MODEL = Mode.ASYNCHRONOUS, Mode.SERVERLESS, Mode
 def test_what_aws_would_refuse_is_said_first(declared: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         checks.check(dataclasses.replace(Deployment(), **declared), "staging")
+
+
+@pytest.mark.parametrize("strategy", [Canary("50%"), Linear("50%"), Rolling("50%")])
+def test_a_share_of_one_instance_is_within_the_published_limits(strategy: Strategy) -> None:
+    checks.check(Deployment(strategy=strategy), "staging")
 
 
 def test_a_strategy_is_awss_deployment_config() -> None:

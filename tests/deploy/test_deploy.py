@@ -77,7 +77,7 @@ def test_the_diff_says_from_what_to_what(account: Any, package: Callable[..., st
     assert update.sign == "~"
     text = "\n".join(update.details)
     assert "variant AllTraffic: model version 1 (" in text and "→ version 2 (" in text
-    assert "how: canary: 50% of the traffic for 300 s, then the rest, back on 1 alarms" in text
+    assert "how: canary: 50% of the traffic for 300 s, then the rest; an alarm takes it back" in text
     assert "data capture" not in text  # the same before and after
 
 
