@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
-from deploy.names import VARIANT, tags
+from deploy.names import tags
 
 INPUT, OUTPUT = "/opt/ml/processing/input/endpoint", "/opt/ml/processing/output"
 BASELINE = "/opt/ml/processing/baseline"
@@ -47,6 +48,7 @@ def run(
     *,
     use_case: str,
     endpoint: str,
+    variants: Sequence[str],
     role: str,
     image: str,
     code: str,
@@ -59,18 +61,19 @@ def run(
     end: datetime,
     instance_type: str = "ml.m5.large",
 ) -> Verdict:
-    """Compares the traffic captured in [start, end) with a baseline, and waits for the verdict.
+    """Compares the traffic that the variants captured in [start, end) with a baseline, and waits for the verdict.
 
     `code` is the uploaded source of evaluation/data_quality.py and `entrypoint` its command, both as
     `pipelines.source.bundle` gives them; `statistics`, `constraints`, `capture_uri` and `output_uri` are S3 URIs. Any
-    image with pandas will do, the model's own for instance.
+    image with pandas will do, the model's own for instance. A job takes ten inputs (AWS), so seven variants at most.
     Raises LookupError when nothing was captured, RuntimeError with the FailureReason when the job fails.
     """
-    captured = capture_prefix(capture_uri, endpoint, start, end)
-    if not has_objects(s3, captured):
+    folders = {variant: capture_prefix(capture_uri, endpoint, variant, start, end) for variant in variants}
+    captured = {variant: folder for variant, folder in folders.items() if has_objects(s3, folder)}
+    if not captured:
         raise LookupError(
-            f"No traffic of {endpoint} is captured under {captured}. Send requests first; data capture delivers them "
-            "within minutes."
+            f"No traffic of {endpoint} is captured under {', '.join(folders.values())}. Send requests first; data "
+            "capture delivers them within minutes."
         )
     job = f"{endpoint[:34]}-monitor-{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
     target = f"{output_uri.rstrip('/')}/{endpoint}/{job}"
@@ -78,9 +81,9 @@ def run(
         ProcessingJobName=job,
         RoleArn=role,
         AppSpecification={"ImageUri": image, "ContainerEntrypoint": entrypoint},
-        Environment=environment(endpoint, captured, start, end),
+        Environment=environment(endpoint, f"{capture_uri.rstrip('/')}/{endpoint}", start, end),
         ProcessingInputs=[
-            file_input("endpoint", captured, INPUT),
+            *[file_input(f"endpoint-{name}", folder, f"{INPUT}/{name}") for name, folder in captured.items()],
             file_input("statistics", statistics, f"{BASELINE}/statistics"),
             file_input("constraints", constraints, f"{BASELINE}/constraints"),
             file_input("code", code, CODE),
@@ -125,7 +128,7 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def capture_prefix(capture_uri: str, endpoint: str, start: datetime, end: datetime) -> str:
+def capture_prefix(capture_uri: str, endpoint: str, variant: str, start: datetime, end: datetime) -> str:
     """The narrowest folder that holds all captures of the window: SageMaker stores them by UTC hour."""
     folders = [f"{moment.astimezone(UTC):%Y/%m/%d/%H}".split("/") for moment in (start, end)]
     shared = []
@@ -133,7 +136,7 @@ def capture_prefix(capture_uri: str, endpoint: str, start: datetime, end: dateti
         if first != last:
             break
         shared.append(first)
-    return "/".join([capture_uri.rstrip("/"), endpoint, VARIANT, *shared])
+    return "/".join([capture_uri.rstrip("/"), endpoint, variant, *shared])
 
 
 def file_input(name: str, uri: str, path: str) -> dict[str, Any]:

@@ -130,5 +130,5 @@ def _progress(variant: Described, *, named: bool) -> str:
     words = [variant["VariantName"]] if named else []
     if variant.get("DesiredInstanceCount"):  # a serverless variant has none
         words.append(f"{variant.get('CurrentInstanceCount', 0)} of {variant['DesiredInstanceCount']} instances")
-    words += [each.get("StatusMessage") or each["Status"] for each in variant.get("VariantStatus", [])]
+    words += [str(each.get("StatusMessage") or each["Status"]).rstrip(".") for each in variant.get("VariantStatus", [])]
     return ", ".join(words)

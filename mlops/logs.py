@@ -75,12 +75,16 @@ def steps(target: Target, use_case: str, step: str | None, execution: str | None
 
 
 def endpoint(target: Target, use_case: str, stage: str, *, follow: bool) -> None:
-    group = f"/aws/sagemaker/Endpoints/{names.endpoint_name(use_case, stage)}"
-    console.note(executions.log_link(target, group, ""))
+    """Raises LookupError where there is no log to show."""
+    name = names.endpoint_name(use_case, stage)
+    group = f"/aws/sagemaker/Endpoints/{name}"
     tail = Tail(target.client("logs"), group, "")
+    console.note(executions.log_link(target, group, ""))
     while True:
         for _, line in tail.read():
             console.say(line)
+        if not tail.tokens and not follow:
+            raise LookupError(f"There is no log of endpoint {name}: mlops deploy makes the endpoint.")
         if not follow:
             return
         time.sleep(target.poll)

@@ -27,6 +27,7 @@ def run(
     sagemaker, s3, place = target.client("sagemaker"), target.client("s3"), target.place
     endpoint = names.endpoint_name(use_case, stage)
     package = served.package(sagemaker, use_case, endpoint)
+    described = sagemaker.describe_endpoint(EndpointName=endpoint)
     end = _ceil(moment(until)) if until else _ceil(datetime.now(UTC))
     start = moment(since) if since else last_window_end(sagemaker, endpoint) or end - timedelta(days=1)
     statistics, constraints = registry.data_quality_baseline(package)
@@ -37,6 +38,7 @@ def run(
             s3,
             use_case=use_case,
             endpoint=endpoint,
+            variants=[variant["VariantName"] for variant in described["ProductionVariants"]],
             role=place.role,
             image=package["InferenceSpecification"]["Containers"][0]["Image"],
             code=source.upload(s3, place.bucket, place.prefix),

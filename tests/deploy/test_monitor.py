@@ -48,6 +48,7 @@ def run(sagemaker: Any, s3: Any, **more: Any) -> monitor.Verdict:
     settings: dict[str, Any] = {
         "use_case": "churn",
         "endpoint": "churn-staging",
+        "variants": ["AllTraffic", "B"],
         "role": "arn:aws:iam::123456789012:role/execution",
         "image": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0",
         "code": "s3://bucket/code/evaluation/data_quality/0123456789abcdef/",
@@ -86,17 +87,31 @@ def test_the_request_is_valid_and_follows_the_container_contract(s3: Any) -> Non
     sent = sagemaker.request["Environment"]
     assert (sent["start_time"], sent["end_time"]) == ("2026-11-21T05:40:00Z", "2026-11-21T06:10:00Z")
     mounted = {each["S3Input"]["LocalPath"]: each["S3Input"]["S3Uri"] for each in sagemaker.request["ProcessingInputs"]}
-    assert mounted[sent["dataset_source"]] == "s3://bucket/capture/churn-staging/AllTraffic/2026/11/21"
+    captured = {path: uri for path, uri in mounted.items() if path.startswith(sent["dataset_source"])}
+    assert captured == {
+        f"{sent['dataset_source']}/AllTraffic": "s3://bucket/capture/churn-staging/AllTraffic/2026/11/21"
+    }
     for name in ("baseline_statistics", "baseline_constraints"):
         folder, file = sent[name].rsplit("/", 1)
         assert mounted[folder].endswith(f"/{file}")
     assert sagemaker.request["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["LocalPath"] == sent["output_path"]
 
 
+def test_every_variant_that_has_traffic_is_looked_at(s3: Any) -> None:
+    s3.put_object(Bucket="bucket", Key="capture/churn-staging/B/2026/11/21/06/x.jsonl", Body=b"{}")
+    sagemaker = SageMaker(s3, [])
+    run(sagemaker, s3)
+    validate("sagemaker", "CreateProcessingJob", sagemaker.request)
+    assert [each["InputName"] for each in sagemaker.request["ProcessingInputs"]][:2] == [
+        "endpoint-AllTraffic",
+        "endpoint-B",
+    ]
+
+
 def test_nothing_captured_names_the_remedy(s3: Any) -> None:
     later = datetime(2026, 12, 1, tzinfo=UTC)
     with pytest.raises(
-        LookupError, match=r"No traffic of churn-staging is captured under .*2026/12/01/00\. Send requests"
+        LookupError, match=r"No traffic of churn-staging is captured under .*/B/2026/12/01/00\. Send requests"
     ):
         run(SageMaker(s3, []), s3, start=later, end=later)
 
@@ -115,5 +130,5 @@ def test_a_failed_job_says_why(s3: Any) -> None:
     ],
 )
 def test_the_narrowest_folder_of_a_window(end: datetime, folder: str) -> None:
-    prefix = monitor.capture_prefix("s3://b/capture/", "churn-staging", START, end)
+    prefix = monitor.capture_prefix("s3://b/capture/", "churn-staging", "AllTraffic", START, end)
     assert prefix == "/".join(["s3://b/capture/churn-staging/AllTraffic", *([folder] if folder else [])])

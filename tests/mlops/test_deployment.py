@@ -107,8 +107,8 @@ def test_progress_says_what_the_new_fleet_does() -> None:
     variant = {"VariantName": "A", "CurrentInstanceCount": 1, "DesiredInstanceCount": 2, "VariantStatus": [status]}
     one = {"EndpointConfigName": "new", "ProductionVariants": [variant]}
     shown = progress({"EndpointStatus": "Updating", "PendingDeploymentSummary": one})
-    assert shown == "Updating: 1 of 2 instances, Baking for 60 seconds."
+    assert shown == "Updating: 1 of 2 instances, Baking for 60 seconds"
     two = {"EndpointConfigName": "new", "ProductionVariants": [variant, {"VariantName": "B"}]}
     shown = progress({"EndpointStatus": "Updating", "PendingDeploymentSummary": two})
-    assert shown == "Updating: A, 1 of 2 instances, Baking for 60 seconds.; B"
+    assert shown == "Updating: A, 1 of 2 instances, Baking for 60 seconds; B"
     assert progress({"EndpointStatus": "Creating"}) == "Creating"
