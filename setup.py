@@ -65,7 +65,7 @@ EXTRAS = {
     # build of the same version to the next, and a lock of them would hold on no machine without a GPU.
     "torch": ["torch==2.13.0"],
     "text": ["tokenizers>=0.21"],
-    # What the Hugging Face images serve with, beside PyTorch: the newest has 5.5 (docs/endpoints.md).
+    # What the Hugging Face images serve with, beside PyTorch: the newest has 5.5 (docs/containers.md).
     "huggingface": ["transformers>=5.5,<6", "huggingface_hub>=1"],
     "vision": ["pillow>=11"],
     "forecast": ["statsmodels>=0.14"],

@@ -133,5 +133,5 @@ def family(image_uri: str) -> Family:
         "SageMaker Distribution (sagemaker-distribution-prod), base Python (sagemaker-base-python-310), "
         "Model Monitor (sagemaker-model-monitor-analyzer), Clarify (sagemaker-clarify-processing), "
         f"and the algorithms {', '.join(_FIRST_PARTY)}. An image of your own: declare its repository "
-        f"{repository or '<name>'} in {config.images_file()} (docs/endpoints.md, Your own container)."
+        f"{repository or '<name>'} in {config.images_file()} (docs/containers.md, Your own container)."
     )
