@@ -67,8 +67,11 @@ def find(repository: str) -> Image | None:
 
 
 def port(environment: Mapping[str, str]) -> int:
-    """Where a container with these variables listens."""
-    return int(environment.get("SAGEMAKER_BIND_TO_PORT") or PORT)
+    """Where a container with these variables listens. Raises AwsError for what is no port."""
+    given = environment.get("SAGEMAKER_BIND_TO_PORT") or str(PORT)
+    if not given.isdecimal() or not 0 < int(given) < 2**16:
+        raise validation(f"SAGEMAKER_BIND_TO_PORT is '{given}', which is no port: 1 to 65535.")
+    return int(given)
 
 
 @functools.lru_cache(maxsize=4)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from sagelocal.api.errors import AwsError
 from sagelocal.endpoints.instance import Call
@@ -87,7 +87,7 @@ class Answer:
         started = time.perf_counter()
         try:
             body = await asyncio.to_thread(self._input, document, file)
-        except (ClientError, TransferError, ValueError) as error:
+        except (ClientError, ParamValidationError, TransferError, ValueError) as error:
             _raise_transient(error)
             variant.meter.record("RequestDownloadFailures", 1.0, "Count")
             return _failed(f"ClientError: The input {document['InputLocation']} could not be read: {error}")
@@ -153,7 +153,7 @@ class Answer:
             try:
                 await asyncio.to_thread(self._upload, location, outcome)
                 record("ResponseUploadLatency", (time.perf_counter() - started) * 1e6, "Microseconds")
-            except ClientError as error:
+            except (ClientError, ParamValidationError) as error:
                 _raise_transient(error)
                 record("ResponseUploadFailures", 1.0, "Count")
                 if not outcome.reason:
@@ -163,7 +163,7 @@ class Answer:
             message = json.dumps(self._message(document, outcome), separators=(",", ":"))
             try:
                 await asyncio.to_thread(self._app.settings.client("sns").publish, TopicArn=topic, Message=message)
-            except ClientError as error:
+            except (ClientError, ParamValidationError) as error:
                 _raise_transient(error)
                 record("NotificationFailures", 1.0, "Count")
                 self._say(variant, document, f"The notification to {topic} failed: {error}")

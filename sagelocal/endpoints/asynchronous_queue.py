@@ -128,14 +128,20 @@ class Queue:
                 ended = await self._answer.give(document, variant, gone)
         except (BotoCoreError, ClientError) as error:
             log.warning("asynchronous invocation %s of %s begins again: %s", one.name, self._endpoint, error)
-            ended = await asyncio.sleep(_AGAIN, False)
+            await self._later(one)
         except Exception:
             log.exception("asynchronous invocation %s of %s begins again", one.name, self._endpoint)
-            ended = await asyncio.sleep(_AGAIN, False)
-        if ended:
-            await self._forget(one)
+            await self._later(one)
         else:
-            self._waiting.appendleft(one)
+            if ended:
+                await self._forget(one)
+            else:
+                self._waiting.appendleft(one)
+
+    async def _later(self, one: Waiting) -> None:
+        """Behind the others, so that one that fails each time keeps nobody waiting until it expires."""
+        await asyncio.sleep(_AGAIN)
+        self._waiting.append(one)
 
     async def _forget(self, one: Waiting) -> None:
         with contextlib.suppress(Missing):  # the endpoint was deleted meanwhile

@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from botocore.exceptions import ClientError
+
 from sagelocal.jobs.checks import s3_uri
 
 log = logging.getLogger(__name__)
@@ -140,6 +142,15 @@ class Uploader:
             self._leftovers.append(recorder.folder)
         self.flush_quietly()
 
+    def forget(self, folder: Path) -> None:
+        """What a deleted endpoint recorded and S3 refuses is dropped; while S3 does not answer, it stays."""
+        with self._lock:
+            for leftover in [one for one in self._leftovers if one.parent == folder]:
+                error = self._send(sorted(leftover.glob("*.jsonl")))
+                if error is None or (isinstance(error, ClientError) and _status(error) < 500):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                    self._leftovers.remove(leftover)
+
     def flush(self) -> None:
         """All that was recorded is on S3 when this returns. Raises what S3 raises; nothing is lost by that.
 
@@ -188,6 +199,10 @@ class Uploader:
             self._closing.wait(_INTERVAL)
             self._written.clear()  # first: what is recorded from here on wakes it again
             pause = None if self.flush_quietly() else min(_RETRY, 2 * (pause or _INTERVAL))
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
 
 
 def _upload(s3: Any, file: Path) -> None:

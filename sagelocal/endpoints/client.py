@@ -287,7 +287,8 @@ class Client:
             await asked.answered
         except (OSError, UnansweredError):
             return False
-        worker.together = int(asked.headers.get(_BATCH_HEADER) or 1)
+        if self.kept_alive:  # a container of the user's own has no say in it
+            worker.together = int(asked.headers.get(_BATCH_HEADER) or 1)
         return asked.status == 200
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -14,6 +14,8 @@ import httptools
 
 _BUFFERED = 1 << 20  # bytes of a streamed answer that wait for who reads it
 _TOGETHER = 1 << 16  # bytes of a body that is copied to go out with its headers
+_HEAD_LIMIT = 1 << 20  # bytes of an answer's headers: a longer one costs the parser quadratic time
+_ANSWER_LIMIT = 1 << 30  # bytes of an answer that is kept in memory, as much as any request of AWS's may have
 
 Body = bytes | Path | AsyncIterable[bytes]  # a file is read as it is sent; of what is iterated, the length is not known
 
@@ -134,6 +136,8 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._asked: Asked | None = None
+        self._answered: Asked | None = None  # completely, by the bytes that are being parsed
+        self._head = 0  # bytes that came before the headers of an answer were complete
         self._paused = False  # reading
         self._writable: asyncio.Future[None] | None = None
         self._until_close = False
@@ -151,7 +155,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, asked: Asked) -> None:
         assert self._transport
-        self._asked, asked.connection = asked, self
+        self._asked, asked.connection, self._head = asked, self, 0
         if isinstance(asked.body, bytes):
             self._transport.write(asked.head + asked.body if len(asked.body) < _TOGETHER else asked.head)
             if len(asked.body) >= _TOGETHER:
@@ -179,10 +183,28 @@ class Connection(asyncio.Protocol):
             writable.set_result(None)
 
     def data_received(self, data: bytes) -> None:
+        asked = self._asked
+        if asked is None:  # what nobody asked for must not become the answer to the next request
+            self.close()
+            return
+        if not asked.status:
+            self._head += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self.abort(UnansweredError(f"its answer is not HTTP: {error}"))
+        if answered := self._answered:
+            self._answered = None
+            self.owner.done(self, answered)
+            answered.wake()
+        elif not asked.status and self._head > _HEAD_LIMIT:
+            self.abort(UnansweredError(f"its answer has more than {_HEAD_LIMIT} bytes of headers"))
+        elif asked.size > _ANSWER_LIMIT and not asked.streamed:
+            self.abort(UnansweredError(f"its answer has more than {_ANSWER_LIMIT} bytes"))
+
+    def on_message_begin(self) -> None:
+        if self._answered:  # a second answer to one request
+            self.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._asked:
@@ -217,12 +239,12 @@ class Connection(asyncio.Protocol):
             if asked:
                 asked.headers.clear()
             return
+        self.resume()  # for the next request, whoever reads this answer
         self._asked = asked.connection = None
+        self._answered = asked
         asked.ended = True
         if not self._parser.should_keep_alive():
             self.close()
-        self.owner.done(self, asked)
-        asked.wake()
 
     def resume(self) -> None:
         if self._paused and self._transport:

@@ -22,7 +22,6 @@ from sagelocal.endpoints.fleet import ClosedError, Fleet, UnhealthyError
 from sagelocal.endpoints.invocation import Invocation, Invoker
 from sagelocal.endpoints.streaming import Stream
 from sagelocal.endpoints.traffic import Traffic
-from sagelocal.store import Missing
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -45,6 +44,7 @@ class Manager:
         self._invoker = Invoker(app, self._serving)
         self._asynchronous = Asynchronous(app, self._serving)
         self._starting: dict[str, Fleet] = {}  # what comes up beside it
+        self._deleting: set[str] = set()
         self._lock = threading.Lock()
         self._turns: dict[str, threading.Lock] = defaultdict(threading.Lock)  # an endpoint's changes, one at a time
         self._closing = threading.Event()
@@ -221,12 +221,23 @@ class Manager:
 
     def _delete(self, name: str) -> None:
         with self._lock:
+            endpoint = self._app.store.find("Endpoint", name)
+            # Of several DeleteEndpoint calls one deletes: a late one must not meet a new endpoint of this name.
+            if name in self._deleting or not endpoint or endpoint["EndpointStatus"] != "Deleting":
+                return
+            self._deleting.add(name)
             traffic = self._serving.pop(name, None)
-        self._asynchronous.forget(name)
-        self._retire(traffic.fleets if traffic else [])
-        shutil.rmtree(self._root / name, ignore_errors=True)
-        with suppress(Missing):  # two DeleteEndpoint calls at once
-            self._app.store.delete("Endpoint", name)
+        try:
+            self._asynchronous.forget(name)
+            self._retire(traffic.fleets if traffic else [])
+            self._uploader.forget(self._root / name / "capture")
+            _remove(self._root / name)
+            with self._lock:
+                self._app.store.delete("Endpoint", name)
+                self._deleting.discard(name)
+        except BaseException:
+            self._deleting.discard(name)
+            raise
 
     def _fleet(self, name: str, plan: dict[str, Any]) -> Fleet:
         if plan.get("Async"):
@@ -252,6 +263,16 @@ class Manager:
         thread = threading.Thread(target=run, name=name, daemon=True)
         self._threads.add(thread)
         thread.start()
+
+
+def _remove(folder: Path) -> None:
+    """An endpoint's folder, but for captured data that S3 has not got yet."""
+    for child in folder.glob("*"):
+        if child.name != "capture":
+            shutil.rmtree(child, ignore_errors=True)
+    for empty in (folder / "capture", folder):
+        with suppress(OSError):
+            empty.rmdir()
 
 
 def _socket_folder(state: Path) -> Path:

@@ -210,7 +210,8 @@ class ModelServer:
         with os.fdopen(descriptor, "rb", buffering=0) as output:
             tail = b""
             while data := output.read(65536):
-                log.write(data)
+                with contextlib.suppress(OSError):  # a full disk: unlike a job, what serves goes on without its log
+                    log.write(data)
                 tail = (tail + data)[-4096:]
                 if lines := tail.decode(errors="replace").strip().splitlines():
                     self.last_line = lines[-1].strip()

@@ -334,6 +334,19 @@ def test_how_many_at_once_in_order_and_again_when_their_server_was_taken_away(tm
 
 
 @pytest.mark.namespaces
+def test_what_fails_each_time_keeps_nobody_waiting(account: Account) -> None:
+    """As many as are answered at once, and one behind them."""
+    account.deploy("impossible", asynchronous(account, "impossible"))
+    ask = account.runtime.invoke_endpoint_async
+    bad = ["s3://no bucket!/key", f"s3://{account.settings.bucket}/", "https://example.com/key", "s3://no-such/key"]
+    failures = [ask(EndpointName="impossible", InputLocation=location)["FailureLocation"] for location in bad]
+    good = ask(EndpointName="impossible", Body=b"fine", ContentType="text/csv")["OutputLocation"]
+    assert until(lambda: read(account, good))["Body"] == "4 fine"
+    said = until(lambda: (found := [read(account, failure) for failure in failures]) and all(found) and found)
+    assert all("could not be read" in failure["Body"] for failure in said)
+
+
+@pytest.mark.namespaces
 def test_an_update_interrupts_nothing(account: Account) -> None:
     """The old fleet finishes what it has; what waits goes to the new one."""
     account.deploy("changing", asynchronous(account, "changing"))

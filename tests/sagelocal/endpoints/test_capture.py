@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from sagelocal.endpoints.capture import Recorder, Uploader
 
@@ -22,6 +23,9 @@ class Bucket:
     def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:
         if self.away or Bucket == "gone":
             raise ConnectionError("S3 is away")
+        if Bucket == "missing":
+            error: Any = {"Error": {"Code": "NoSuchBucket"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+            raise ClientError(error, "PutObject")
         assert f"{Bucket}/{Key}" not in self.objects, "an object is never written twice"
         self.objects[f"{Bucket}/{Key}"] = Body
 
@@ -131,6 +135,26 @@ def test_nothing_is_lost_while_s3_is_away(tmp_path: Path) -> None:
     uploader.flush()
     uploader.close()
     assert len(bucket.records()) == 1
+
+
+def test_of_a_deleted_endpoint_nothing_is_lost_but_what_s3_refuses(tmp_path: Path) -> None:
+    bucket = Bucket()
+    uploader = Uploader(bucket, tmp_path)
+    refused = config() | {"DestinationS3Uri": "s3://missing/capture"}
+    folder = tmp_path / "e" / "capture"
+    recorders = [Recorder(settings, folder, "e", "AllTraffic") for settings in (refused, config())]
+    bucket.away = True
+    for recorder in recorders:
+        uploader.add(recorder)
+        recorder.record({}, b"1", "text/csv", b"2")
+        uploader.retire(recorder)
+    uploader.forget(folder)
+    assert [recorder.folder.exists() for recorder in recorders] == [True, True]
+    bucket.away = False
+    uploader.forget(folder)
+    uploader.close()
+    assert len(bucket.records()) == 1
+    assert list(folder.iterdir()) == []
 
 
 def test_a_destination_that_s3_refuses_holds_back_no_other(tmp_path: Path) -> None:

@@ -100,6 +100,59 @@ def test_ways_to_frame_an_answer(tmp_path: Path, sent: bytes, closes: bool) -> N
     run(Container(answer), tmp_path / "s", work)
 
 
+def test_a_second_answer_to_one_request_is_nobodys(tmp_path: Path) -> None:
+    async def answer(body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await sized(body, reader, writer)
+        await sized(b"nobody asked", reader, writer)
+        if body == b"later":
+            await asyncio.sleep(0.05)
+            await sized(b"nobody asked", reader, writer)
+
+    async def work(client: Client) -> None:
+        for body in (b"0", b"1", b"later", b"2", b"3"):
+            assert (await ask(client, body)).body == body
+            await asyncio.sleep(0.1 if body == b"later" else 0)
+
+    run(Container(answer), tmp_path / "s", work)
+
+
+def test_endless_headers_end_their_request_alone(tmp_path: Path) -> None:
+    async def answer(body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if body == b"good":
+            return await sized(body, reader, writer)
+        writer.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        while True:
+            writer.write(b"h" * 2**20)
+            await writer.drain()
+
+    async def work(client: Client) -> None:
+        with pytest.raises(UnansweredError, match="more than 1048576 bytes of headers"):
+            await ask(client)
+        assert (await ask(client, b"good")).body == b"good"
+
+    run(Container(answer), tmp_path / "s", work)
+
+
+def test_a_stream_that_was_slowed_down_leaves_a_connection_of_use(tmp_path: Path) -> None:
+    async def work(client: Client) -> None:
+        body = b"x" * (2**20 + 1)  # the reader pauses at the last byte
+        async with client.exchange("POST", "/invocations", {}, body, 5.0) as response:
+            await asyncio.sleep(0.2)
+            assert await response.read() == body
+        assert (await ask(client, b"next")).body == b"next"
+
+    container = Container(sized)
+    run(container, tmp_path / "s", work)
+    assert container.connections == 1
+
+
+def test_a_container_has_no_say_in_how_many_requests_it_gets(tmp_path: Path) -> None:
+    async def work(client: Client) -> None:
+        assert (await ask(client)).body == b"x"
+
+    run(Container(sized, headers="x-batch-limit: lots\r\n"), tmp_path / "s", work)
+
+
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", b"nonsense\r\n\r\n"])
 def test_what_breaks_off_is_not_sent_again(tmp_path: Path, sent: bytes) -> None:
     async def answer(body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

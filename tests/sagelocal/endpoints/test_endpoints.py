@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -276,6 +277,36 @@ def test_a_creation_that_fails_says_why_and_can_only_be_deleted(account: Account
     assert "not found. Its status is Failed" in asked["Message"]
     account.sagemaker.delete_endpoint(EndpointName="dead")
     until(lambda: not account.sagemaker.list_endpoints(NameContains="dead")["Endpoints"])
+
+
+@pytest.mark.namespaces
+def test_deletions_asked_for_again_and_again_leave_the_next_endpoint_of_that_name_alone(account: Account) -> None:
+    account.deploy("again", account.config("again", account.echo("again")))
+    created = threading.Event()
+
+    def delete() -> None:
+        client = account.settings.client("sagemaker")
+        while not created.is_set():
+            with contextlib.suppress(ClientError):  # gone, or being created
+                client.delete_endpoint(EndpointName="again")
+
+    threads = [threading.Thread(target=delete) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+
+    def create() -> bool:
+        with contextlib.suppress(ClientError):  # not gone yet
+            account.sagemaker.create_endpoint(EndpointName="again", EndpointConfigName="again")
+            return True
+        return False
+
+    time.sleep(0.1)
+    until(create)
+    created.set()
+    for thread in threads:
+        thread.join()
+    assert account.settled("again")["EndpointStatus"] == "InService"
+    assert account.ask("again", "x") == "again x"
 
 
 @pytest.mark.namespaces
