@@ -3,7 +3,8 @@ a stage each:
 
     DEPLOYMENTS = {"staging": Deployment(), "production": Deployment(strategy=Canary(), alarms=(...))}
 
-`deploy/checks.py` says what AWS would refuse, `deploy/wanted.py` makes the API's requests of it.
+`checks.py` says what AWS would refuse, `wanted.py` makes the API's requests of it, `state.py` reads what exists,
+`plan.py` gets from one to the other, and `apply.py` makes the calls.
 """
 
 from __future__ import annotations

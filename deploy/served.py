@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy import registry
+from deploy import registry, state
 
 
 def package(sagemaker: Any, group: str, endpoint: str) -> dict[str, Any]:
@@ -27,12 +27,7 @@ def package(sagemaker: Any, group: str, endpoint: str) -> dict[str, Any]:
 
 def containers(sagemaker: Any, endpoint: str) -> list[dict[str, Any]]:
     """The container definitions of all its variants' models. Raises LookupError when there is no such endpoint."""
-    try:
-        described = sagemaker.describe_endpoint(EndpointName=endpoint)
-    except sagemaker.exceptions.ClientError as error:
-        if "Could not find" not in error.response["Error"]["Message"]:
-            raise
-        raise LookupError(f"There is no endpoint {endpoint}: mlops deploy makes it.") from error
+    described = state.endpoint(sagemaker, endpoint)
     config = sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
     found: list[dict[str, Any]] = []
     for variant in config["ProductionVariants"]:

@@ -67,6 +67,14 @@ def read(clients: Clients, endpoint: str, account: str) -> State:
     )
 
 
+def endpoint(sagemaker: Any, name: str) -> Described:
+    """DescribeEndpoint. Raises LookupError with the remedy when there is no such endpoint."""
+    found = find(sagemaker.describe_endpoint, EndpointName=name)
+    if found is None:
+        raise LookupError(f"There is no endpoint {name}: mlops deploy makes it.")
+    return found
+
+
 def find(call: Callable[..., Described], **name: str) -> Described | None:
     """A Describe response, None when the resource doesn't exist."""
     try:

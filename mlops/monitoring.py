@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from deploy import monitor, names, registry, served
+from deploy import monitor, names, registry, served, state
 from mlops import console, storage
 from mlops.targets import Target
 from mlops.use_cases import ROOT
@@ -27,7 +27,7 @@ def run(
     sagemaker, s3, place = target.client("sagemaker"), target.client("s3"), target.place
     endpoint = names.endpoint_name(use_case, stage)
     package = served.package(sagemaker, use_case, endpoint)
-    described = sagemaker.describe_endpoint(EndpointName=endpoint)
+    described = state.endpoint(sagemaker, endpoint)
     end = _ceil(moment(until)) if until else _ceil(datetime.now(UTC))
     start = moment(since) if since else last_window_end(sagemaker, endpoint) or end - timedelta(days=1)
     statistics, constraints = registry.data_quality_baseline(package)

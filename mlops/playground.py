@@ -13,7 +13,7 @@ import webbrowser
 from contextlib import suppress
 from urllib.parse import urlencode
 
-from deploy import names
+from deploy import names, state
 from mlops import console
 from mlops.targets import Target
 from mlops.use_cases import ROOT
@@ -59,13 +59,7 @@ def _require(target: Target, endpoint: str) -> None:
         raise LookupError(
             "The playground needs Streamlit. Install it: .venv/bin/pip install -c constraints.txt -e '.[dashboard]'."
         )
-    sagemaker = target.client("sagemaker")
-    try:
-        status = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
-    except sagemaker.exceptions.ClientError as error:
-        if "Could not find" not in error.response["Error"]["Message"]:
-            raise
-        raise LookupError(f"There is no endpoint {endpoint}: mlops deploy makes it.") from error
+    status = state.endpoint(target.client("sagemaker"), endpoint)["EndpointStatus"]
     if status != "InService":
         console.note(f"{endpoint} is {status}: the page lists it once it is in service.")
 

@@ -42,9 +42,7 @@ def invoke(
     invocation.
     """
     name = names.endpoint_name(use_case, stage)
-    endpoint = state.find(target.client("sagemaker").describe_endpoint, EndpointName=name)
-    if endpoint is None:
-        raise LookupError(f"There is no endpoint {name}: mlops deploy makes it.")
+    endpoint = state.endpoint(target.client("sagemaker"), name)
     body, kind = _body(target, use_case, payload, file)
     question = Question(body, kind, accept or kind, variant, model)
     answer = (ask_later if "AsyncInferenceConfig" in endpoint else ask)(target, name, question)

@@ -7,7 +7,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +15,8 @@ from deploy import apply, plan, registry, wanted
 from deploy.declaration import Alarm, Asynchronous, Autoscaling, Deployment, Mode, Serverless, Variant
 from deploy.strategies import AllAtOnce, Canary, Linear, Rolling, Strategy
 from deploy.view import progress
+from mlops import serving
+from mlops.targets import LAPTOP, Target
 from sagelocal.config import Settings
 
 pytestmark = pytest.mark.namespaces
@@ -62,6 +64,15 @@ def archive(handler: str, name: str = "code/inference.py") -> bytes:
     return buffer.getvalue()
 
 
+@pytest.fixture(scope="module")
+def target(laptop: Settings) -> Target:
+    class Session:
+        def client(self, service: str, config: Any) -> Any:
+            return laptop.client(service)
+
+    return Target(LAPTOP, laptop.account, laptop.region, cast(Any, Session()), laptop)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left(account: Any) -> Iterator[None]:
     yield
@@ -69,9 +80,9 @@ def _nothing_is_left(account: Any) -> Iterator[None]:
     assert [names for _, names in account.state().listed() if names] == []
 
 
-def ask(account: Any, **more: str) -> str:
+def ask(account: Any) -> str:
     runtime = account.clients("sagemaker-runtime")
-    answer = runtime.invoke_endpoint(EndpointName=NAME, Body="1", ContentType="text/csv", **more)
+    answer = runtime.invoke_endpoint(EndpointName=NAME, Body="1", ContentType="text/csv")
     return str(answer["Body"].read().decode())
 
 
@@ -80,7 +91,7 @@ def declared(version: int, strategy: Strategy, **more: Any) -> Deployment:
     return Deployment((Variant(version=version, instance_count=2),), strategy=strategy, alarms=(alarm,), **more)
 
 
-def test_traffic_shifts_by_each_strategy_and_no_request_fails(account: Any) -> None:
+def test_traffic_shifts_by_each_strategy_and_an_alarm_takes_it_back_without_a_failed_request(account: Any) -> None:
     account.deploy(declared(1, AllAtOnce()))
     updates: list[tuple[int, Strategy]] = [(2, Canary("50%", 1, 0)), (1, Linear(1, 1, 0)), (2, Rolling("50%", 1))]
     done = threading.Event()
@@ -92,48 +103,47 @@ def test_traffic_shifts_by_each_strategy_and_no_request_fails(account: Any) -> N
 
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(client)
-        for version, strategy in updates:
-            seen: list[str] = []
-            account.deploy(declared(version, strategy), watch=lambda found, seen=seen: seen.append(progress(found)))
-            assert ask(account) == str(version)
-            assert any("Baking for 1 seconds" in each for each in seen)
-        done.set()
+        try:
+            for version, strategy in updates:
+                seen: list[str] = []
+                account.deploy(declared(version, strategy), watch=lambda found, seen=seen: seen.append(progress(found)))
+                assert ask(account) == str(version)
+                assert any("Baking for 1 seconds" in each for each in seen)
+            rolled_back(account, declared(1, Canary("50%", 60, 0)))
+            assert {ask(account) for _ in range(8)} == {"2"}
+            account.deploy(declared(1, Canary("50%", 0, 0)))  # another try starts afresh
+        finally:
+            done.set()
         asking.result()
+    assert ask(account) == "1"
     assert set(answers) == {"1", "2"}
 
 
-def test_an_alarm_takes_an_update_back_and_the_next_try_starts_afresh(account: Any) -> None:
-    account.deploy(declared(1, Canary("50%", 0, 0)))
-    slow = declared(2, Canary("50%", 60, 0))
-    changes = account.plan(slow)
+def rolled_back(account: Any, deployment: Deployment) -> None:
+    changes = account.plan(deployment)
     (alarm,) = [each.name for each in changes if each.sign == "+" and each.kind == "alarm"]
 
     def ring(endpoint: dict[str, Any]) -> None:
         if "Baking" in progress(endpoint):
             account.clients("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a test")
 
-    with pytest.raises(RuntimeError, match=f"serves churn-staging-1-.* again and not churn-staging-2-.*{alarm}"):
+    with pytest.raises(RuntimeError, match=f"serves churn-staging-2-.* again and not churn-staging-1-.*{alarm}"):
         apply.apply(account.clients, changes, ring)
-    assert {ask(account) for _ in range(8)} == {"1"}
-    account.deploy(declared(2, Canary("50%", 0, 0)))
+
+
+def test_serverless_then_two_variants_then_a_shadow(account: Any) -> None:
+    account.deploy(Deployment(mode=Mode.SERVERLESS, capture=None, serverless=Serverless(1024, 2)))
     assert ask(account) == "2"
-
-
-def test_weights_move_in_place_and_scaling_keeps_its_count(account: Any) -> None:
-    ab = Deployment((Variant(version=1), Variant("B", 2, weight=0.0)))
-    account.deploy(ab)
+    account.deploy(Deployment((Variant(version=1), Variant("B", 2, weight=0.0)), autoscaling=Autoscaling(1000, 1, 2)))
     assert {ask(account) for _ in range(8)} == {"1"}
     account.deploy(Deployment((Variant(version=1, weight=0.0), Variant("B", 2))))
     assert {ask(account) for _ in range(8)} == {"2"}
-    one = Variant(version=1, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
-    scaled = Deployment((one,), autoscaling=Autoscaling(1000, 1, 2))
-    account.deploy(scaled)
-    account.deploy(Deployment((one,)))
     assert account.state().targets == []
-    assert ask(account) == "1"
+    account.deploy(Deployment((Variant(version=1),), shadow=Variant("Shadow", 2)))
+    assert {ask(account) for _ in range(4)} == {"1"}
 
 
-def test_an_asynchronous_endpoint_scales_from_nothing(account: Any) -> None:
+def test_an_asynchronous_endpoint_answers_and_scales_to_nothing(account: Any, target: Target) -> None:
     account.deploy(
         Deployment(
             mode=Mode.ASYNCHRONOUS,
@@ -144,9 +154,10 @@ def test_an_asynchronous_endpoint_scales_from_nothing(account: Any) -> None:
     )
     listed = dict(account.state().listed())
     assert [len(listed[kind]) for kind in ("scaling policy", "scalable target", "SNS topic")] == [2, 1, 2]
+    assert serving.invoke(target, "churn", "staging", "1", None) == "2"
 
 
-def test_a_multi_model_endpoint(account: Any) -> None:
+def test_a_multi_model_endpoint(account: Any, target: Target) -> None:
     source = f"s3://{account.place.bucket}/source/sourcedir.tar.gz"
     reads = HANDLER.replace('"{version}"', "open(model_dir + '/code/inference.py').read().split(chr(34))[1]")
     account.clients("s3").put_object(
@@ -155,12 +166,4 @@ def test_a_multi_model_endpoint(account: Any) -> None:
     prefix, script = f"s3://{account.place.bucket}/models/", {"SAGEMAKER_SUBMIT_DIRECTORY": source}
     account.deploy(Deployment((Variant(models=prefix, environment=script),), Mode.MULTI_MODEL))
     for model in ("1", "2"):
-        assert ask(account, TargetModel=f"{model}/model.tar.gz") == model
-
-
-def test_a_serverless_endpoint_and_a_shadow(account: Any) -> None:
-    account.deploy(Deployment(mode=Mode.SERVERLESS, capture=None, serverless=Serverless(1024, 2)))
-    assert ask(account) == "2"
-    shadowed = Deployment((Variant(version=1),), shadow=Variant("Shadow", 2))
-    account.deploy(shadowed)
-    assert {ask(account) for _ in range(4)} == {"1"}
+        assert serving.invoke(target, "churn", "staging", "1", None, model=f"{model}/model.tar.gz") == model
