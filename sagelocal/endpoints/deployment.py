@@ -55,8 +55,8 @@ def load(stored: Sequence[Document]) -> list[Step]:
 
 
 def counts(variants: Sequence[Document]) -> Counts:
-    """Of planned variants; one that has no instances of its own (serverless) counts as one."""
-    return {variant["VariantName"]: variant.get("InstanceCount", 1) for variant in variants}
+    """Of planned variants; a serverless one has none."""
+    return {variant["VariantName"]: variant["InstanceCount"] for variant in variants}
 
 
 def way_back(deployment: Document | None, now: Counts, full: Counts) -> list[Counts]:
@@ -168,6 +168,9 @@ def _check_routing(routing: Document, variants: Sequence[Document], serverless: 
 
 
 def _check_size(member: str, size: Document, limits: tuple[int, int], variants: Sequence[Document]) -> None:
+    """The published limits are on the share of a variant's instances. So one instance of one is too many, while AWS
+    publishes no refusal of a percentage of a single instance.
+    """
     low, high = limits
     for name, count in counts(variants).items():
         is_percent = size["Type"] == "CAPACITY_PERCENT"

@@ -72,7 +72,9 @@ def _summary(
     def variant(planned: Document) -> Document:
         name = planned["VariantName"]
         count = desired[name] if current is None else current[name]
-        state = {"Status": status, "StatusMessage": said(count), "StartTime": now}
+        state = {"Status": status, "StartTime": now}
+        if not planned.get("Serverless"):
+            state["StatusMessage"] = said(count)
         shown = plans.summary(planned, began) | {"VariantStatus": [state]}
         shown |= {"InstanceType": planned["InstanceType"]} if planned.get("InstanceType") else {}
         return shown | ({"CurrentInstanceCount": count if current else 0} if "CurrentInstanceCount" in shown else {})

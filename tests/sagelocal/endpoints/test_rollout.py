@@ -129,6 +129,13 @@ def test_sizes_and_times_have_limits(config: Document, said: str) -> None:
     assert said in raised.value.message
 
 
+def test_a_share_of_one_instance_passes_and_the_instance_itself_does_not() -> None:
+    for config in (blue_green("CANARY", CanarySize=size("%", 10)), rolling(size("%", 50))):
+        deployment.check(config, variants(1))
+    with pytest.raises(AwsError, match=r"100 % of its 1 instance\(s\)"):
+        deployment.check(blue_green("CANARY", CanarySize=size("n", 1)), variants(1))
+
+
 def test_not_every_endpoint_can_shift_traffic() -> None:
     deployment.check(None, variants(0, "s", Serverless={"MaxConcurrency": 1}))
     deployment.check(blue_green(), variants(0, "s", Serverless={"MaxConcurrency": 1}))
