@@ -8,6 +8,8 @@ DEV := .venv/.installed-dev-$(KEY)
 # The Python to make .venv with: PYTHON=... on the command line, else the first of these that runs and is 3.11 to 3.13.
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Two at a time; worksteal keeps a file's tests, and what they share, with one of them.
+WORKERS := -n 2 --dist worksteal
 LOCK_EXTRAS := algorithms checks dashboard dev forecast huggingface notebooks spark text vision
 
 .DEFAULT_GOAL := help
@@ -21,13 +23,13 @@ run: $(BASE)  ## the whole churn loop on this machine: data, pipeline, approval,
 	$(BIN)/mlops demo
 
 test: $(DEV) lint types  ## lint, types and the tests, with coverage (leaves out those marked slow)
-	$(BIN)/python -m pytest -n 2 -m "not slow" --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow" --cov --cov-report=term $(ARGS)
 
 test-unit: $(DEV)  ## the tests that need no Linux namespaces
-	$(BIN)/python -m pytest -n 2 -m "not slow and not namespaces" $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow and not namespaces" $(ARGS)
 
 test-all: $(DEV) lint types  ## every test, the slow ones too
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term $(ARGS)
 
 check: $(DEV) lint types  ## what pre-commit runs: lint, formatting, types, secrets, file endings, YAML
 	$(BIN)/pre-commit run --all-files
