@@ -14,6 +14,7 @@ from sagelocal.cloudwatch import Publisher
 from sagelocal.config import Settings
 from sagelocal.endpoints.meter import Metering
 from sagelocal.environments.service import Environments
+from sagelocal.jobs import logs
 from sagelocal.store import Exists, Store
 from sagelocal.sts_proxy import access
 
@@ -92,6 +93,7 @@ class SageLocal:
         self.jobs.close()
         self.scaler.close()
         self.endpoints.close()
+        logs.drain(timeout=2.0)
         self.metering.close()
         self.store.close()
         self.metrics.close()

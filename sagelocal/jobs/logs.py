@@ -26,7 +26,7 @@ def log_file(state: Path, group: str, stream: str) -> Path:
     return state / "logs" / group.strip("/") / f"{stream}.log"
 
 
-_senders: set[threading.Thread] = set()
+_senders: set[threading.Thread] = set()  # of closed writers
 
 
 def drain(timeout: float) -> None:
@@ -52,7 +52,6 @@ class LogWriter:
         self._lines: queue.SimpleQueue[tuple[int, str] | None] = queue.SimpleQueue()
         self._skipped = 0
         self._sender = threading.Thread(target=self._send, name=f"log {stream}", daemon=True)
-        _senders.add(self._sender)
         self._sender.start()
 
     def write(self, data: bytes) -> None:
@@ -71,6 +70,7 @@ class LogWriter:
             self._rest = b""
         self._file.close()
         self._mention_skipped(int(time.time() * 1000))
+        _senders.add(self._sender)
         self._lines.put(None)
 
     def _queue(self, now: int, line: bytes) -> None:

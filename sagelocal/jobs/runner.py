@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.jobs import logs, processing_run, reasons, staging, training_run, transform_run
+from sagelocal.jobs import processing_run, reasons, staging, training_run, transform_run
 from sagelocal.jobs.container import ClosingError, Control
 from sagelocal.jobs.instances import host_count
 from sagelocal.jobs.slots import Slots
@@ -83,7 +83,6 @@ class Runner:
         for control in list(self._controls.values()):
             control.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        logs.drain(timeout=2.0)
 
     def _run(self, kind: str, name: str, control: Control, before: Future[None] | None = None) -> None:
         """`before` is a deleted job of the same name that has ended and still clears the folder away."""
