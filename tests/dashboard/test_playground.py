@@ -131,15 +131,21 @@ def address(laptop: Settings, endpoint: str, tmp_path_factory: pytest.TempPathFa
     command.stdout.close()
 
 
-@pytest.fixture
-def page(address: str) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 1280, "height": 900})
-        opened.goto(address)
-        opened.get_by_role("button", name="Send").wait_for(timeout=60_000)
-        yield opened
-        browser.close()
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.goto(address)
+    opened.get_by_role("button", name="Send").wait_for(timeout=60_000)
+    yield opened
+    opened.close()
 
 
 @needs_browser

@@ -18,7 +18,6 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from sagelocal import config as settings_of
 from sagelocal import server
 from sagelocal.config import Settings
 from sagelocal.endpoints import asynchronous_config
@@ -96,6 +95,21 @@ def account(laptop: Settings) -> Account:
     found.echo("worker", WORK)
     found.deploy("plain", asynchronous(found, "plain"))
     return found
+
+
+@pytest.mark.namespaces
+def test_what_was_acknowledged_survives_a_kill(account: Account) -> None:
+    account.deploy("durable", asynchronous(account, "durable"))
+    ask = account.runtime.invoke_endpoint_async
+    asked = [ask(EndpointName="durable", Body=f"wait 0.2 {n}".encode(), ContentType="text/csv") for n in range(12)]
+    until(lambda: read(account, asked[0]["OutputLocation"]))
+    os.kill(server.status(account.settings)["pid"], signal.SIGKILL)
+    with sqlite3.connect(account.settings.state / "sagelocal.db") as database:
+        (waiting,) = database.execute("SELECT count(*) FROM resource WHERE kind = 'AsyncInvocation'").fetchone()
+    assert waiting > 1
+    server.up(account.settings)
+    answers = until(lambda: all(found := read_all(account, asked)) and found)
+    assert [one["Body"].split()[-1] for one in answers] == [str(n) for n in range(12)]
 
 
 @pytest.mark.namespaces
@@ -370,30 +384,6 @@ def test_the_sdks_predictor(account: Account, monkeypatch: pytest.MonkeyPatch) -
     accepted = found.invoke_async(input_location=location, content_type="text/csv", accept="text/csv")
     answer = until(lambda: read(account, accepted.output_location))
     assert answer["Body"] == "12 from the sdk"
-
-
-@pytest.fixture
-def killable(tmp_path: Path) -> Iterator[Account]:
-    settings = settings_of.load(tmp_path / "state")
-    server.up(settings)
-    yield Account(settings)
-    server.down(settings)
-
-
-@pytest.mark.namespaces
-def test_what_was_acknowledged_survives_a_kill(killable: Account) -> None:
-    killable.echo("worker", WORK)
-    killable.deploy("durable", asynchronous(killable, "durable"))
-    ask = killable.runtime.invoke_endpoint_async
-    asked = [ask(EndpointName="durable", Body=f"wait 0.2 {n}".encode(), ContentType="text/csv") for n in range(12)]
-    until(lambda: read(killable, asked[0]["OutputLocation"]))
-    os.kill(server.status(killable.settings)["pid"], signal.SIGKILL)
-    with sqlite3.connect(killable.settings.state / "sagelocal.db") as database:
-        (waiting,) = database.execute("SELECT count(*) FROM resource WHERE kind = 'AsyncInvocation'").fetchone()
-    assert waiting > 1
-    server.up(killable.settings)
-    answers = until(lambda: all(found := read_all(killable, asked)) and found)
-    assert [one["Body"].split()[-1] for one in answers] == [str(n) for n in range(12)]
 
 
 def read_all(account: Account, accepted: list[dict[str, Any]]) -> list[dict[str, Any] | None]:

@@ -10,7 +10,8 @@ import signal
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pytest
 import xgboost
 from botocore.exceptions import ClientError
 
-from sagelocal import config, server
+from sagelocal import server
 from sagelocal.config import Settings
 
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
@@ -118,6 +119,17 @@ def until(look: Callable[[], Any], seconds: float = 60) -> Any:
     return found
 
 
+def model_servers(daemon: psutil.Process) -> list[psutil.Process]:
+    """The main processes: those with workers."""
+    found = []
+    for process in daemon.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # of a deployment that just ended
+            if process.cmdline()[:3] == ["python", "-m", "model_server"]:
+                found.append(process)
+    parents = {process.ppid() for process in found if process.is_running()}
+    return [process for process in found if process.pid in parents]
+
+
 def failing(call: Callable[..., Any], **request: Any) -> dict[str, Any]:
     with pytest.raises(ClientError) as raised:
         call(**request)
@@ -141,12 +153,20 @@ def account(laptop: Settings) -> Account:
     return Account(laptop)
 
 
-@pytest.fixture
-def killable(tmp_path: Path) -> Iterator[Account]:
-    settings = config.load(tmp_path / "state")
-    server.up(settings)
-    yield Account(settings)
-    server.down(settings)
+@pytest.mark.namespaces
+def test_endpoints_serve_again_after_a_kill_and_no_captured_record_is_lost(account: Account) -> None:
+    account.config("phoenix", account.echo("phoenix"), **capture_to(account, "kill-capture"))
+    account.deploy("phoenix", "phoenix")
+    for number in range(20):
+        account.ask("phoenix", str(number))
+    os.kill(server.status(account.settings)["pid"], signal.SIGKILL)
+    server.up(account.settings)
+    assert account.ask("phoenix", "back") == "phoenix back"
+
+    def seen() -> set[str]:
+        return {one["captureData"]["endpointInput"]["data"] for one in account.captured("kill-capture/")}
+
+    until(lambda: {*map(str, range(20)), "back"} <= seen())
 
 
 @pytest.mark.namespaces
@@ -219,9 +239,11 @@ def test_a_containers_error_is_a_model_error_and_a_dead_one_is_started_again(acc
 def test_requests_wait_for_a_model_server_that_died_as_a_whole(account: Account) -> None:
     account.deploy("reborn", account.config("reborn", account.echo("reborn")))
     daemon = psutil.Process(server.status(account.settings)["pid"])
-    mains = [one for one in daemon.children(recursive=True) if one.cmdline()[:3] == ["python", "-m", "model_server"]]
-    parents = {one.ppid() for one in mains}
-    max((one for one in mains if one.pid in parents), key=psutil.Process.create_time).kill()
+    main = max(model_servers(daemon), key=psutil.Process.create_time)
+    inside = main.children(recursive=True)
+    main.kill()
+    _, alive = psutil.wait_procs([main, *inside], timeout=30)  # one of them would read the request, and fail with it
+    assert not alive
     assert account.ask("reborn", "again") == "reborn again"
 
 
@@ -360,22 +382,6 @@ def test_a_real_xgboost_model_from_an_uncompressed_prefix(account: Account, tmp_
     )
     assert response["OriginalStatusCode"] == 500
     assert "Received server error (500)" in response["Error"]["Message"]
-
-
-@pytest.mark.namespaces
-def test_endpoints_serve_again_after_a_kill_and_no_captured_record_is_lost(killable: Account) -> None:
-    killable.config("c", killable.echo("phoenix"), **capture_to(killable, "capture"))
-    killable.deploy("e", "c")
-    for number in range(20):
-        killable.ask("e", str(number))
-    os.kill(server.status(killable.settings)["pid"], signal.SIGKILL)
-    server.up(killable.settings)
-    assert killable.ask("e", "back") == "phoenix back"
-
-    def seen() -> set[str]:
-        return {one["captureData"]["endpointInput"]["data"] for one in killable.captured("capture/")}
-
-    until(lambda: {*map(str, range(20)), "back"} <= seen())
 
 
 @pytest.mark.namespaces

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sagelocal import config, server
 from sagelocal.config import Settings
 from sagelocal.endpoints.meter import HOSTS, Meter, Metering, data, merge
 
@@ -222,13 +221,10 @@ def until(look: Callable[[], Any], seconds: float = 60) -> Any:
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
-    settings = config.load(tmp_path_factory.mktemp("state"))
-    server.up(settings)
-    made = Laptop(settings)
+def started(laptop: Settings) -> Laptop:
+    made = Laptop(laptop)
     made.deploy("measured")
-    yield made
-    server.down(settings)
+    return made
 
 
 @pytest.mark.namespaces

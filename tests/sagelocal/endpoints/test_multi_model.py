@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from sagelocal import config, server
 from sagelocal.api.errors import AwsError
+from sagelocal.config import Settings
 from sagelocal.endpoints.multi_model import Models
 from tests.sagelocal.endpoints.test_endpoints import ENVIRONMENT, SKLEARN, Account, failing, until
 
@@ -92,19 +92,13 @@ http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
 
 
 @pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """A sagelocal with two images of the user's own, of which `mine` can serve several models."""
-    folder = tmp_path_factory.mktemp("images")
-    (folder / "mine").mkdir()
-    (folder / "mine" / "serve").write_text(OWN)
-    (folder / "mine" / "serve").chmod(0o755)
-    (folder / "images.toml").write_text('[mine]\nfolder = "mine"\nmulti-models = true\n[one]\nfolder = "mine"\n')
-    settings = config.load(tmp_path_factory.mktemp("state"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLOPS_IMAGES", str(folder / "images.toml"))
-        server.up(settings)
-    yield Account(settings)
-    server.down(settings)
+def account(laptop: Settings, images: Path) -> Account:
+    """With two images of the user's own, of which `mine` can serve several models."""
+    (images / "several").mkdir()
+    (images / "several" / "serve").write_text(OWN)
+    (images / "several" / "serve").chmod(0o755)
+    (images / "images.toml").write_text('[mine]\nfolder = "several"\nmulti-models = true\n[one]\nfolder = "several"\n')
+    return Account(laptop)
 
 
 def source(account: Account) -> str:

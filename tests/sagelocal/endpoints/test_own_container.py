@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from sagelocal import config, containers, server
+from sagelocal import containers
 from sagelocal.api.errors import AwsError
+from sagelocal.config import Settings
 from sagelocal.containers import custom
 from tests.sagelocal.endpoints.test_endpoints import Account, failing, until
 
@@ -124,22 +124,15 @@ requirements = "impossible.txt"
 
 
 @pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """A sagelocal with the images `mine`, `plain` and `impossible`."""
-    folder = tmp_path_factory.mktemp("images")
+def account(laptop: Settings, images: Path) -> Account:
+    """With the images `mine`, `plain`, `many` and `impossible`."""
     for name, program in (("mine", SERVE), ("many", MANY)):
-        (folder / name).mkdir()
-        (folder / name / "serve").write_text(program)
-        (folder / name / "serve").chmod(0o755)
-    (folder / "mine" / "impossible.txt").write_text("no-such-package-here==1\n")
-    (folder / "images.toml").write_text(DECLARED)
-    settings = config.load(tmp_path_factory.mktemp("state"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLOPS_IMAGES", str(folder / "images.toml"))
-        patch.setenv("PIP_NO_INDEX", "1")
-        server.up(settings)
-    yield Account(settings)
-    server.down(settings)
+        (images / name).mkdir()
+        (images / name / "serve").write_text(program)
+        (images / name / "serve").chmod(0o755)
+    (images / "mine" / "impossible.txt").write_text("--no-index\nno-such-package-here==1\n")
+    (images / "images.toml").write_text(DECLARED)
+    return Account(laptop)
 
 
 def model(account: Account, name: str, image: str = "mine", **more: Any) -> str:

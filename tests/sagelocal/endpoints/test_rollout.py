@@ -137,7 +137,9 @@ def test_a_share_of_one_instance_passes_and_the_instance_itself_does_not() -> No
 
 
 def test_not_every_endpoint_can_shift_traffic() -> None:
-    deployment.check(None, variants(0, "s", Serverless={"MaxConcurrency": 1}))
+    serverless = variants(0, "s", Serverless={"MaxConcurrency": 1}, InstanceType=None)
+    assert len(deployment.steps(None, serverless, serverless)) == 1
+    deployment.check(None, serverless)
     deployment.check(blue_green(), variants(0, "s", Serverless={"MaxConcurrency": 1}))
     for config, new in (
         (rolling(size("%", 50)), variants(2, "a", "b")),
