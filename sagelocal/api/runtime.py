@@ -107,19 +107,17 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > PAYLOAD_LIMIT:
         raise _too_long()
-    message = await receive()
-    if not message.get("more_body"):
-        return bytes(message.get("body", b""))
-    parts, size = [message["body"]], len(message["body"])
-    while message.get("more_body"):
+    parts, size, more = [], 0, True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise AwsError("ValidationError", "The request broke off.")
-        parts.append(message["body"])
-        size += len(message["body"])
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
         if size > PAYLOAD_LIMIT:
             raise _too_long()
-    return b"".join(parts)
+        more = message.get("more_body", False)
+    return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
 
 def _too_long() -> AwsError:

@@ -24,6 +24,7 @@ from sagelocal.endpoints.invocation import PAYLOAD_LIMIT, Invocation
 KEY, PORT = "LKIA0123456789ABCDEF", 4566
 SIGNED = f"AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/sagemaker/aws4_request, SignedHeaders=host, Signature=0"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
+LEAVES = b"the caller leaves"  # in the place of a part of the body
 SCRIPT = """
 import time
 
@@ -79,6 +80,8 @@ class Wire:
 
         async def receive() -> dict[str, Any]:
             part = next(messages)
+            if part == LEAVES:
+                return {"type": "http.disconnect"}
             self.received += len(part)
             return {"type": "http.request", "body": part, "more_body": part is not (parts or (b"",))[-1]}
 
@@ -151,6 +154,12 @@ def test_a_body_over_the_limit_is_refused_before_it_comes(wire: Wire) -> None:
     assert wire.received < 40_000_000
     assert not wire.endpoints.asked
     assert wire.send(b"x", length=1)[0] == 200
+
+
+@pytest.mark.parametrize("parts", [(LEAVES,), (b"half", LEAVES)])
+def test_who_leaves_before_the_body_has_come_asks_no_model(wire: Wire, parts: tuple[bytes, ...]) -> None:
+    assert wire.send(*parts, length=8)[0] == 400
+    assert not wire.endpoints.asked
 
 
 def test_errors_of_the_model_and_of_ours(wire: Wire) -> None:
