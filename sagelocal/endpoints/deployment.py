@@ -35,7 +35,7 @@ class Step:
 def steps(deployment: Document | None, old: Sequence[Document], new: Sequence[Document]) -> list[Document]:
     """The steps of an update from the planned variants `old` to `new`, as stored JSON; see `load`."""
     deployment = deployment or {}
-    if any(variant.get("InstanceType", "").startswith(_EXCLUDED) for variant in new):
+    if any((variant["InstanceType"] or "").startswith(_EXCLUDED) for variant in new):
         deployment = {}
     rolling = deployment.get("RollingUpdatePolicy")
     if rolling and all(counts(new).values()):  # an asynchronous endpoint scaled to zero has no instances to trade
