@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -214,8 +215,11 @@ def test_a_running_job_dies_with_a_kill_and_goes_on_after_up_and_after_down(sett
     )
 
     def job_processes() -> list[psutil.Process]:
-        found = [process.as_dict(["pid", "cmdline"]) for process in daemon_and_children(settings) if alive(process)]
-        return [psutil.Process(one["pid"]) for one in found if one["cmdline"] == ["sleep", "600"]]
+        found = []
+        for process in daemon_and_children(settings):
+            with contextlib.suppress(psutil.NoSuchProcess):  # others come and go
+                found += [process] if process.cmdline() == ["sleep", "600"] else []
+        return found
 
     for end in (lambda: os.kill(server.status(settings)["pid"], signal.SIGKILL), lambda: server.down(settings)):
         eventually(job_processes)
