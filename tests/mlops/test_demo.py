@@ -118,9 +118,9 @@ def test_a_deployed_version_leaves_nothing_to_change_and_undeploy_leaves_nothing
     assert (again.returncode, again.stdout) == (0, "churn-production: nothing to change\n"), again.stderr
     dry = mlops(laptop, "deploy", "churn", "--version", "1", "--instance-type", "ml.c5.large", "--dry-run")
     assert "variant AllTraffic: instance type ml.m5.large → ml.c5.large" in dry.stdout
-    refused = mlops(laptop, "deploy", "churn", "--stage", "staging", "--strategy", "canary")
+    refused = mlops(laptop, "deploy", "churn", "--stage", "staging", "--strategy", "canary", "--bake", "3601")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: The declaration of stage staging: canary shifts at most 50 %")
+    assert refused.stderr.startswith("error: The declaration of stage staging: canary has wait_interval=3601")
     for stage in ("production", "staging"):
         gone = mlops(laptop, "undeploy", "churn", "--stage", stage)
         assert gone.returncode == 0, gone.stdout + gone.stderr
