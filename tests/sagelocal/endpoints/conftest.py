@@ -29,9 +29,11 @@ def _shared(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def laptop(_shared: Settings) -> Iterator[Settings]:
-    """A running sagelocal; starting one takes longer than most tests here."""
-    yield _shared
+def laptop(_shared: Settings, images: Path) -> Iterator[Settings]:
+    """A running sagelocal; starting one takes longer than most tests here. A test that kills it starts it again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLOPS_IMAGES", str(images / "images.toml"))
+        yield _shared
     client = _shared.client("sagemaker")
     listed = client.get_paginator("list_endpoints")
     for page in listed.paginate():
