@@ -67,8 +67,8 @@ class Fleet:
 
     @property
     def running(self) -> Counts:
-        """Instances of the production variants, as AWS counts them."""
-        return {name: variant.counted for name, variant in self.variants.items()}
+        """Instances of the production variants, as AWS counts them: none of a serverless one."""
+        return {name: 0 if variant.serverless else variant.counted for name, variant in self.variants.items()}
 
     @property
     def every(self) -> list[Variant]:

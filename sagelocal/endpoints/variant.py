@@ -41,7 +41,7 @@ class Variant:
         self.plan = plan
         self.recorder: Recorder | None = None
         self.instances: list[Instance] = []
-        self.counted = 0  # instances that serve, as AWS counts them: none of a serverless variant
+        self.counted = 0  # instances that serve, as AWS counts them and not as many as there are cores
         self._retiring: set[Instance] = set()  # they take no new request
         self.meter = Meter(app.metering, endpoint, config, self)
         self.patience = float(plan.get("AnswerSeconds", DRAIN_SECONDS))  # that an answer may take when one stops

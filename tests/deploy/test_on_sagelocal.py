@@ -38,13 +38,14 @@ def transform_fn(model, body, content_type, accept):
 
 @pytest.fixture(scope="module")
 def account(laptop: Settings, account_class: Any) -> Any:
-    """Has two approved versions of churn, which answer with their number."""
+    """Has three approved versions of churn: two answer with their number, the third can't be loaded."""
     place = wanted.Place("aws", laptop.account, laptop.region, laptop.role_arn, laptop.bucket)
     account = account_class(laptop.client, place)
     registry.ensure_group(account.sagemaker, "churn")
-    for version in (1, 2):
+    for version, handler in ((1, HANDLER), (2, HANDLER), (3, "def model_fn(_): raise OSError('no such model')")):
         key = f"models/{version}/model.tar.gz"
-        laptop.client("s3").put_object(Bucket=laptop.bucket, Key=key, Body=archive(HANDLER.format(version=version)))
+        body = archive(handler.replace("{version}", str(version)))
+        laptop.client("s3").put_object(Bucket=laptop.bucket, Key=key, Body=body)
         container = {"Image": IMAGE, "ModelDataUrl": f"s3://{laptop.bucket}/{key}", "Environment": ENVIRONMENT}
         types = {"SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"]}
         account.sagemaker.create_model_package(
@@ -132,10 +133,16 @@ def rolled_back(account: Any, deployment: Deployment) -> None:
 
 
 def test_serverless_then_two_variants_then_a_shadow(account: Any) -> None:
-    for version in (1, 2):
+    for version in (1, 2, 3):
         rare = Deployment((Variant(version=version),), Mode.SERVERLESS, capture=None, serverless=Serverless(1024, 2))
-        account.deploy(rare)
-        assert ask(account) == str(version)
+        if version == 3:
+            with pytest.raises(
+                RuntimeError, match="serves churn-staging-2-.* again and not churn-staging-3-.*no such model"
+            ):
+                account.deploy(rare)
+        else:
+            account.deploy(rare)
+        assert ask(account) == str(min(version, 2))
     account.deploy(Deployment((Variant(version=1), Variant("B", 2, weight=0.0)), autoscaling=Autoscaling(1000, 1, 2)))
     assert {ask(account) for _ in range(8)} == {"1"}
     account.deploy(Deployment((Variant(version=1, weight=0.0), Variant("B", 2))))
@@ -148,6 +155,7 @@ def test_serverless_then_two_variants_then_a_shadow(account: Any) -> None:
 def test_an_asynchronous_endpoint_answers_and_scales_to_nothing(account: Any, target: Target) -> None:
     account.deploy(
         Deployment(
+            (Variant(version=2),),
             mode=Mode.ASYNCHRONOUS,
             asynchronous=Asynchronous(2, notify=True),
             autoscaling=Autoscaling(5, 0, 1),
@@ -166,6 +174,6 @@ def test_a_multi_model_endpoint(account: Any, target: Target) -> None:
         Bucket=account.place.bucket, Key="source/sourcedir.tar.gz", Body=archive(reads, "inference.py")
     )
     prefix, script = f"s3://{account.place.bucket}/models/", {"SAGEMAKER_SUBMIT_DIRECTORY": source}
-    account.deploy(Deployment((Variant(models=prefix, environment=script),), Mode.MULTI_MODEL))
+    account.deploy(Deployment((Variant(version=2, models=prefix, environment=script),), Mode.MULTI_MODEL))
     for model in ("1", "2"):
         assert serving.invoke(target, "churn", "staging", "1", None, model=f"{model}/model.tar.gz") == model
