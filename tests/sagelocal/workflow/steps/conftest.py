@@ -61,7 +61,7 @@ class Runs:
         return self.until(arn, lambda found: found["PipelineExecutionStatus"] not in ("Executing", "Stopping"))
 
     def until(self, arn: str, true: Callable[[Document], bool]) -> Document:
-        for _ in range(600):
+        for _ in range(1800):  # a step may install a whole SDK
             found: Document = self.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
             if true(found):
                 return found
