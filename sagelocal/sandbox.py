@@ -143,6 +143,11 @@ def start(command: Sequence[str], sandbox: Sandbox, output: BinaryIO | int, cwd:
 
 
 def _start(command: Sequence[str], sandbox: Sandbox, output: BinaryIO | int, cwd: str = "/") -> Process:
+    variables = environment() | dict(sandbox.environment)
+    # Only inside: what these make the dynamic linker load would also run in the commands that build the sandbox.
+    linker = {name: variables.pop(name) for name in list(variables) if name.startswith("LD_")}
+    if linker:
+        command = [tool("env"), *(f"{name}={value}" for name, value in linker.items()), *command]
     arguments = [
         *(tool("setpriv"), "--pdeathsig", "KILL"),
         *_enter(sandbox.join),
@@ -159,7 +164,7 @@ def _start(command: Sequence[str], sandbox: Sandbox, output: BinaryIO | int, cwd
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=environment() | dict(sandbox.environment),
+            env=variables,
             cwd="/",
             start_new_session=True,
         )

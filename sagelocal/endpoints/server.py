@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import logging
 import os
 import secrets
 import shutil
@@ -28,12 +29,14 @@ from sagelocal.jobs.logs import LogWriter
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
+_log = logging.getLogger(__name__)
+
 __all__ = ["ModelServer", "Reply", "Response", "UnansweredError"]
 
 _ATTEMPTS = 3  # starts that may fail before a server that never was healthy is given up
 _GRACE = 5.0  # s between SIGTERM and SIGKILL; 30 on AWS, where a slow stop keeps nobody waiting
 _RESTART = (0.2, 30.0)  # s, first and longest pause before a restart
-_RESTART_PATIENCE = 10.0  # s that a request waits for a model server that is being started again
+_RESTART_PATIENCE = 30.0  # s that a request waits for a model server that is being started again
 _PING_SECONDS = 2.0  # AWS's own limit for an answer to /ping
 
 
@@ -157,7 +160,9 @@ class ModelServer:
         pump.start()
         try:
             launched = self._launched(log)
-        except (AwsError, OSError, RuntimeError) as error:
+        except Exception as error:
+            if not isinstance(error, (AwsError, OSError, RuntimeError)):
+                _log.exception("%s could not be launched", self.stream)
             self.last_line = str(error)
             os.close(writing)
             return False

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -115,10 +116,17 @@ def needed(distribution: Distribution, extras: frozenset[str]) -> list[Requireme
     ]
 
 
+_reading = threading.Lock()
+
+
 def laptop() -> Laptop:
-    """Read again only after something was installed or removed."""
+    """Read again only after something was installed or removed.
+
+    One thread at a time: Python 3.11's ast.parse, which reads the markers of requirements, fails now and then in two.
+    """
     folder = Path(sysconfig.get_path("purelib"))
-    return _read(folder, folder.stat().st_mtime_ns)
+    with _reading:
+        return _read(folder, folder.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1)

@@ -338,3 +338,9 @@ def test_where_namespaces_are_forbidden_nothing_starts_and_the_setting_is_named(
     monkeypatch.setattr(sandbox, "_works", threading.Event())
     with pytest.raises(sandbox.ForbiddenError, match="--privileged"):
         sandbox.start(["true"], Sandbox(opt_ml=tmp_path), subprocess.PIPE)
+
+
+def test_what_the_linker_is_to_load_is_loaded_inside_only(tmp_path: Path) -> None:
+    code, said = run(["/bin/sh", "-c", "echo $LD_PRELOAD"], Sandbox(tmp_path, environment={"LD_PRELOAD": "/absent.so"}))
+    complaints = said.count("/absent.so") - 1  # the linker's own, a command each: env's child is the only one
+    assert (code, said.splitlines()[-1], complaints) == (0, "/absent.so", 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import resource
 import socket
 import tarfile
 import threading
@@ -245,8 +246,17 @@ def peer(echo: Settings) -> Iterator[Callable[[], Peer]]:
         one.socket.close()
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """A shell's usual limit of 1,024 is too low for what the test has open beside what pytest has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else 4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 @pytest.mark.namespaces
-def test_a_thousand_connections_at_once(peer: Callable[[], Peer]) -> None:
+def test_a_thousand_connections_at_once(many_files: None, peer: Callable[[], Peer]) -> None:
     peers = [peer() for _ in range(1000)]
     for number, one in enumerate(peers):
         body = str(number).encode()
