@@ -46,6 +46,8 @@ REQUIREMENTS = [
     "psutil>=7",
     "platformdirs>=4",
     "datasketches>=5",
+    "smclarify>=0.5",
+    "fpdf2>=2.8",
     # Its last release, of 2023, imports pkg_resources, which setuptools 81 and later don't have.
     "sagemaker-experiments>=0.1.45",
     "setuptools<81",
@@ -73,8 +75,8 @@ EXTRAS = {
     "notebooks": ["sagemaker-headless-execution-driver==0.0.13", "ipykernel>=7"],
     "spark": ["pyspark>=4,<5"],
     "dashboard": ["streamlit>=1.50"],
-    # What the Clarify image computes with: AWS's own bias metrics, and SHAP.
-    "checks": ["smclarify>=0.5", "shap>=0.51"],
+    # Kernel SHAP of models that only answer requests, SHAP of scikit-learn's trees, and mitigation of bias.
+    "checks": ["shap>=0.51", "fairlearn>=0.15"],
     # What built-in algorithm images compute with beyond the base install: k-NN's index.
     "algorithms": ["faiss-cpu>=1.9"],
     "dev": [
