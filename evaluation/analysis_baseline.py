@@ -79,7 +79,7 @@ def previous(args: CheckArgs, kind: str, workspace: Path) -> Previous:
 
 
 def registered(group: str, kind: str) -> dict[str, str]:
-    """S3 URIs by part of the latest approved version's DriftCheckBaselines; empty without such a version or baseline."""
+    """URIs by part of the latest approved version's DriftCheckBaselines; empty without such a version or baseline."""
     import boto3
     from botocore.exceptions import ClientError
 
