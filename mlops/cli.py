@@ -346,11 +346,20 @@ def interrupt(
 
 
 @app.command()
-def up() -> None:
+def up(
+    time_scale: Annotated[
+        float | None,
+        typer.Option(
+            "--time-scale",
+            min=1,
+            help="How many times shorter bake times, cool-downs and other waits become, from this start on; 1 ends it.",
+        ),
+    ] = None,
+) -> None:
     """Start sagelocal; every command for the laptop does so too."""
     from mlops import laptop
 
-    laptop.up()
+    laptop.up(time_scale)
 
 
 @app.command()

@@ -16,11 +16,21 @@ if TYPE_CHECKING:
     from sagelocal.config import Settings
 
 
-def up() -> None:
+def up(time_scale: float | None = None) -> None:
+    """Raises RuntimeError where a sagelocal with another time scale runs, or none starts."""
     from sagelocal import config, server
 
     settings = config.load()
+    if time_scale is not None and time_scale != settings.time_scale:
+        if server.status(settings)["running"]:
+            raise RuntimeError(
+                f"sagelocal runs with time scale {settings.time_scale:g}: mlops down, then mlops up --time-scale "
+                f"{time_scale:g}."
+            )
+        settings = config.keep_time_scale(settings, time_scale)
     server.up(settings)
+    if settings.time_scale != 1:
+        console.note(f"Waits are {settings.time_scale:g} times shorter than on AWS (mlops up --time-scale 1 ends it).")
     console.say(f"sagelocal answers at {settings.url}, its state is in {settings.state}")
     console.note('eval "$(mlops env)" lets aws, boto3 and the SageMaker SDK work on it; mlops down stops it')
 
@@ -93,6 +103,7 @@ def _show_server(found: dict[str, Any]) -> None:
         ("address", f"{found['address']} (SageMaker), {found['ministack']} (everything else, by MiniStack)"),
         ("state", found["state"]),
         ("account", f"{found['account']}, {found['region']}"),
+        *([("time", f"waits are {found['time_scale']:g} times shorter")] if found["time_scale"] != 1 else []),
         ("log", found["log"]),
     ]
     for kind, statuses in found["resources"].items():

@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,11 @@ _client_lock = threading.Lock()  # creating boto3 clients is not thread-safe, us
 
 @dataclass(frozen=True)
 class Settings:
-    """What every part of sagelocal needs to know of this machine and state folder; memory is in bytes."""
+    """What every part of sagelocal needs to know of this machine and state folder; memory is in bytes.
+
+    `time_scale` divides what AWS only waits for: bake times and intervals of deployments, cool-downs, the pauses before
+    a step is tried again, the time between a monitor's executions. Requests and answers keep AWS's values.
+    """
 
     state: Path
     account: str
@@ -35,6 +39,11 @@ class Settings:
     internal_token: str
     cpus: int
     memory: int
+    time_scale: float = 1.0
+
+    def shortened(self, seconds: float) -> float:
+        """How long a wait takes here that takes `seconds` on AWS."""
+        return seconds / self.time_scale
 
     @property
     def url(self) -> str:
@@ -144,6 +153,18 @@ def load(state: Path | None = None) -> Settings:
         _first_start(state, file)
     kept = json.loads(file.read_text())
     return Settings(state=state, cpus=len(os.sched_getaffinity(0)), memory=psutil.virtual_memory().total, **kept)
+
+
+def keep_time_scale(settings: Settings, scale: float) -> Settings:
+    """Holds from sagelocal's next start on. Raises ValueError for a scale below 1."""
+    if not 1 <= scale < float("inf"):
+        raise ValueError(f"The time scale {scale:g} must be a number from 1: it says how much shorter waits become.")
+    file = settings.state / "settings.json"
+    draft = file.with_suffix(f".{os.getpid()}.tmp")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(json.loads(file.read_text()) | {"time_scale": scale}, indent=1))
+    draft.replace(file)
+    return replace(settings, time_scale=scale)
 
 
 def _first_start(state: Path, file: Path) -> None:

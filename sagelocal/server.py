@@ -106,6 +106,7 @@ def status(settings: Settings) -> dict[str, Any]:
         "state": str(settings.state),
         "region": settings.region,
         "account": settings.account,
+        "time_scale": settings.time_scale,
         "ministack": settings.ministack_url,
         "ministack_running": ministack.healthy(settings),
         "log": str(settings.state / "server.log"),

@@ -136,8 +136,9 @@ class Rollout:
         """Waits as long as the step says; an alarm in between raises GivenUpError."""
         if step.bake:
             self._show(progress.baking(self._plan, step, self._began, self._app.now()))
-        until = time.monotonic() + step.bake
-        pace = min(max(step.bake / 20, _PACE[0]), _PACE[1])
+        bake = self._app.settings.shortened(step.bake)
+        until = time.monotonic() + bake
+        pace = min(max(bake / 20, _PACE[0]), _PACE[1])
         while (left := until - time.monotonic()) > 0:
             self._wait(max(0.0, min(left, pace, self._deadline - time.time())))
             self._check()

@@ -164,7 +164,8 @@ class Scaler:
             activities.not_scaled(self._app, target, _cause(wishes[0]), "AlreadyAtMinCapacity", current)
 
     def _set(self, target: Document, current: int, wish: Wish, cause: str) -> None:
-        activity = activities.begin(self._app, target, wish.capacity, cause, _from=current, _cooldown=wish.cooldown)
+        cooldown = self._app.settings.shortened(wish.cooldown)
+        activity = activities.begin(self._app, target, wish.capacity, cause, _from=current, _cooldown=cooldown)
         try:
             targets.set_capacity(self._app, target, wish.capacity)
         except AwsError as error:

@@ -88,7 +88,7 @@ class StepRun:
             failures = [*record.get("_failures", []), failure.error]
             policies = self._node.step.get("RetryPolicies") or []
             pause = retries.pause(policies, failures, self._app.now() - record["StartTime"])
-            if pause is None or not self._pause(pause):
+            if pause is None or not self._pause(self._app.settings.shortened(pause)):
                 return self._fail(failure)
             record = self._update(
                 {"AttemptCount": len(failures) + 1, "_failures": failures, "_resource": self._resource_name()}

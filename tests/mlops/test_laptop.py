@@ -41,6 +41,24 @@ def test_up_is_idempotent_and_down_leaves_the_state(
     assert (tmp_path / "state" / "sagelocal.db").exists()
 
 
+def test_a_time_scale_holds_from_a_start_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLOPS_STATE", str(tmp_path / "state"))
+    with pytest.raises(ValueError, match="must be a number from 1"):
+        command.up(0.5)
+    try:
+        command.up(60)
+        assert config.load().time_scale == server.status(config.load())["time_scale"] == 60
+        assert "60 times shorter" in capsys.readouterr().err
+        with pytest.raises(RuntimeError, match="mlops down, then mlops up --time-scale 2"):
+            command.up(2)
+        command.up()
+        assert config.load().shortened(300) == 5
+    finally:
+        command.down()
+
+
 def test_status_of_a_fresh_sagelocal_names_the_next_command(
     laptop: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

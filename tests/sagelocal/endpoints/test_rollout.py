@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -194,6 +195,7 @@ class Case:
 
     def __init__(self, folder: Path, config: Document | None, old: int = 2, new: int = 2) -> None:
         self.changes: list[Document] = []
+        self.settings = load(folder / "state")
         self.alarms: Document = {}
         self.closing = threading.Event()
         self.store = Store(folder / "db", on_change=self._changed)
@@ -231,7 +233,8 @@ class Case:
 
     def run(self) -> list[str]:
         """Runs it; gives the configs of the fleets that have no traffic any more."""
-        app: Any = SimpleNamespace(store=self.store, cloudwatch=Alarmed(lambda: self.alarms), now=time.time)
+        cloudwatch = Alarmed(lambda: self.alarms)
+        app: Any = SimpleNamespace(store=self.store, cloudwatch=cloudwatch, now=time.time, settings=self.settings)
         green: Any = self.green
         rollout = Rollout(app, self.store.get("Endpoint", "e"), self.traffic, green, self.closing)
         return [fleet.plan["Id"] for fleet in rollout.run()]
@@ -283,6 +286,19 @@ def test_a_canary_bakes_and_ends_in_service(case: Callable[..., Case]) -> None:
     assert update.serving == [("new", 1)]
     assert update.endpoint["_running"]["Id"] == "new"
     assert not {"_pending", "_rollout", "PendingDeploymentSummary", "FailureReason"} & set(update.endpoint)
+
+
+def test_a_time_scale_shortens_the_wait_and_not_what_is_shown_of_it(case: Callable[..., Case]) -> None:
+    update = case(blue_green("CANARY", 600, 600, CanarySize=size("%", 50)))
+    update.settings = replace(update.settings, time_scale=10_000)
+    update.run()
+    assert update.endpoint["EndpointStatus"] == "InService"
+    said = [
+        variant["VariantStatus"][0].get("StatusMessage", "")
+        for changed in update.changes
+        for variant in (changed.get("PendingDeploymentSummary") or {}).get("ProductionVariants", [])
+    ]
+    assert any("600 seconds (WaitIntervalInSeconds)" in text for text in said)
 
 
 def test_an_alarm_takes_all_traffic_back_at_once(case: Callable[..., Case]) -> None:
