@@ -2,6 +2,7 @@
 a stage each:
 
     DEPLOYMENTS = {"staging": Deployment(), "production": Deployment(strategy=Canary(), alarms=(...))}
+    MONITORING = {"production": Monitoring(label="Churn", notify=("oncall@example.com",), retraining=Retraining())}
 
 `checks.py` says what AWS would refuse, `wanted.py` makes the API's requests of it, `state.py` reads what exists,
 `plan.py` gets from one to the other, and `apply.py` makes the calls.
@@ -14,6 +15,7 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from deploy.names import VARIANT
 from deploy.strategies import AllAtOnce, Strategy
@@ -116,12 +118,97 @@ class Deployment:
     asynchronous: Asynchronous = field(default_factory=Asynchronous)  # of mode asynchronous
 
 
+class Engine(StrEnum):
+    PIPELINE = "pipeline"  # a SageMaker Pipeline of our own scripts, started by EventBridge Scheduler
+    MANAGED = "managed"  # Model Monitor's schedules and images; AWS takes no new customers since 2026-07-30
+
+
+class Kind(StrEnum):
+    DATA_QUALITY = "data-quality"
+    MODEL_QUALITY = "model-quality"
+    MODEL_BIAS = "model-bias"
+    EXPLAINABILITY = "explainability"
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """How often one analysis looks, at what, and what it allows. Durations are ISO 8601's, such as PT1H or P7D.
+
+    The baseline's own constraints hold but for `thresholds`, which are, by kind:
+
+    data quality: a feature's name (`*`: all of them) to the distance of distributions that is drift;
+    model quality: a metric's name, such as `auc`, to the value that it may not cross;
+    model bias: a metric's code, such as `DPL`, to the value that counts as the baseline's, for every facet;
+    explainability: `ndcg` to the least agreement with the baseline's ranking.
+    """
+
+    schedule: str = "cron(0 * ? * * *)"  # or rate(6 hours); of EventBridge Scheduler. Managed: see deploy/checks.py
+    window: str = "PT1H"  # how much traffic each run looks at
+    delay: str = "PT5M"  # how long before a scheduled run its window ends: captures, and labels all the more, come late
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    instance_type: str = "ml.m5.large"
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """When a monitor's alarm goes off, the use case's pipeline runs on the labelled traffic of a window.
+
+    At most once in `cooldown`, and not with fewer than `min_records` labelled records. Durations are ISO 8601's.
+    """
+
+    on: tuple[Kind, ...] = tuple(Kind)  # the monitors whose alarm starts it
+    window: str = "P7D"  # of captured traffic up to the alarm
+    cooldown: str = "P1D"
+    min_records: int = 500
+    parameters: Mapping[str, str] = field(default_factory=dict)  # of the use case's pipeline, besides InputDataUrl
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """The monitors of a stage: of its endpoint or, with `captures`, of batch transform jobs. None: not watched.
+
+    A monitor whose baseline the served version lacks is left out, and said so.
+    """
+
+    label: str = ""  # name of the column that ground truth is for; without one there is no model quality and no bias
+    data_quality: Monitor | None = field(default_factory=Monitor)
+    model_quality: Monitor | None = field(default_factory=Monitor)
+    model_bias: Monitor | None = field(default_factory=Monitor)
+    explainability: Monitor | None = field(default_factory=Monitor)
+    engine: Engine = Engine.PIPELINE
+    problem_type: str = "BinaryClassification"  # MulticlassClassification, Regression
+    probability_threshold: float = 0.5  # from which an answer counts as the positive label
+    captures: str = ""  # batch: the S3 prefix that transform jobs capture to (their DataCaptureConfig's)
+    ground_truth: str = ""  # the S3 prefix of labels; else names.ground_truth_uri, where `mlops label` puts them
+    notify: tuple[str, ...] = ()  # who hears of alarms: e-mail addresses, https URLs, ARNs of queues or functions
+    retraining: Retraining | None = None
+
+    def monitors(self) -> dict[Kind, Monitor]:
+        """The monitors that are wanted, by kind."""
+        every = {
+            Kind.DATA_QUALITY: self.data_quality,
+            Kind.MODEL_QUALITY: self.model_quality,
+            Kind.MODEL_BIAS: self.model_bias,
+            Kind.EXPLAINABILITY: self.explainability,
+        }
+        return {kind: monitor for kind, monitor in every.items() if monitor}
+
+
 def declared(use_case: str) -> dict[str, Deployment]:
     """Stage to declaration, as in `deploy/<use case>.py`; none for a use case without that file."""
+    return _declared(use_case, "DEPLOYMENTS")
+
+
+def monitored(use_case: str) -> dict[str, Monitoring]:
+    """Stage to the declaration of its monitors, as in `deploy/<use case>.py`."""
+    return _declared(use_case, "MONITORING")
+
+
+def _declared(use_case: str, member: str) -> dict[str, Any]:
     module = f"deploy.{use_case}"
     if importlib.util.find_spec(module) is None:
         return {}
-    return dict(getattr(importlib.import_module(module), "DEPLOYMENTS", {}))
+    return dict(getattr(importlib.import_module(module), member, {}))
 
 
 def find(use_case: str, stage: str) -> Deployment:

@@ -26,6 +26,30 @@ def capture_uri(bucket: str, prefix: str = "") -> str:
     return "s3://" + "/".join(part for part in (bucket, prefix.strip("/"), "data-capture") if part)
 
 
+def ground_truth_uri(bucket: str, prefix: str, endpoint: str) -> str:
+    """Where labels of an endpoint's answers are, in hour folders as Model Monitor reads them."""
+    return "s3://" + "/".join(part for part in (bucket, prefix.strip("/"), "ground-truth", endpoint) if part)
+
+
+def monitoring_uri(bucket: str, prefix: str, endpoint: str, *more: str) -> str:
+    """Where an endpoint's monitors write."""
+    return "s3://" + "/".join(part for part in (bucket, prefix.strip("/"), "monitoring", endpoint, *more) if part)
+
+
+def monitor_name(endpoint: str, kind: str) -> str:
+    """Of a monitor's pipeline, its schedule and the metrics' dimension `MonitoringSchedule`."""
+    return f"{endpoint}-{kind}"
+
+
+def monitoring_topic(endpoint: str) -> str:
+    """The SNS topic that a monitor's alarm and a retraining tell."""
+    return f"{endpoint}-monitoring"
+
+
+def violations_alarm(endpoint: str, kind: str) -> str:
+    return f"{endpoint}-{kind}-violations"
+
+
 def asynchronous_uri(bucket: str, prefix: str, endpoint: str) -> str:
     """Where an asynchronous endpoint writes answers; failures beside them."""
     return "s3://" + "/".join(part for part in (bucket, prefix.strip("/"), "asynchronous", endpoint) if part)
