@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sagelocal import metric_math
+from sagelocal import metric_math, ministack_alarm_events
 
 log = logging.getLogger(__name__)
 Document = dict[str, Any]
@@ -41,8 +41,10 @@ _BREACHES: dict[str, Callable[[float, float], bool]] = {
 _held: dict[str, float] = {}  # alarm's ARN -> until when (epoch s) its state is as it was set
 
 
-def install() -> asyncio.Task[None]:
-    """Has alarms evaluated, kept on disk, and metrics thinned out. The caller keeps the task, in MiniStack's loop."""
+def install(publish: ministack_alarm_events.Publish) -> asyncio.Task[None]:
+    """Has alarms evaluated, kept on disk and their changes published, and metrics thinned out. The caller keeps the
+    task, in MiniStack's loop.
+    """
     from ministack.core import persistence
     from ministack.services import cloudwatch
 
@@ -51,6 +53,7 @@ def install() -> asyncio.Task[None]:
     cloudwatch._get_metric_data = _with_expressions(cloudwatch, cloudwatch._get_metric_data)
     cloudwatch._set_alarm_state = _holding(cloudwatch._set_alarm_state)
     cloudwatch._evict_old_metrics = _Tidying(cloudwatch)
+    ministack_alarm_events.install(cloudwatch, publish)
     _keep_on_disk(cloudwatch, persistence)
     return asyncio.create_task(_tick(cloudwatch))
 

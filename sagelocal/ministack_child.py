@@ -26,6 +26,7 @@ from sagelocal.ministack_gate import (
     let_athena_write_below_a_location,
     let_lambda_targets_take_turns,
     let_logs_be_filtered_by_prefix,
+    taken,
 )
 
 _STOP_SECONDS = 5.0  # for saving its state; then it is killed
@@ -67,7 +68,7 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     let_athena_write_below_a_location()
     let_lambda_targets_take_turns()
     ministack_triggers.install(ministack_triggers.starter(orders.sagemaker_port, orders.access_key))
-    alarms = ministack_alarms.install()
+    alarms = ministack_alarms.install(taken)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
