@@ -67,7 +67,10 @@ def test_a_metric_alarm_tells_where_it_came_from_and_what_it_watches(aws: Settin
         "violations",
         AlarmDescription="drift",
         Dimensions=dimensions,
-        **{"MetricName": "violations", "Namespace": "test", "Statistic": "Maximum", "Period": 60},
+        MetricName="violations",
+        Namespace="test",
+        Statistic="Maximum",
+        Period=60,
     )
     put(aws, "violations", 2.0)
     (event,) = received(aws, queue, 1)
