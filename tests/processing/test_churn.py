@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "processing" / "churn.py"
+sys.path.insert(0, str(SCRIPT.parent))
 OUTPUTS = ["train", "validation", "test", "baseline", "report"]
 
 
@@ -81,7 +82,7 @@ def test_a_refusal_is_the_last_line_that_the_script_says(tmp_path: Path) -> None
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last == "InputError: Column 'tenure' holds 'long', 2 rows, where a number is needed."
+    assert last == "tabular.InputError: Column 'tenure' holds 'long', 2 rows, where a number is needed."
     assert not (tmp_path / "out").exists()
 
 

@@ -1,0 +1,247 @@
+"""What the processing scripts of tabular classification share: the raw table in, refused where it can't be used, and
+stratified splits out. What a table means stays in the use case's own script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+FEWEST_OF_A_LABEL = 10  # fewer cannot be spread over three splits in proportion
+Args = TypeVar("Args")
+
+
+class InputError(ValueError):
+    """The raw table cannot be used as it is; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a raw table must look like."""
+
+    features: Mapping[str, type]  # in the order of a request; a number's type is its column's, str is a category
+    label: str
+    labels: Mapping[str, int]  # a label as written to 0 or 1
+    advice: str  # how to write labels, for a message
+    positive: str  # what a record with label 1 is or does: "churned"
+    ignored: tuple[str, ...] = ()  # columns that may be there and are not learned from
+    flags: tuple[str, ...] = ()  # numbers that are 0 or 1
+
+    @property
+    def numbers(self) -> list[str]:
+        return [name for name, kind in self.features.items() if kind is not str]
+
+    @property
+    def categories(self) -> list[str]:
+        return [name for name, kind in self.features.items() if kind is str]
+
+
+def read(folder: Path, schema: Schema) -> pd.DataFrame:
+    """All files of the folder as one table of text, each value as written and `<NA>` where there is none."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((".", "_")))
+    if not files:
+        raise InputError(f"No input: {folder} holds no file. Point InputDataUrl at the raw table, CSV or parquet.")
+    tables = [read_file(path) for path in files]
+    for path, table in zip(files, tables, strict=True):
+        check_columns(table, schema, path.name)
+    return pd.concat(tables, ignore_index=True)
+
+
+def read_file(path: Path) -> pd.DataFrame:
+    try:
+        if path.suffix == ".csv":
+            return pd.read_csv(path, dtype="string", keep_default_na=False)
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path).astype("string")
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path.name} has no rows, not even a header. Give the raw table, CSV or parquet.") from None
+    except (ValueError, OSError) as error:  # pandas' and pyarrow's errors are of these kinds
+        raise InputError(f"{path.name} is not readable as {path.suffix[1:]}: {str(error).splitlines()[0]}") from error
+    raise InputError(f"{path.name} is neither .csv nor .parquet. Convert it, or point InputDataUrl at the file itself.")
+
+
+def check_columns(table: pd.DataFrame, schema: Schema, where: str) -> None:
+    expected = [*schema.features, schema.label]
+    missing = [name for name in expected if name not in table.columns]
+    extra = [name for name in table.columns if name not in [*expected, *schema.ignored]]
+    if missing:
+        raise InputError(f"{where}: column {named(missing)} is missing. Needed are {', '.join(expected)}.")
+    if extra:
+        raise InputError(
+            f"{where}: column {named(extra)} is unknown. Remove it, or add it to FEATURES to learn from it."
+        )
+
+
+def typed(raw: pd.DataFrame, schema: Schema, dropped: dict[str, int]) -> pd.DataFrame:
+    """Values without blanks around them, labels as 0 or 1, numbers as float64; rows without a label are dropped.
+
+    Raises InputError for a table without rows, unknown labels and values of the wrong type.
+    """
+    if raw.empty:
+        raise InputError("The raw table has no rows. Point InputDataUrl at a table with records in it.")
+    table = raw.apply(lambda column: column.str.strip().replace("", pd.NA))
+    table = keep(table, table[schema.label].notna(), dropped, f"blank {schema.label}")
+    table[schema.label] = labels(table[schema.label], schema)
+    table[schema.numbers] = table[schema.numbers].apply(numbers, schema=schema)
+    check_categories(table, schema)
+    return table
+
+
+def complete(table: pd.DataFrame, schema: Schema, dropped: dict[str, int]) -> pd.DataFrame:
+    """Features in order with their types, then the label; rows with a blank go. Raises InputError if few stay."""
+    for name in schema.features:
+        table = keep(table, table[name].notna(), dropped, f"blank {name}")
+    check_enough(table, schema)
+    types: dict[str, Any] = {**schema.features, schema.label: int}
+    return table[list(types)].astype(types).reset_index(drop=True)
+
+
+def keep(table: pd.DataFrame, rows: pd.Series, dropped: dict[str, int], reason: str) -> pd.DataFrame:
+    if not rows.all():
+        dropped[reason] = int((~rows).sum())
+    return table[rows].copy()
+
+
+def labels(column: pd.Series, schema: Schema) -> pd.Series:
+    unknown = column[~column.isin(schema.labels)]
+    if len(unknown):
+        raise InputError(f"Column {schema.label!r} holds {named(unknown)}, {len(unknown)} rows. {schema.advice}")
+    return column.map(schema.labels)
+
+
+def numbers(column: pd.Series, schema: Schema) -> pd.Series:
+    """As float64, blank as NaN. Raises InputError for text, values below 0, fractions where whole numbers belong."""
+    name = str(column.name)
+    values = pd.to_numeric(column, errors="coerce").astype("float64")
+    wrong = column[column.notna() & values.isna()]
+    if len(wrong):
+        raise InputError(f"Column {name!r} holds {named(wrong)}, {len(wrong)} rows, where a number is needed.")
+    limit, rule = (1, "0 or 1") if name in schema.flags else (float("inf"), "a finite number, 0 or more")
+    outside = ~values.between(0, limit) | (values == float("inf"))
+    if schema.features[name] is int:
+        outside, rule = outside | (values % 1 != 0), rule.replace("finite", "whole")
+    wrong = column[values.notna() & outside]
+    if len(wrong):
+        raise InputError(f"Column {name!r} holds {named(wrong)}, {len(wrong)} rows. It must be {rule}.")
+    return values
+
+
+def check_categories(table: pd.DataFrame, schema: Schema) -> None:
+    """A category that is a number is nearly always a shifted column or another coding of the table."""
+    for name in schema.categories:
+        wrong = table[name][pd.to_numeric(table[name], errors="coerce").notna()]
+        if len(wrong):
+            raise InputError(f"Column {name!r} holds {named(wrong)}, {len(wrong)} rows, where a category is needed.")
+
+
+def check_enough(table: pd.DataFrame, schema: Schema) -> None:
+    counts = {value: int((table[schema.label] == value).sum()) for value in (0, 1)}
+    for value, count in counts.items():
+        if count < FEWEST_OF_A_LABEL:
+            raise InputError(
+                f"Column {schema.label!r} has {count} usable rows of {value}, and {FEWEST_OF_A_LABEL} are needed to "
+                "make three splits. Give more records."
+            )
+
+
+def named(values: Iterable[object]) -> str:
+    """The first few distinct values, for a message."""
+    distinct = list(dict.fromkeys(map(str, values)))
+    return ", ".join(map(repr, distinct[:5])) + (f" and {len(distinct) - 5} more" if len(distinct) > 5 else "")
+
+
+def split(
+    table: pd.DataFrame, label: str, test_share: float, validation_share: float, seed: int
+) -> dict[str, pd.DataFrame]:
+    """Disjoint `train`, `validation` and `test` with the label's share alike in each, the same for the same seed."""
+    if min(test_share, validation_share) <= 0 or test_share + validation_share >= 1:
+        raise InputError(f"Shares of {test_share} and {validation_share} leave no rows. Both > 0, together below 1.")
+    rest, test = train_test_split(table, test_size=test_share, stratify=table[label], random_state=seed)
+    share = validation_share / (1 - test_share)
+    train, validation = train_test_split(rest, test_size=share, stratify=rest[label], random_state=seed)
+    return {"train": train, "validation": validation, "test": test}
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(path, index=False)
+
+
+def report_of(
+    raw: pd.DataFrame,
+    table: pd.DataFrame,
+    schema: Schema,
+    dropped: dict[str, int],
+    filled: dict[str, Any],
+    splits: Mapping[str, pd.DataFrame],
+) -> dict[str, Any]:
+    """What was done; `filled` is column to {"rows": how many, "with": what}."""
+    label, positive = schema.label, schema.positive
+    return {
+        "rows_in": len(raw),
+        "rows_out": len(table),
+        "dropped": dropped,
+        "filled": filled,
+        "positive": positive,
+        "positive_share": round(float(table[label].mean()), 4),
+        "categories": {name: table[name].value_counts().sort_index().to_dict() for name in schema.categories},
+        "ranges": {name: [table[name].min().item(), table[name].max().item()] for name in schema.numbers},
+        "splits": {name: {"rows": len(part), "positive": int(part[label].sum())} for name, part in splits.items()},
+    }
+
+
+def write_report(title: str, report: dict[str, Any], folder: Path) -> None:
+    """report.json, and the same as Markdown, which is printed too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = readable(title, report)
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    (folder / "report.md").write_text(text + "\n")
+    print(text)
+
+
+def readable(title: str, report: dict[str, Any]) -> str:
+    dropped = [f"- dropped {rows} rows: {reason}" for reason, rows in report["dropped"].items()]
+    filled = [f"- filled {done['rows']} blank {name} with {done['with']}" for name, done in report["filled"].items()]
+    splits = [f"| {name} | {part['rows']} | {part['positive']} |" for name, part in report["splits"].items()]
+    counts = f"{report['rows_in']} rows in, {report['rows_out']} out"
+    return "\n".join(
+        [
+            f"# {title}: what was done to the raw table",
+            "",
+            f"{counts}, {report['positive_share']:.1%} of them {report['positive']}.",
+            "",
+            *(dropped or ["- dropped nothing"]),
+            *(filled or ["- filled nothing"]),
+            "",
+            f"| split | rows | {report['positive']} |",
+            "|---|---|---|",
+            *splits,
+        ]
+    )
+
+
+def parse(kind: type[Args], usage: str | None, argv: list[str] | None) -> Args:
+    """The script's dataclass of options, from the command line."""
+    parser = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for field in fields(kind):  # type: ignore[arg-type]
+        flag = "--" + field.name.replace("_", "-")
+        parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
+    return kind(**vars(parser.parse_args(argv)))
+
+
+def run(main: Callable[[], None]) -> None:
+    """What is wrong with the input becomes the job's ExitMessage: SageMaker shows the first kilobyte of `message`."""
+    try:
+        main()
+    except InputError as error:
+        folder = Path("/opt/ml/output")
+        if folder.is_dir():
+            (folder / "message").write_text(str(error))
+        raise
