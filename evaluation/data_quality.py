@@ -13,7 +13,6 @@ contract (SageMaker developer guide, "Container contract inputs" and "outputs"):
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import analysis_job
-import data_metrics
 import pandas as pd
+from analysis_metrics import MonitorArgs, emit, metric
 from data_capture import Tally, Window, read_capture
 from data_constraints import Comparison, check, override_drift_method, settings, suggest
 from data_statistics import Profile, describe, profile
@@ -33,33 +32,19 @@ CAPTURE = '{"sagemakerCaptureJson": {"captureIndexNames": ["endpointInput"]}}'
 
 
 @dataclass
-class Args:
+class Args(MonitorArgs):
     """Where to read and write; command line before environment before default."""
 
     dataset_source: str = "/opt/ml/processing/input/endpoint"  # file or folder to analyse
     output_path: str = "/opt/ml/processing/output"  # folder for the results
     dataset_format: str = ""  # as JSON; a CSV table for a baseline, endpoint captures for a comparison
-    baseline_statistics: str = ""  # file; together with the constraints it makes this a comparison
-    baseline_constraints: str = ""  # file
-    start_time: str = ""  # first capture time to analyse, ISO 8601
-    end_time: str = ""  # first capture time not to analyse any more
     categorical_drift_method: str = ""  # instead of the one in the constraints: LInfinity or ChiSquared
-    publish_cloudwatch_metrics: str = "Disabled"  # Enabled sends metrics with the job's credentials
-    cloudwatch_namespace: str = ""  # another namespace than Model Monitor's
-    sagemaker_endpoint_name: str = ""  # a metric dimension and part of the report's title
-    sagemaker_monitoring_schedule_name: str = ""  # likewise
     sagemaker_endpoint_datacapture_prefix: str = ""  # S3 prefix of the captures, for messages
-    job_output: str = "/opt/ml/output"  # the platform's folder for `message` and `metrics/cloudwatch`
 
     @classmethod
     def parse(cls, argv: list[str] | None = None) -> Args:
         """From the command line and the environment."""
         return cls(**analysis_job.options(dataclasses.fields(cls), __doc__, argv))
-
-    @property
-    def in_job(self) -> bool:
-        """Whether there is a platform to leave a message and metrics for; by hand there is no /opt/ml."""
-        return Path(self.job_output).parent.is_dir()
 
     @property
     def compares(self) -> bool:
@@ -116,25 +101,29 @@ def compare(args: Args, output: Path) -> str:
         print(tally)
     for violation in violations:
         print("{feature_name}: {constraint_check_type}: {description}".format(**violation))
-    _emit(args, constraints, current, comparisons)
+    _emit(args, constraints, current, comparisons, len(violations))
     return analysis_job.verdict(violations)
 
 
-def _emit(args: Args, constraints: dict[str, Any], current: Profile, comparisons: list[Comparison]) -> None:
+def _emit(
+    args: Args, constraints: dict[str, Any], current: Profile, comparisons: list[Comparison], violations: int
+) -> None:
     features = constraints["features"]
     emitting = {each["name"] for each in features if settings(constraints, each)["emit_metrics"] == "Enabled"}
-    end = Window.parse(None, args.end_time).end
-    dimensions = {
-        "Endpoint": args.sagemaker_endpoint_name,
-        "MonitoringSchedule": args.sagemaker_monitoring_schedule_name,
-    }
-    timestamp = end.to_pydatetime() if end is not None else datetime.datetime.now(datetime.UTC)
-    data = data_metrics.metric_data(current, comparisons, emitting, dimensions, timestamp)
-    if args.in_job:
-        data_metrics.append_lines(data, Path(args.job_output) / "metrics" / "cloudwatch")
-    if args.publish_cloudwatch_metrics == "Enabled":
-        known = data_metrics.ENDPOINT_NAMESPACE if args.sagemaker_endpoint_name else data_metrics.BATCH_NAMESPACE
-        data_metrics.publish(data, args.cloudwatch_namespace or known)
+    metrics = [each for name in sorted(emitting & set(current.columns)) for each in _feature_metrics(name, current)]
+    for each in comparisons:
+        if each.distance is not None and each.name in emitting:
+            metrics.append(metric(f"feature_baseline_drift_{each.name}", each.distance))
+    emit("DATA_QUALITY", args, metrics, violations)
+
+
+def _feature_metrics(name: str, current: Profile) -> Iterator[dict[str, Any]]:
+    column = current.columns[name]
+    if column.inferred_type in ("Integral", "Fractional"):
+        total = column.mean * column.numbers
+        extremes = {"Minimum": column.minimum, "Maximum": column.maximum}
+        yield metric(f"feature_data_{name}", {"SampleCount": float(column.numbers), "Sum": total} | extremes)
+    yield metric(f"feature_non_null_{name}", current.completeness(name))
 
 
 def _frames(args: Args, columns: list[str], tally: Tally) -> Iterator[pd.DataFrame]:

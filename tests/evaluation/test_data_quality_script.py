@@ -101,6 +101,7 @@ def test_same_population_by_environment(made: Path, tmp_path: Path) -> None:
         "feature_non_null_plan",
         "feature_baseline_drift_price",
         "feature_baseline_drift_plan",
+        "violations",
     }
     (prices,) = [each for each in metrics if each["MetricName"] == "feature_data_price"]
     assert prices["StatisticValues"]["SampleCount"] == 400
