@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "training" / "churn.py"
-sys.path.insert(0, str(SCRIPT.parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 
 import tabular_trees as trees
 
+SCRIPT = Path(__file__).parents[2] / "training" / "churn.py"
 FAST = ["--num-round", "12", "--early-stopping-rounds", "4", "--eta", "0.3", "--min-child-weight", "1"]
 
 
