@@ -1,12 +1,15 @@
 """A report of an analysis: what every analysis hands over, and the page and the PDF that are made of it.
 
 An analysis builds a `Report` of plain data; `write` makes `report.html`, one page that needs nothing else, and
-`report.pdf` of it.
+`report.pdf` of it. Figures come from matplotlib's `Figure`, best from `report_pictures.panel`, which has the colours
+that both know how to show on light and dark paper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import numbers
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +17,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    Drawing = Figure | Sequence[Figure]
+
+MOST_PICTURES = 40  # in the page; of a report on hundreds of features nobody looks at more
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A cell of a table: a word or two, coloured by `good`; None is neither."""
+
+    text: str
+    good: bool | None = None
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """A cell of a table: how near something is to its limit, as a bar; 1.0 is at the limit, more is beyond."""
+
+    ratio: float
+
 
 @dataclass(frozen=True)
 class Text:
-    """Paragraphs."""
+    """Paragraphs; without any, a heading for the sections that follow."""
 
     title: str
-    paragraphs: Sequence[str]
+    paragraphs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells are texts or numbers; `marks` holds the rows (by position) that deserve attention."""
+    """Cells are texts, numbers, None, a Badge or a Gauge; `marks` holds the rows (by position) to look at first."""
 
     title: str
     columns: Sequence[str]
@@ -36,10 +58,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """One plot; `alt` says what it shows to those who don't see it."""
+    """One plot, or several that stand side by side where there is room; `alt` tells those who don't see it.
+
+    A function is called only if the picture is shown: a report shows its first MOST_PICTURES.
+    """
 
     title: str
-    figure: Figure
+    figure: Drawing | Callable[[], Drawing]
     alt: str
     note: str = ""
 
@@ -61,8 +86,54 @@ class Report:
 
 def write(report: Report, folder: Path, name: str = "report") -> None:
     """`<name>.html` and `<name>.pdf` in the folder."""
-    import html
+    from report_page import page  # here, as both import this module
 
-    named = ", ".join(report.named)
-    body = f"<h1>{html.escape(report.title)}</h1><p>{html.escape(report.verdict)}</p><p>{html.escape(named)}</p>"
-    (folder / f"{name}.html").write_text(f"<!doctype html><meta charset=utf-8>{body}", encoding="utf-8")
+    drawn = drawings(report)
+    (folder / f"{name}.html").write_text(page(report, drawn), encoding="utf-8")
+
+
+def drawings(report: Report) -> dict[int, list[Figure]]:
+    """The figures of the pictures that are shown, by the section's position."""
+    pictures = [place for place, section in enumerate(report.sections) if isinstance(section, Picture)]
+    return {place: _figures(report.sections[place]) for place in pictures[:MOST_PICTURES]}
+
+
+def _figures(picture: Any) -> list[Figure]:
+    drawn = picture.figure() if callable(picture.figure) else picture.figure
+    return list(drawn) if isinstance(drawn, Sequence) else [drawn]
+
+
+def cell_text(cell: Any) -> str:
+    """A table's cell as people read it: four digits that count, thousands apart, a dash for what is not there."""
+    if isinstance(cell, Badge):
+        return cell.text
+    if isinstance(cell, Gauge):
+        return f"{cell.ratio:.0%} of the limit"
+    if cell is None:
+        return "–"
+    if isinstance(cell, numbers.Integral) and not isinstance(cell, bool):
+        return f"{int(cell):,}"
+    if isinstance(cell, numbers.Real) and not isinstance(cell, bool):
+        return _number(float(cell))
+    return str(cell)
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def numeric_columns(table: Table) -> list[bool]:
+    """Which columns hold nothing but numbers, such as 3.5 or "12 %", and are set flush right."""
+    return [
+        any(_is_number(cell) for cell in column) and all(cell in (None, "", "–") or _is_number(cell) for cell in column)
+        for column in zip(*table.rows, strict=True)
+    ] or [False] * len(table.columns)
+
+
+def _is_number(cell: Any) -> bool:
+    if isinstance(cell, str):
+        cell = cell.replace(",", "").rstrip(" %").lstrip("+-−")
+        return cell.replace(".", "", 1).isdigit()
+    return isinstance(cell, numbers.Real) and not isinstance(cell, bool)

@@ -1,0 +1,110 @@
+"""A report as one HTML page that needs nothing else: styles, drawings and all.
+
+Drawings are inline SVG, so that they stay sharp, small and take the page's colours on light and dark paper alike. A
+drawing with images or coloured cells keeps its own colours and lies on light paper: its text was chosen for them.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis_report import Badge, Gauge, Picture, Report, Table, Text, cell_text, numeric_columns
+from report_pictures import INK, LINE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ROWS_SHOWN = 12  # a longer table shows its marked rows, and all of them when it is opened
+MOST_POINTS = 800  # of one plotted thing; more become a bitmap inside the SVG, which would hold a line for each
+NAMED_SHOWN = 30
+# What matplotlib writes -> what the page has in its place. Black is what a plot without a style of its own has.
+THEME = {INK: "currentColor", "#000000": "currentColor", "#ffffff": "var(--card)", LINE: "var(--edge)"}
+
+
+def page(report: Report, drawn: dict[int, list[Figure]]) -> str:
+    """The page. `drawn` has the figures of the pictures to show, by the section's position."""
+    from jinja2 import Environment, FileSystemLoader
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report_page.html.j2").render(
+        report=report,
+        named=list(report.named)[:NAMED_SHOWN],
+        unnamed=max(0, len(report.named) - NAMED_SHOWN),
+        sections=[shown for place, section in enumerate(report.sections) if (shown := _section(place, section, drawn))],
+        left_out=left_out(report, drawn),
+    )
+
+
+def left_out(report: Report, drawn: dict[int, list[Figure]]) -> list[str]:
+    """Titles of the pictures that are not among the drawn ones."""
+    sections = enumerate(report.sections)
+    return [each.title for place, each in sections if isinstance(each, Picture) and place not in drawn]
+
+
+def _section(place: int, section: Text | Table | Picture, drawn: dict[int, list[Figure]]) -> dict[str, Any] | None:
+    if isinstance(section, Picture):
+        figures = drawn.get(place)
+        svgs = [_svg(figure, f"{place}-{each}") for each, figure in enumerate(figures or [])]
+        return {"kind": "picture", "of": section, "svgs": svgs} if figures else None
+    if isinstance(section, Table):
+        return {"kind": "table", "of": section} | _table(section)
+    return {"kind": "text", "of": section}
+
+
+def _table(table: Table) -> dict[str, Any]:
+    numeric = numeric_columns(table)
+    rows = [(place in table.marks, [_cell(cell) for cell in row]) for place, row in enumerate(table.rows)]
+    long = len(rows) > ROWS_SHOWN
+    marked = [row for row in rows if row[0]]
+    return {"numeric": numeric, "rows": rows, "long": long, "first": marked[: 2 * ROWS_SHOWN] if long else rows}
+
+
+def _cell(cell: Any) -> dict[str, Any]:
+    kind = {Badge: "badge", Gauge: "gauge"}.get(type(cell), "text")
+    return {"kind": kind, "of": cell, "text": cell_text(cell)}
+
+
+def _svg(figure: Figure, salt: str) -> Any:
+    """The figure as markup; `salt` keeps its ids apart from those of the page's other drawings."""
+    from markupsafe import Markup
+    from matplotlib import rc_context
+
+    themed = not any(axes.images or _meshes(axes) for axes in figure.axes)
+    _thin(figure)
+    text = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(text, format="svg", transparent=True, dpi=144, metadata=nothing)
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # nothing refers to these, and every drawing has the same
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    if themed:
+        svg = re.sub("|".join(THEME), lambda found: THEME[found[0]], svg)
+    width, _ = figure.get_size_inches()
+    kind = "themed" if themed else "paper"
+    opening = f'<svg class="{kind}" aria-hidden="true" style="max-width: {width * 1.4:.1f}in"'
+    view = html.escape(re.search(r'viewBox="([^"]*)"', svg)[1])  # type: ignore[index]
+    return Markup(re.sub(r"<svg[^>]*>", f'{opening} viewBox="{view}">', svg, count=1))
+
+
+def _meshes(axes: Any) -> list[Any]:
+    from matplotlib.collections import QuadMesh
+
+    return [each for each in axes.collections if isinstance(each, QuadMesh)]
+
+
+def _thin(figure: Figure) -> None:
+    import numpy as np
+
+    for axes in figure.axes:
+        for each in axes.collections:
+            each.set_rasterized(np.size(each.get_offsets()) > 2 * MOST_POINTS or bool(_meshes(axes)))
+        for line in axes.lines:
+            line.set_rasterized(np.size(line.get_xdata()) > 10 * MOST_POINTS)
