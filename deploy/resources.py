@@ -19,7 +19,9 @@ Request = dict[str, Any]
 class Type(Protocol):
     """How resources of a kind are found, put and removed."""
 
-    kind: str  # in words
+    @property
+    def kind(self) -> str:
+        """In words."""
 
     def find(self, clients: Clients, name: str) -> Described | None:
         """As AWS describes it; None when there is none of ours."""
