@@ -1,0 +1,209 @@
+"""The pipelines that monitors run: Collect fetches a window of captured traffic, Check analyses it.
+
+    <endpoint>-<kind>  =  Collect (evaluation/captured_traffic.py)  →  Check (the kind's analysis)
+
+A schedule starts them without parameters: the window then ends `delay` before the execution began. WindowStart and
+WindowEnd (ISO 8601) ask for another one. Nothing is cached: S3 keeps changing under the same address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sagemaker.core.processing import Processor
+from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS3Output
+from sagemaker.core.workflow.execution_variables import ExecutionVariables
+from sagemaker.core.workflow.functions import Join
+from sagemaker.core.workflow.parameters import ParameterString
+from sagemaker.mlops.workflow.pipeline import Pipeline
+from sagemaker.mlops.workflow.steps import ProcessingStep
+
+from deploy.declaration import Kind
+from deploy.names import tags
+from pipelines.jobs import JOB_RETRIES, Text, image, processing_input
+from pipelines.project import Project
+from pipelines.source import CODE
+
+INPUT, OUTPUT = "/opt/ml/processing/input", "/opt/ml/processing/output"
+COLLECTED, CHECKED = "collected", "check"  # outputs, and folders under the execution's start
+WINDOW = ("WindowStart", "WindowEnd")  # parameters
+SCRIPTS = {
+    Kind.DATA_QUALITY: "evaluation/data_quality.py",
+    Kind.MODEL_QUALITY: "evaluation/model_quality.py",
+    Kind.MODEL_BIAS: "evaluation/bias.py",
+    Kind.EXPLAINABILITY: "evaluation/explainability.py",
+}
+TABLES = {  # of what Collect writes: what each kind looks at
+    Kind.DATA_QUALITY: "features",
+    Kind.MODEL_QUALITY: "labelled",
+    Kind.MODEL_BIAS: "labelled",
+    Kind.EXPLAINABILITY: "predictions",
+}
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One monitor: what it looks at, and what that is compared with. URIs are S3's."""
+
+    use_case: str
+    kind: Kind
+    name: str  # of pipeline and schedule
+    endpoint: str  # a dimension of the metrics; none for batch transform jobs
+    captures: str  # URI of the folder above the variants', or of transform jobs' captures
+    output: str  # URI of the folder that executions write below
+    baseline: Mapping[str, str]  # URIs of statistics, constraints and config, those that the kind has
+    features: str = ""  # URI of constraints.json of data quality: names and order of the features
+    model: str = ""  # URI of the model.tar.gz, for explainability
+    image: str = ""  # of Check, if it isn't the one of scikit-learn
+    ground_truth: str = ""  # URI of the folder above the labels' hours
+    label: str = ""  # the truth's column
+    problem_type: str = "BinaryClassification"
+    probability_threshold: float = 0.5
+    window: str = "PT1H"
+    delay: str = "PT0S"
+    instance_type: str = "ml.m5.large"
+    environment: Mapping[str, str] = field(default_factory=dict)  # of Check
+
+
+def pipeline(project: Project, watch: Watch) -> Pipeline:
+    """Uploads the scripts if the bucket lacks them."""
+    start, end = (ParameterString(each, default_value="") for each in WINDOW)
+    run = Join(on="/", values=[watch.output, ExecutionVariables.START_DATETIME])
+    arguments = {
+        "start": start,
+        "end": end,
+        "window": watch.window,
+        "delay": watch.delay,
+        "at": ExecutionVariables.START_DATETIME,
+        "probability-threshold-attribute": f"{watch.probability_threshold:g}",
+    }
+    if TABLES[watch.kind] == "labelled":
+        arguments |= {"ground-truth-uri": watch.ground_truth, "label": watch.label, "require-labels": "true"}
+    collected = collect(
+        project,
+        watch.use_case,
+        captures=watch.captures,
+        features=watch.features,
+        output=Join(on="/", values=[run, COLLECTED]),
+        arguments=arguments,
+        instance_type=watch.instance_type,
+    )
+    steps = [collected, _check(project, watch, collected, Join(on="/", values=[run, CHECKED]))]
+    return Pipeline(
+        name=watch.name,
+        parameters=[start, end],
+        steps=steps,
+        sagemaker_session=project.session,
+        pipeline_experiment_config=None,  # an experiment is for models
+    )
+
+
+def collect(
+    project: Project,
+    use_case: str,
+    *,
+    captures: Text,
+    features: Text,
+    output: Text,
+    arguments: Mapping[str, Text],
+    instance_type: Text = "ml.m5.large",
+) -> ProcessingStep:
+    """The step Collect: `arguments` are captured_traffic.py's options; its folders are output `collected`."""
+    named = {"capture-uri": captures, "features": f"{INPUT}/features", "output-path": OUTPUT, **arguments}
+    return _job(
+        project,
+        use_case,
+        "Collect",
+        "evaluation/captured_traffic.py",
+        inputs={"features": (features, f"{INPUT}/features")},
+        output=(COLLECTED, output),
+        arguments=named,
+        instance_type=instance_type,
+    )
+
+
+def table(collected: ProcessingStep, name: str) -> Text:
+    """URI of a table that Collect wrote: features, predictions, labelled or recent."""
+    uri = collected.properties.ProcessingOutputConfig.Outputs[COLLECTED].S3Output.S3Uri
+    return Join(on="/", values=[uri, name])
+
+
+def _check(project: Project, watch: Watch, collected: ProcessingStep, output: Text) -> ProcessingStep:
+    inputs: dict[str, tuple[Text, str]] = {"dataset": (table(collected, TABLES[watch.kind]), f"{INPUT}/dataset")}
+    environment = {
+        "dataset_source": f"{INPUT}/dataset",
+        "dataset_format": '{"csv": {"header": true}}',
+        "output_path": OUTPUT,
+        "publish_cloudwatch_metrics": "Enabled",
+        "sagemaker_endpoint_name": watch.endpoint,
+        "sagemaker_monitoring_schedule_name": watch.name,
+        **watch.environment,
+    }
+    for part, uri in watch.baseline.items():
+        folder = f"{INPUT}/{part}"
+        inputs[part] = (uri, folder)
+        environment["config" if part == "config" else f"baseline_{part}"] = f"{folder}/{uri.rsplit('/', 1)[-1]}"
+    if watch.kind is Kind.MODEL_QUALITY:
+        environment |= {
+            "problem_type": watch.problem_type,
+            "inference_attribute": "predicted_label",
+            "probability_attribute": "probability" if watch.problem_type == "BinaryClassification" else "",
+            "ground_truth_attribute": watch.label,
+        }
+    if watch.kind is Kind.EXPLAINABILITY:
+        inputs["model"] = (watch.model, f"{INPUT}/model")
+        environment["model"] = f"{INPUT}/model"
+    return _job(
+        project,
+        watch.use_case,
+        "Check",
+        SCRIPTS[watch.kind],
+        inputs=inputs,
+        output=(CHECKED, output),
+        environment={name: value for name, value in environment.items() if value},
+        instance_type=watch.instance_type,
+        container=watch.image,
+    )
+
+
+def _job(
+    project: Project,
+    use_case: str,
+    name: str,
+    script: str,
+    *,
+    inputs: Mapping[str, tuple[Text, str]],
+    output: tuple[str, Text],
+    arguments: Mapping[str, Text] | None = None,
+    environment: Mapping[str, Text] | None = None,
+    instance_type: Text,
+    container: str = "",
+) -> ProcessingStep:
+    """A Processing step whose only output, folder OUTPUT, has a name and a URI."""
+    code = project.source(script)
+    processor = Processor(
+        sagemaker_session=project.session,
+        role=project.role,
+        base_job_name=use_case,
+        image_uri=container or image(project.region, "sklearn"),
+        entrypoint=code.command,
+        instance_count=1,
+        instance_type=instance_type,
+        env=dict(environment) if environment else None,
+        max_runtime_in_seconds=3600,
+        tags=tags(use_case),
+    )
+    target, uri = output
+    sources: list[ProcessingInput] = [processing_input(each, where, path) for each, (where, path) in inputs.items()]
+    step_args = processor.run(
+        inputs=[*sources, processing_input("code", code.uri, CODE)],
+        outputs=[
+            ProcessingOutput(
+                output_name=target,
+                s3_output=ProcessingS3Output(s3_uri=uri, local_path=OUTPUT, s3_upload_mode="EndOfJob"),
+            )
+        ],
+        arguments=[part for each, value in (arguments or {}).items() for part in (f"--{each}", value)] or None,
+    )
+    return ProcessingStep(name, step_args=step_args, retry_policies=JOB_RETRIES)
