@@ -1,6 +1,7 @@
-"""A churn population that changed: a price rise and a wave of new month-to-month customers.
+"""A churn population that changed: a price rise, a wave of new month-to-month customers, and other reasons to leave.
 
-What a monitor ought to notice, made from records of customers who stayed the same otherwise.
+What monitors ought to notice, and what a model has to learn anew, made from records of real customers. Both the shift
+of the features and the labels after it are simulated: nobody has seen these customers leave.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ PRICE_RISE = 0.25
 NEW_SHARE = 0.6  # of the records become new customers
 NEW_TENURE = 6  # months at most since they came
 SHIFTED = ["tenure", "Contract", "MonthlyCharges", "TotalCharges"]
+LABEL = "Churn"
+LEAVE = {"Fiber optic": 0.30, "DSL": 0.85, "No": 0.85}  # by InternetService, of the customers without a contract term
 
 
 def shift(frame: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
@@ -41,3 +44,20 @@ def shift(frame: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
         TotalCharges=pd.to_numeric(frame["TotalCharges"], errors="coerce").mask(new, (charges * tenure).round(2)),
     )
     return shifted, list(SHIFTED)
+
+
+def relabel(frame: pd.DataFrame, seed: int) -> pd.Series:
+    """Who leaves after the change, as Yes or No: a simulated change of concept, drawn by a stated rule.
+
+    A rival offers cheaper DSL and telephone lines, and no fibre. Customers on a month-to-month contract leave with the
+    probabilities of LEAVE; all others do what they did before. What used to tell who leaves (fibre customers did) now
+    points the other way: a model of before tells them apart no better than a coin.
+
+    Args:
+        frame: as `shift` gave it, with the columns Contract, InternetService and LABEL.
+        seed: of the draws.
+    """
+    random = np.random.default_rng([seed, 1])  # others than those of `shift`
+    leaves = random.random(len(frame)) < frame["InternetService"].map(LEAVE).to_numpy()
+    free = frame["Contract"].eq("Month-to-month")
+    return frame[LABEL].mask(free, pd.Series(np.where(leaves, "Yes", "No"), index=frame.index))

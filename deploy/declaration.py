@@ -21,6 +21,7 @@ from deploy.names import VARIANT
 from deploy.strategies import AllAtOnce, Strategy
 
 APPROVED = "approved"  # the newest approved version, whichever that is at the time
+CURRENT_MODEL = "<current model>"  # as a retraining's parameter: the S3 URI of the model in service at the time
 
 
 class Mode(StrEnum):

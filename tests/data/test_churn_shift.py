@@ -65,3 +65,16 @@ def test_seed_decides() -> None:
 def test_missing_columns_are_named() -> None:
     with pytest.raises(ValueError, match="Contract"):
         load().shift(customers().drop(columns="Contract"), seed=1)
+
+
+def test_labels_after_the_change_follow_the_stated_rule() -> None:
+    module = load()
+    table, _ = module.shift(customers(4000).assign(InternetService=["Fiber optic", "DSL"] * 2000, Churn="No"), seed=3)
+    after = module.relabel(table, seed=3)
+    free = table["Contract"] == "Month-to-month"
+    assert (after[~free] == "No").all()  # who has a contract term does what was seen
+    for service in ("Fiber optic", "DSL"):
+        left = after[free & (table["InternetService"] == service)] == "Yes"
+        assert left.mean() == pytest.approx(module.LEAVE[service], abs=0.05)
+    assert after.equals(module.relabel(table, seed=3))
+    assert not after.equals(module.relabel(table, seed=4))
