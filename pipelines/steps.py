@@ -8,9 +8,9 @@ What a block doesn't offer, a pipeline module builds with the SDK right there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sagemaker.core.model_registry import create_model_package_from_containers
 from sagemaker.core.parameter import ParameterRange
@@ -45,6 +45,9 @@ from pipelines.jobs import (
 )
 from pipelines.project import Project
 from pipelines.source import REQUIREMENTS
+
+if TYPE_CHECKING:
+    from pipelines.checks import Check
 
 Model: TypeAlias = TrainingStep | TuningStep  # what has an artifact
 
@@ -88,6 +91,7 @@ def train(
     framework: str = "xgboost",
     metrics: Sequence[str] = (),
     max_hours: int = 1,
+    name: str = "Train",
 ) -> TrainingStep:
     """`training/<use case>.py` in script mode; `metrics` are names that it prints as `<name>=<number>`.
 
@@ -104,7 +108,7 @@ def train(
     if metrics:
         job.with_metric_definitions([MetricDefinition(name=each, regex=metric_regex(each)) for each in metrics])
     step_args = job.train(input_data_config=channel_inputs(channels))
-    return TrainingStep("Train", step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
+    return TrainingStep(name, step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
 
 
 def tune(
@@ -154,41 +158,24 @@ def evaluate(
     instance_type: Text,
     framework: str = "xgboost",
     arguments: Sequence[Text] = (),
+    name: str = "Evaluate",
 ) -> ProcessingStep:
-    """`evaluation/<problem>.py` over artifact and data sets; `metric()` reads the evaluation.json that it writes."""
+    """`evaluation/<problem>.py` over artifact and data sets; `metric()` reads the evaluation.json that it writes.
+
+    Its output `predictions` is what checks of the model look at.
+    """
     inputs = {"model": artifact(project, use_case, model), **data}
     return processing(
         project,
         use_case,
-        "Evaluate",
+        name,
         f"evaluation/{problem}.py",
         inputs={name: (uri, f"/opt/ml/processing/input/{name}") for name, uri in inputs.items()},
-        outputs={"evaluation": "/opt/ml/processing/output/evaluation"},
+        outputs={name: f"/opt/ml/processing/output/{name}" for name in ("evaluation", "predictions")},
         instance_type=instance_type,
         framework=framework,
         arguments=arguments,
         property_files=[PropertyFile(name="evaluation", output_name="evaluation", path="evaluation.json")],
-    )
-
-
-def baseline(project: Project, use_case: str, data: Text, *, instance_type: Text) -> ProcessingStep:
-    """The monitor's statistics and constraints of the training data, a folder of CSV files with a header."""
-    source, target = "/opt/ml/processing/input/baseline_dataset_input", "/opt/ml/processing/output"
-    return processing(
-        project,
-        use_case,
-        "Baseline",
-        "evaluation/data_quality.py",
-        inputs={"baseline_dataset_input": (data, source)},
-        outputs={"monitoring_output": target},
-        environment={
-            "dataset_format": '{"csv": {"header": true}}',
-            "dataset_source": source,
-            "output_path": target,
-            "publish_cloudwatch_metrics": "Disabled",
-        },
-        instance_type=instance_type,
-        framework="sklearn",
     )
 
 
@@ -209,17 +196,21 @@ def register(
     *,
     model: Model,
     report: ProcessingStep,
-    baseline: ProcessingStep,
+    checks: Sequence[Check],
     approval: Text,
     framework: str = "xgboost",
     properties: Mapping[str, Any] | None = None,
+    name: str = "Register",
 ) -> ModelStep:
-    """A version in the group named after the use case, with the evaluation and the monitor's baseline attached."""
-    data_quality = {
-        "Statistics": json_file(output(baseline, "monitoring_output", "statistics.json")),
-        "Constraints": json_file(output(baseline, "monitoring_output", "constraints.json")),
+    """A version in the group named after the use case, with what its checks calculated and compared with attached.
+
+    The evaluation has no place of its own in ModelMetrics: its address is a property, as is what the checks found.
+    """
+    found = {
+        "Evaluation": output(report, "evaluation", "evaluation.json"),
+        **{f"{each.step.name}Violations": each.violations for each in checks if each.violations},
+        **(properties or {}),
     }
-    evaluation = json_file(output(report, "evaluation", "evaluation.json"))
     begin_model_step(project)
     step_args = create_model_package_from_containers(
         project.session,
@@ -230,15 +221,19 @@ def register(
         transform_instances=["ml.m5.large", "ml.m5.xlarge"],
         model_package_group_name=use_case,
         approval_status=approval,
-        model_metrics={"ModelQuality": {"Statistics": evaluation}, "ModelDataQuality": data_quality},
-        drift_check_baselines={"ModelDataQuality": data_quality},
-        customer_metadata_properties={name: text(value) for name, value in (properties or {}).items()} or None,
+        model_metrics=together(each.metrics for each in checks),
+        drift_check_baselines=together(each.baselines for each in checks),
+        customer_metadata_properties={name: text(value) for name, value in found.items()},
     )
-    return ModelStep("Register", step_args=step_args, retry_policies=SERVICE_RETRIES)
+    return ModelStep(name, step_args=step_args, retry_policies=SERVICE_RETRIES)
 
 
-def json_file(uri: Text) -> dict[str, Text]:
-    return {"ContentType": "application/json", "S3Uri": uri}
+def together(parts: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]] | None:
+    whole: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        for member, leaves in part.items():
+            whole.setdefault(member, {}).update(leaves)
+    return whole or None
 
 
 def container(project: Project, use_case: str, model: Model, framework: str) -> dict[str, Any]:
@@ -250,6 +245,15 @@ def begin_model_step(project: Project) -> None:
     """The SDK's session gathers a model step's request in a context that its ModelBuilder opens; ours needs none."""
     project.session.context = None
     project.session.init_model_step_arguments(SimpleNamespace(sagemaker_session=project.session))
+
+
+def create_model(
+    project: Project, use_case: str, model: Model, framework: str = "xgboost", name: str = "CreateModel"
+) -> ModelStep:
+    begin_model_step(project)
+    definition = container(project, use_case, model, framework)
+    project.session.create_model(use_case, role=project.role, container_defs=definition, tags=tags(use_case))
+    return ModelStep(name, step_args=project.session.context, retry_policies=SERVICE_RETRIES)
 
 
 def when(
@@ -282,13 +286,10 @@ def deploy_when(
     have always been valid.
     """
     name = [use_case.replace("_", "-"), stage]  # deploy.names.endpoint_name, when the pipeline runs
-    begin_model_step(project)
-    definition = container(project, use_case, model, framework)
-    project.session.create_model(use_case, role=project.role, container_defs=definition, tags=tags(use_case))
-    create_model = ModelStep("CreateModel", step_args=project.session.context, retry_policies=SERVICE_RETRIES)
+    create = create_model(project, use_case, model, framework)
     variant = {
         "VariantName": VARIANT,
-        "ModelName": create_model.properties.ModelName,
+        "ModelName": create.properties.ModelName,
         "InitialInstanceCount": 1,
         "InstanceType": instance_type,
         "InitialVariantWeight": 1.0,
@@ -307,7 +308,7 @@ def deploy_when(
     return when(
         "CheckDeployTo",
         [*conditions, ConditionIn(stage, list(stages))],
-        then=[create_model, create_config, EndpointStep("CreateEndpoint", step_args=endpoint)],
+        then=[create, create_config, EndpointStep("CreateEndpoint", step_args=endpoint)],
     )
 
 
