@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,21 @@ def verdict(violations: Sequence[object]) -> str:
 
 def finish(summary: str, job_output: str) -> None:
     """Prints the summary and makes it the job's ExitMessage; by hand there is no /opt/ml to leave it in."""
+    _leave(summary, job_output)
+    print(summary)
+
+
+def perform(work: Callable[[], str], job_output: str) -> None:
+    """Finishes with the summary that `work` gives; an error of its input becomes the ExitMessage and is raised on."""
+    try:
+        finish(work(), job_output)
+    except ValueError as error:
+        _leave(str(error), job_output)
+        raise
+
+
+def _leave(message: str, job_output: str) -> None:
     folder = Path(job_output)
     if folder.parent.is_dir():
         folder.mkdir(exist_ok=True)
-        (folder / "message").write_text(summary[:MESSAGE_LIMIT], encoding="utf-8")
-    print(summary)
+        (folder / "message").write_text(message[:MESSAGE_LIMIT], encoding="utf-8")

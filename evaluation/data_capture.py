@@ -1,30 +1,38 @@
-"""Captured endpoint traffic as frames of text.
+"""Captured endpoint traffic as tables of text.
 
 Format: SageMaker developer guide, "Capture data from real-time endpoint": JSON Lines, one record a request, payload as
-CSV text, JSON text or, where its content type was not listed at capture, BASE64. A payload holds one or more rows.
-No step runs Python code per row: pandas and the C parsers see a whole batch of files at once; base64 alone is decoded
-payload by payload.
+CSV text, JSON text or, where its content type was not listed at capture, BASE64. A payload holds one or more rows
+(capture_rows.py). A merge job's records hold `groundTruthData`, too. No step runs Python code per record: Arrow and
+pandas see a whole batch of files at once; base64 alone is decoded payload by payload.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import csv
-import io
-import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+import capture_rows
+import json_lines
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from capture_rows import Layout
 
 BATCH_BYTES = 64 * 2**20
 CSV_TYPES = ("text/csv",)
-QUOTED = r'"[^"]*"'
 JSON_TYPES = ("application/json", "application/jsonlines", "application/x-jsonlines")
+INPUT, OUTPUT = "endpointInput", "endpointOutput"
+TRUTH = "groundTruthData"
+EVENT = {
+    "event_id": ("eventMetadata", "eventId"),
+    "inference_id": ("eventMetadata", "inferenceId"),
+    "inference_time": ("eventMetadata", "inferenceTime"),
+}
 
 
 class NoRecordsError(ValueError):
@@ -77,6 +85,15 @@ class Tally:
     outside: int = 0
     unparseable: Counter[tuple[str, str]] = field(default_factory=Counter)  # by file and reason
 
+    def reject(self, payloads: pa.Table, broken: pa.Array | np.ndarray, why: str) -> pa.Table:
+        """The payloads that are not broken; those that are get counted."""
+        broken = pc.fill_null(broken, True) if isinstance(broken, pa.Array | pa.ChunkedArray) else pa.array(broken)
+        if not pc.any(broken).as_py():
+            return payloads
+        for file, count in Counter(payloads["file"].filter(broken).to_pylist()).items():
+            self.unparseable[str(file), why] += count
+        return payloads.filter(pc.invert(broken))
+
     def __str__(self) -> str:
         text = f"{self.records} captured records in {self.files} files, {self.outside} outside the window"
         if not self.unparseable:
@@ -86,7 +103,7 @@ class Tally:
 
 
 def read_capture(
-    source: Path, columns: list[str], window: Window, tally: Tally, side: str = "endpointInput", prefix: str = ""
+    source: Path, columns: list[str], window: Window, tally: Tally, side: str = INPUT, prefix: str = ""
 ) -> Iterator[pd.DataFrame]:
     """Frames of text with the rows of the captured payloads; what was left out is counted in `tally`.
 
@@ -99,100 +116,90 @@ def read_capture(
     Raises:
         NoRecordsError: no file, nothing inside the window, or nothing inside it that can be parsed.
     """
-    files = sorted(source.rglob("*.jsonl")) if source.is_dir() else [source] if source.is_file() else []
     rows = 0
-    for batch in _batches(files):
-        payloads = _payloads(_lines(batch, source), side, window, tally)
-        for frame in (*_csv_rows(payloads, columns, tally), _json_rows(payloads, tally)):
-            rows += len(frame)
-            if len(frame):
-                yield frame
+    for files in file_batches(source):
+        payloads = side_payloads(records(files, (side,), window, tally), side, tally)
+        for part in capture_rows.read(payloads, Layout(tuple(columns)), tally.reject):
+            rows += part.table.num_rows
+            if part.table.num_rows:
+                yield part.table.to_pandas()
     if not rows:
         raise NoRecordsError(f"no record to analyse under {prefix or source} from {window}: {tally}")
 
 
-def _batches(files: list[Path]) -> Iterator[list[Path]]:
-    batch: list[Path] = []
-    size = 0
+def file_batches(source: Path, size: int = BATCH_BYTES) -> Iterator[list[json_lines.File]]:
+    """The `*.jsonl` files of a folder, or one file, with their names relative to it; about so many bytes at a time."""
+    files = sorted(source.rglob("*.jsonl")) if source.is_dir() else [source] if source.is_file() else []
+    batch: list[json_lines.File] = []
+    held = 0
     for file in files:
-        batch.append(file)
-        size += file.stat().st_size
-        if size > BATCH_BYTES:
+        batch.append((str(file.relative_to(source)) if file != source else file.name, file.read_bytes()))
+        held += len(batch[-1][1])
+        if held > size:
             yield batch
-            batch, size = [], 0
+            batch, held = [], 0
     if batch:
         yield batch
 
 
-def _lines(files: list[Path], source: Path) -> pd.DataFrame:
-    """Columns `file` and `text`, one row per captured record."""
-    texts = pd.Series([file.read_text(encoding="utf-8", errors="replace") for file in files])
-    names = [str(file.relative_to(source)) if file != source else file.name for file in files]
-    lines = pd.DataFrame({"file": names, "text": texts.str.split("\n")}).explode("text", ignore_index=True)
-    return lines[lines["text"].str.strip() != ""].reset_index(drop=True)
+def records(files: Sequence[json_lines.File], sides: Sequence[str], window: Window, tally: Tally) -> pa.Table:
+    """The records inside the window, one row each, as text and null where a record has none.
+
+    Columns `file`, `event_id`, `inference_id`, `inference_time`, and for each side, `endpointInput`, `endpointOutput`
+    or `groundTruthData`, `<side>`, `<side>.encoding` and `<side>.type`.
+    """
+    paths = dict(EVENT)
+    for side in sides:
+        at = (side,) if side == TRUTH else ("captureData", side)
+        paths |= {
+            side: (*at, "data"),
+            f"{side}.encoding": (*at, "encoding"),
+            f"{side}.type": (*at, "observedContentType"),
+        }
+    table = json_lines.read(files, paths)
+    tally.files += len(files)
+    tally.records += table.num_rows
+    times = pd.to_datetime(table["inference_time"].to_pandas(), utc=True, errors="coerce", format="ISO8601")
+    inside = window.holds(times)
+    tally.outside += int((~inside & times.notna()).sum())
+    table = table.filter(pa.array(inside | times.isna()))
+    return tally.reject(table, times[inside | times.isna()].isna().to_numpy(), "without a readable inferenceTime")
 
 
-def _parse(texts: list[str]) -> list[Any]:
-    """The JSON value of each text, None for a broken one; halves are retried, so a few broken ones cost little."""
-    try:
-        values = json.loads(f"[{','.join(texts)}]")
-        if len(values) == len(texts):
-            return values
-    except (ValueError, RecursionError):
-        pass
-    if len(texts) == 1:
-        return [None]
-    middle = len(texts) // 2
-    return _parse(texts[:middle]) + _parse(texts[middle:])
-
-
-def _member(objects: pd.Series, name: str) -> pd.Series:
-    """One member of each object, missing where there is none."""
-    are_dicts = objects.map(type).eq(dict).to_numpy(dtype=bool)
-    members = pd.DataFrame(objects[are_dicts].tolist())
-    found = pd.Series(None, index=objects.index, dtype=object)
-    if name in members:
-        found[are_dicts] = members[name].to_numpy(dtype=object)
-    return found
-
-
-def _reject(frame: pd.DataFrame, broken: pd.Series, why: str, tally: Tally) -> pd.DataFrame:
-    for file, count in frame.loc[broken, "file"].value_counts().items():
-        tally.unparseable[str(file), why] += int(count)
-    return frame[~broken]
-
-
-def _payloads(lines: pd.DataFrame, side: str, window: Window, tally: Tally) -> pd.DataFrame:
-    """Columns `file`, `data` (text) and `kind` (csv or json) of the records inside the window."""
-    tally.files += lines["file"].nunique()
-    tally.records += len(lines)
-    records = pd.Series(_parse(lines["text"].tolist()), index=lines.index, dtype=object)
-    captured = _member(_member(records, "captureData"), side)
-    frame = lines[["file"]].assign(
-        data=_member(captured, "data"),
-        encoding=_member(captured, "encoding"),
-        content=_member(captured, "observedContentType").astype("string").str.split(";").str[0].str.strip().str.lower(),
-        time=pd.to_datetime(
-            _member(_member(records, "eventMetadata"), "inferenceTime"), utc=True, errors="coerce", format="ISO8601"
-        ),
+def side_payloads(records: pa.Table, side: str, tally: Tally) -> pa.Table:
+    """Columns `file`, `number` (of the record), `data` and `kind` (csv or json) of what can be read of a side."""
+    table = pa.table(
+        {
+            "file": records["file"],
+            "number": pa.array(np.arange(records.num_rows)),
+            "data": records[side],
+            "encoding": records[f"{side}.encoding"],
+            "type": records[f"{side}.type"],
+        }
     )
-    frame = _reject(frame, frame["time"].isna(), "without a readable inferenceTime", tally)
-    inside = window.holds(frame["time"])
-    tally.outside += int((~inside).sum())
-    frame = frame[inside]
-    frame = _reject(frame, frame["data"].map(type).ne(str), f"without {side} data", tally)
-    return _decoded(frame, tally)
+    table = _decoded(tally.reject(table, pc.is_null(table["data"]), f"without {side} data"), tally)
+    return tally.reject(table, pc.is_null(table["kind"]), "neither CSV nor JSON")
 
 
-def _decoded(frame: pd.DataFrame, tally: Tally) -> pd.DataFrame:
-    encoded = frame["encoding"] == "BASE64"
-    data = frame["data"].mask(encoded, frame.loc[encoded, "data"].map(_decode))
-    kind = frame["encoding"].map({"CSV": "csv", "JSON": "json"})
-    kind = kind.mask(encoded & frame["content"].isin(CSV_TYPES), "csv")
-    kind = kind.mask(encoded & frame["content"].isin(JSON_TYPES), "json")
-    frame = frame.assign(data=data, kind=kind)
-    frame = _reject(frame, frame["data"].isna(), "with broken BASE64", tally)
-    return _reject(frame, frame["kind"].isna(), "neither CSV nor JSON", tally)
+def _decoded(table: pa.Table, tally: Tally) -> pa.Table:
+    encoding = pc.fill_null(table["encoding"], "")
+    encoded = pc.equal(encoding, "BASE64")
+    kind = pc.if_else(pc.equal(encoding, "CSV"), "csv", pc.if_else(pc.equal(encoding, "JSON"), "json", None))
+    if not pc.any(encoded).as_py():
+        return table.append_column("kind", kind)
+    content = pc.utf8_lower(pc.utf8_trim_whitespace(pc.replace_substring_regex(table["type"], ";.*", "")))
+    readable = pc.if_else(_among(content, CSV_TYPES), "csv", pc.if_else(_among(content, JSON_TYPES), "json", None))
+    table = table.append_column("kind", pc.if_else(encoded, readable, kind))
+    chosen = np.flatnonzero(encoded.to_numpy(zero_copy_only=False))
+    texts = table["data"].to_numpy(zero_copy_only=False).copy()
+    texts[chosen] = [_decode(text) for text in texts[chosen]]
+    position = table.schema.get_field_index("data")
+    table = table.set_column(position, "data", pa.array(texts, pa.string(), from_pandas=True))
+    return tally.reject(table, pc.is_null(table["data"]), "with broken BASE64")
+
+
+def _among(values: pa.ChunkedArray, wanted: Sequence[str]) -> pa.ChunkedArray:
+    return pc.is_in(values, value_set=pa.array(wanted))
 
 
 def _decode(text: str) -> str | None:
@@ -200,58 +207,3 @@ def _decode(text: str) -> str | None:
         return base64.b64decode(text, validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
         return None
-
-
-def _csv_rows(payloads: pd.DataFrame, columns: list[str], tally: Tally) -> Iterator[pd.DataFrame]:
-    payloads = payloads[payloads["kind"] == "csv"]
-    texts = payloads["data"].astype("string").str.replace("\r\n", "\n", regex=False).str.strip("\n")
-    # an unclosed quote would swallow the payloads after it
-    broken = (texts.str.count('"') % 2 == 1) | (texts.str.strip() == "")
-    texts = texts[_reject(payloads, broken, "with broken CSV", tally).index]
-    if texts.empty:
-        return
-    parts = texts.str.split("\n", n=1, expand=True).reindex(columns=[0, 1])
-    headed = parts[1].notna() & _names_most(parts[0], columns)
-    for header, bodies in parts.loc[headed, 1].groupby(parts.loc[headed, 0]):
-        names = next(csv.reader([str(header)], skipinitialspace=True))
-        yield _table(bodies, [name.strip() for name in names])
-    if not headed.all():
-        yield _table(texts[~headed], columns)
-
-
-def _names_most(lines: pd.Series, columns: list[str]) -> pd.Series:
-    """Whether a line is a header: at least half of the column names stand in it."""
-    named = sum((lines.str.contains(name, regex=False).astype(int) for name in columns), pd.Series(0, lines.index))
-    return named >= max(1, len(columns) / 2)
-
-
-def _table(texts: pd.Series, columns: list[str]) -> pd.DataFrame:
-    lines = texts.str.replace(QUOTED, "", regex=True).str.split("\n").explode()
-    widest = int(lines.str.count(",").max()) + 1
-    rows = io.StringIO("\n".join(texts))  # pandas fills short rows with blanks, which count as missing values
-    table = pd.read_csv(rows, header=None, names=range(widest), dtype=str, keep_default_na=False, index_col=False)
-    names = columns[:widest] + [f"_c{position}" for position in range(len(columns), widest)]
-    return table.set_axis(names, axis=1)
-
-
-def _json_rows(payloads: pd.DataFrame, tally: Tally) -> pd.DataFrame:
-    payloads = payloads[payloads["kind"] == "json"]
-    # JSON Lines in one payload are as many texts; an object on several lines would be split, so try it whole first
-    values = pd.Series(_parse(payloads["data"].tolist()), index=payloads.index, dtype=object)
-    lined = values.isna()
-    values = pd.concat([values[~lined], _json_lines(payloads.loc[lined, "data"])])
-    instances = _member(values, "instances")
-    values = values.mask(instances.map(type).eq(list), instances)
-    several = values.map(type).eq(list)
-    values = pd.concat([values[~several], values[several].explode()])
-    broken = values.map(type).ne(dict)
-    broken_payloads = payloads.index.isin(values.index[broken])
-    _reject(payloads, pd.Series(broken_payloads, index=payloads.index), "with JSON that is no record", tally)
-    records = values[~values.index.isin(payloads.index[broken_payloads])]
-    frame = pd.DataFrame(records.tolist(), dtype=object)
-    return frame.astype(str).where(frame.notna())
-
-
-def _json_lines(texts: pd.Series) -> pd.Series:
-    lines = texts.str.strip().str.split("\n").explode()
-    return pd.Series(_parse(lines.tolist()), index=lines.index, dtype=object)
