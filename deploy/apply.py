@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from deploy.changes import Change
 from deploy.scaling import policy_arn
 from deploy.state import Clients, Described, find
 
 PASSING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+# What Scheduler, Lambda and SageMaker say of a role that IAM doesn't show to them yet.
+_ROLE = re.compile(r"must allow .* to assume the role|role defined .* cannot be assumed|unable to assume role", re.I)
+_ROLE_SECONDS = 60.0
 Watch = Callable[[Described], None]  # is told how an endpoint that changes is described
 
 
@@ -24,7 +30,7 @@ def apply(clients: Clients, changes: Sequence[Change], watch: Watch | None = Non
     for number, change in enumerate(changes, 1):
         for call in change.calls:
             request = _resolved(call.request, arns)
-            answer = getattr(clients(call.service), call.operation)(**request)
+            answer = _made(getattr(clients(call.service), call.operation), request)
             if call.operation == "put_scaling_policy":
                 arns[policy_arn(request["PolicyName"])] = answer["PolicyARN"]
         if change.waits and (wait or change.sign == "-"):
@@ -32,6 +38,18 @@ def apply(clients: Clients, changes: Sequence[Change], watch: Watch | None = Non
         elif change.waits:
             return number
     return len(changes)
+
+
+def _made(operation: Callable[..., Any], request: dict[str, Any]) -> Any:
+    """The answer. A role that was made a moment ago can't be taken yet (IAM is eventually consistent): again, then."""
+    deadline = time.monotonic() + _ROLE_SECONDS
+    while True:
+        try:
+            return operation(**request)
+        except ClientError as error:
+            if not _ROLE.search(error.response["Error"]["Message"]) or time.monotonic() > deadline:
+                raise
+            time.sleep(1)
 
 
 def _resolved(request: dict[str, Any], arns: dict[str, str]) -> dict[str, Any]:

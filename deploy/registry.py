@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from deploy.declaration import Kind
 from deploy.names import tags
+
+_BASELINES = {
+    Kind.DATA_QUALITY: {
+        "statistics": ("ModelDataQuality", "Statistics"),
+        "constraints": ("ModelDataQuality", "Constraints"),
+    },
+    Kind.MODEL_QUALITY: {"constraints": ("ModelQuality", "Constraints")},
+    Kind.MODEL_BIAS: {"constraints": ("Bias", "PostTrainingConstraints"), "config": ("Bias", "ConfigFile")},
+    Kind.EXPLAINABILITY: {"constraints": ("Explainability", "Constraints"), "config": ("Explainability", "ConfigFile")},
+}
 
 
 def ensure_group(sagemaker: Any, group: str) -> None:
@@ -96,16 +108,18 @@ def decide(sagemaker: Any, group: str, version: int | None, status: str, reason:
     return arn
 
 
-def data_quality_baseline(package: dict[str, Any]) -> tuple[str, str]:
-    """URIs of the statistics and constraints that a package's (DescribeModelPackage) traffic is compared with.
+def baseline(package: Mapping[str, Any], kind: Kind) -> dict[str, str]:
+    """URIs of what a version's traffic is compared with, by part: statistics, constraints, config; none if one lacks.
 
-    Those of its DriftCheckBaselines, else of the data it was trained on. Raises LookupError when it has neither.
+    Those of its DriftCheckBaselines, else of what was measured when it was trained (ModelMetrics, which has data
+    quality alone in full).
     """
     for holder in ("DriftCheckBaselines", "ModelMetrics"):
-        quality = package.get(holder, {}).get("ModelDataQuality", {})
-        if "Statistics" in quality and "Constraints" in quality:
-            return quality["Statistics"]["S3Uri"], quality["Constraints"]["S3Uri"]
-    raise LookupError(
-        f"{package['ModelPackageArn']} has no ModelDataQuality statistics and constraints to compare traffic with: "
-        "register it by a pipeline that has a baseline step."
-    )
+        parts = {part: _leaf(package.get(holder, {}), *path) for part, path in _BASELINES[kind].items()}
+        if all(parts.values()):
+            return parts
+    return {}
+
+
+def _leaf(holder: Mapping[str, Any], member: str, leaf: str) -> str:
+    return str(holder.get(member, {}).get(leaf, {}).get("S3Uri", ""))

@@ -39,6 +39,15 @@ class Shift(StrEnum):
     rolling = "rolling"
 
 
+class Analysis(StrEnum):
+    """deploy.declaration.Kind."""
+
+    data_quality = "data-quality"
+    model_quality = "model-quality"
+    model_bias = "model-bias"
+    explainability = "explainability"
+
+
 UseCase = Annotated[str, typer.Argument(metavar="USE_CASE", help="What `mlops list` lists, such as churn.")]
 TargetOption = Annotated[Where, typer.Option("--target", help="Where to work.")]
 Stage = Annotated[str, typer.Option("--stage", help="The endpoint is <use case>-<stage>.")]
@@ -315,22 +324,32 @@ def traffic(
 @app.command()
 def monitor(
     use_case: UseCase,
+    now: Annotated[bool, typer.Option("--now", help="Run them and wait, over a window that ends now.")] = False,
+    kind: Annotated[list[Analysis] | None, typer.Option("--kind", help="With --now: only this one.")] = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="ISO 8601 or 15m, 2h, 7d; else where the last one ended.")
+        str | None, typer.Option("--since", help="With --now: ISO 8601 or 15m, 2h, 7d; else as long as declared.")
     ] = None,
-    until: Annotated[str | None, typer.Option("--until", help="Likewise; else now.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="With --now, likewise; else now.")] = None,
     fail: Annotated[bool, typer.Option("--fail", help="Exit 1 on violations.")] = False,
     reports: Reports = REPORTS,
     stage: Stage = "production",
     target: TargetOption = LAPTOP,
 ) -> None:
-    """Compare the captured traffic with the training data: verdict and HTML report."""
+    """The monitors: schedule, last run, verdict; with --now they run at once and leave an HTML report each."""
     known(use_case)
+    if not now and (kind or since or until):
+        raise ValueError("--kind, --since and --until go with --now: without it, every monitor is listed.")
+    from deploy.declaration import Kind
     from mlops import monitoring
     from mlops.errors import Failure
 
-    verdict, _ = monitoring.run(connect(target), use_case, stage, since, until, reports)
-    if fail and verdict.violations:
+    where = connect(target)
+    if now:
+        kinds = [Kind(each.value) for each in kind or []]
+        found = [verdict for verdict, _ in monitoring.now(where, use_case, stage, kinds, since, until, reports)]
+    else:
+        found = monitoring.show(where, use_case, stage)
+    if fail and any(verdict.violations for verdict in found):
         raise Failure("")
 
 

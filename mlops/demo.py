@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy import monitor, served
+from deploy import served
+from deploy.declaration import Kind
+from deploy.verdicts import Verdict
 from mlops import console, deployment, executions, models, monitoring, run, serving, storage, traffic
 from mlops.errors import Failure
 from mlops.targets import Target
@@ -24,8 +26,8 @@ class Loop:
     endpoint: str
     asked: str
     answer: str
-    usual: tuple[monitor.Verdict, Path]
-    shifted: tuple[monitor.Verdict, Path]
+    usual: tuple[Verdict, Path | None]
+    shifted: tuple[Verdict, Path | None]
     changed: list[str]  # columns of the shifted traffic
     report: Path
 
@@ -47,14 +49,20 @@ def demo(target: Target, use_case: str, count: int, reports: Path) -> Loop:
     answer = serving.ask(target, endpoint, serving.Question(asked.encode()))
     _heading("3. Held-out customers ask, and the monitor looks")
     sent = traffic.send(target, use_case, STAGE, count, shift=False)
-    usual = monitoring.run(target, use_case, STAGE, sent.start.isoformat(), sent.end.isoformat(), reports)
+    usual = look(target, use_case, sent, reports)
     _heading("4. The population changes, and the monitor looks again")
     moved = traffic.send(target, use_case, STAGE, count, shift=True)
-    shifted = monitoring.run(target, use_case, STAGE, moved.start.isoformat(), moved.end.isoformat(), reports)
+    shifted = look(target, use_case, moved, reports)
     loop = Loop(execution, package, endpoint, asked, answer, usual, shifted, moved.shifted, report)
     summarise(target, use_case, loop, time.monotonic() - started)
     check(loop)
     return loop
+
+
+def look(target: Target, use_case: str, sent: traffic.Sent, reports: Path) -> tuple[Verdict, Path | None]:
+    """The data quality monitor of the traffic that was sent."""
+    window = sent.start.isoformat(), sent.end.isoformat()
+    return monitoring.now(target, use_case, STAGE, [Kind.DATA_QUALITY], *window, reports)[0]
 
 
 def _heading(text: str) -> None:
@@ -129,7 +137,7 @@ def _metric_lines(target: Target, loop: Loop) -> list[tuple[bool, str]]:
 def check(loop: Loop) -> None:
     """Raises Failure unless the first verdict is clean and the second names the shifted columns and only those."""
     if loop.usual[0].violations:
-        raise Failure(f"The usual traffic violates the baseline: {', '.join(loop.usual[0].features)}.")
-    if set(loop.shifted[0].features) != set(loop.changed):
-        named = ", ".join(loop.shifted[0].features) or "nothing"
+        raise Failure(f"The usual traffic violates the baseline: {', '.join(loop.usual[0].subjects)}.")
+    if set(loop.shifted[0].subjects) != set(loop.changed):
+        named = ", ".join(loop.shifted[0].subjects) or "nothing"
         raise Failure(f"The shifted columns are {', '.join(loop.changed)}, and the monitor names {named}.")

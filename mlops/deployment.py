@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from deploy import apply, checks, declaration, names, plan, registry, state, strategies, view, wanted
+from deploy import apply, checks, declaration, names, plan, registry, resources, state, strategies, view, wanted
 from deploy.changes import Change
 from deploy.declaration import Deployment, Variant
-from mlops import console
+from mlops import beside, console
 from mlops.errors import Failure
 from mlops.targets import Target
 
+Listed = list[tuple[str, list[str]]]  # kinds with the names that exist
 _STYLES = {"+": "green", "~": "yellow", "-": "red"}
 
 
@@ -44,35 +45,61 @@ def deploy(
     """The endpoint's name. Raises LookupError when nothing is approved, ValueError for what AWS would refuse, Failure
     when the user says no, RuntimeError with the reason when the endpoint fails or goes back.
     """
+    monitoring = declaration.monitored(use_case).get(stage)
+    if monitoring and monitoring.captures:
+        return _watch_batches(target, use_case, stage, dry_run=dry_run, yes=yes)
     deployment = overridden(declaration.find(use_case, stage), overrides)
     checks.check(deployment, stage)
     endpoint, sagemaker = names.endpoint_name(use_case, stage), target.client("sagemaker")
     versions = {each.version for each in [*deployment.variants, deployment.shadow] if each}
     packages = {version: registry.package(sagemaker, use_case, version) for version in versions}
-    desired = wanted.make(deployment, use_case, stage, packages, _place(target))
+    served, where = packages[deployment.variants[0].version], place(target)
+    desired = wanted.make(deployment, use_case, stage, packages, where)
     started = time.monotonic()
     with Progress(endpoint) as progress:
         if not dry_run:
             apply.settled(sagemaker, endpoint, progress)
+        around = beside.find(target, use_case, stage, served, where)
         changes = plan.deploy(desired, state.read(target.client, endpoint, target.account))
+        changes += resources.deploy(around.wanted, beside.read(target, endpoint, where))
     show(endpoint, changes)
+    for sentence in around.left_out:
+        console.note(sentence)
     if dry_run or not changes:
         return endpoint
     confirm(changes, yes)
+    around.upload(target)
     with Progress(endpoint) as progress:
         made = apply.apply(target.client, changes, progress, wait=wait)
-    _report(endpoint, use_case, packages[deployment.variants[0].version], changes[made:], started, waited=wait)
+    _report(endpoint, use_case, served, changes[made:], started, waited=wait)
     return endpoint
+
+
+def _watch_batches(target: Target, use_case: str, stage: str, *, dry_run: bool, yes: bool) -> str:
+    """Monitors alone, of the newest approved version: what batch transform jobs capture has no endpoint."""
+    name, where = names.endpoint_name(use_case, stage), place(target)
+    package = registry.latest_approved(target.client("sagemaker"), use_case)
+    around = beside.find(target, use_case, stage, package, where)
+    changes = resources.deploy(around.wanted, beside.read(target, name, where))
+    show(name, changes)
+    for sentence in around.left_out:
+        console.note(sentence)
+    if changes and not dry_run:
+        confirm(changes, yes)
+        around.upload(target)
+        apply.apply(target.client, changes)
+    return name
 
 
 def undeploy(target: Target, use_case: str, stage: str, *, dry_run: bool = False, yes: bool = False) -> None:
     """Removes all of an endpoint, then lists every kind again. Raises Failure when something is left."""
     endpoint, sagemaker = names.endpoint_name(use_case, stage), target.client("sagemaker")
+    where = place(target)
     with Progress(endpoint) as progress:
         if not dry_run:
             apply.settled(sagemaker, endpoint, progress)
-        before = state.read(target.client, endpoint, target.account)
-    changes = plan.undeploy(before)
+        before, around = state.read(target.client, endpoint, target.account), beside.read(target, endpoint, where)
+    changes = resources.undeploy(around) + plan.undeploy(before)
     if changes:
         show(endpoint, changes)
     if dry_run:
@@ -81,14 +108,23 @@ def undeploy(target: Target, use_case: str, stage: str, *, dry_run: bool = False
         confirm(changes, yes)
         with Progress(endpoint) as progress:
             apply.apply(target.client, changes, progress)
-    prove(endpoint, before, _read_again(target, endpoint))
+    prove(endpoint, _listed(before, endpoint, where, around), _read_again(target, endpoint, where))
 
 
-def _read_again(target: Target, endpoint: str) -> state.State:
+def _listed(found: state.State, endpoint: str, where: wanted.Place, around: resources.Found) -> Listed:
+    """The names that exist, by kind; a kind that both have is one."""
+    kinds: dict[str, list[str]] = {}
+    for kind, existing in [*found.listed(), *beside.listed(endpoint, where, around)]:
+        kinds.setdefault(kind, []).extend(existing)
+    return list(kinds.items())
+
+
+def _read_again(target: Target, endpoint: str, where: wanted.Place) -> Listed:
     """A few times if need be: AWS's lists come after the calls, and a policy's own alarms go a little later."""
     for pause in (0.5, 2, 4, 8):
-        found = state.read(target.client, endpoint, target.account)
-        if not any(names for _, names in found.listed()):
+        around = beside.read(target, endpoint, where)
+        found = _listed(state.read(target.client, endpoint, target.account), endpoint, where, around)
+        if not any(existing for _, existing in found):
             break
         time.sleep(pause)
     return found
@@ -140,10 +176,10 @@ def _strategy(declared: strategies.Strategy, overrides: Overrides) -> strategies
     return dataclasses.replace(chosen, **changes)
 
 
-def _place(target: Target) -> wanted.Place:
-    place = target.place
+def place(target: Target) -> wanted.Place:
+    found = target.place
     partition = target.client("sagemaker").meta.partition
-    return wanted.Place(partition, target.account, target.region, place.role, place.bucket, place.prefix)
+    return wanted.Place(partition, target.account, target.region, found.role, found.bucket, found.prefix)
 
 
 def show(endpoint: str, changes: Sequence[Change]) -> None:
@@ -179,14 +215,13 @@ def _report(
         console.say(f"{len(left)} changes wait until it does: mlops deploy {use_case} --stage {stage}")
 
 
-def prove(endpoint: str, before: state.State, after: state.State) -> None:
+def prove(endpoint: str, before: Listed, after: Listed) -> None:
     """Raises Failure when a listing still has something."""
     rows = [
-        (kind, str(len(was)), ", ".join(now) or "none")
-        for (kind, was), (_, now) in zip(before.listed(), after.listed(), strict=True)
+        (kind, str(len(was)), ", ".join(now) or "none") for (kind, was), (_, now) in zip(before, after, strict=True)
     ]
     console.show((endpoint, "were", "are left"), rows)
-    if any(now for _, now in after.listed()):
+    if any(now for _, now in after):
         raise Failure(f"Not all of {endpoint} is gone: run it again, or see what holds on to it.")
     console.say(f"Nothing of {endpoint} is left. What it captured or answered stays in S3, its log in CloudWatch Logs")
 

@@ -1,89 +1,134 @@
-"""`mlops monitor`: is the captured traffic still like the training data?"""
+"""`mlops monitor`: what a stage's monitors last found, or what they find now."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from deploy import monitor, names, registry, served, state
-from mlops import console, storage
+from deploy import names, resources, retraining, verdicts
+from deploy.declaration import Kind, Monitoring
+from deploy.resources import PIPELINE, SCHEDULE
+from deploy.verdicts import Verdict
+from mlops import beside, console, deployment, storage
+from mlops.errors import Failure
 from mlops.targets import Target
-from mlops.use_cases import ROOT
-from pipelines.source import bundle
 
-SCRIPT = "evaluation/data_quality.py"
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
+_HEADINGS = ("monitor", "schedule (UTC)", "last run", "verdict", "violations", "report")
 
 
-def run(
-    target: Target, use_case: str, stage: str, since: str | None, until: str | None, reports: Path
-) -> tuple[monitor.Verdict, Path]:
-    """Runs the job over the window and prints its verdict; also gives the downloaded report's path.
+def show(target: Target, use_case: str, stage: str) -> list[Verdict]:
+    """A line for each monitor that is declared, and what they last found. Raises LookupError when none is declared."""
+    monitoring, endpoint = beside.monitored(use_case, stage), names.endpoint_name(use_case, stage)
+    where = deployment.place(target)
+    found = resources.read(target.client, beside.keys(endpoint, where))
+    rows, last = [], list[Verdict]()
+    for kind in monitoring.monitors():
+        name = names.monitor_name(endpoint, kind)
+        if (PIPELINE, name) not in found:
+            rows.append((kind, "not deployed", "", "", "", ""))
+            continue
+        schedule = found.get((SCHEDULE, name), {})
+        when = f"{schedule.get('ScheduleExpression', 'none')} {schedule.get('State', '').lower()}"
+        verdict = verdicts.latest(target.client("sagemaker"), target.client("s3"), name, kind)
+        rows.append((kind, when, *(_row(verdict) if verdict else ("never", "", "", ""))))
+        last += [verdict] if verdict else []
+    console.show(_HEADINGS, rows, title=endpoint)
+    for verdict in last:
+        if verdict.reason:
+            console.say(f"{verdict.kind}: {verdict.reason}")
+    return last
 
-    The window starts where the last one of this endpoint ended (a day ago if there was none) and ends now.
+
+def _row(verdict: Verdict) -> tuple[str, str, str, str]:
+    found = str(len(verdict.violations)) if verdict.output_uri else ""
+    return console.ago(verdict.started), verdict.status, found, verdict.report_uri if verdict.output_uri else ""
+
+
+def now(
+    target: Target,
+    use_case: str,
+    stage: str,
+    kinds: Sequence[Kind],
+    since: str | None,
+    until: str | None,
+    reports: Path,
+) -> list[tuple[Verdict, Path | None]]:
+    """Runs the monitors of the kinds, all for none, over a window and prints what they found, with the reports.
+
+    The window ends now and is as long as the monitor's own. Raises LookupError for one that isn't deployed, Failure
+    when an execution fails.
     """
-    sagemaker, s3, place = target.client("sagemaker"), target.client("s3"), target.place
-    endpoint = names.endpoint_name(use_case, stage)
-    package = served.package(sagemaker, use_case, endpoint)
-    described = state.endpoint(sagemaker, endpoint)
+    monitoring, endpoint = beside.monitored(use_case, stage), names.endpoint_name(use_case, stage)
+    sagemaker = target.client("sagemaker")
+    chosen = list(kinds) or _deployed(target, monitoring, endpoint)
     end = _ceil(moment(until)) if until else _ceil(datetime.now(UTC))
-    start = moment(since) if since else last_window_end(sagemaker, endpoint) or end - timedelta(days=1)
-    statistics, constraints = registry.data_quality_baseline(package)
-    source = bundle(ROOT, SCRIPT)
-    with console.stderr().status(f"Comparing the traffic of {endpoint} since {start:%Y-%m-%d %H:%M:%S} UTC …"):
-        verdict = monitor.run(
-            sagemaker,
-            s3,
-            use_case=use_case,
-            endpoint=endpoint,
-            variants=[variant["VariantName"] for variant in described["ProductionVariants"]],
-            role=place.role,
-            image=package["InferenceSpecification"]["Containers"][0]["Image"],
-            code=source.upload(s3, place.bucket, place.prefix),
-            entrypoint=source.command,
-            statistics=statistics,
-            constraints=constraints,
-            capture_uri=names.capture_uri(place.bucket, place.prefix),
-            output_uri=place.uri("monitoring"),
-            start=start,
-            end=end,
-        )
-    page = storage.download(s3, verdict.report_uri, reports / use_case / f"{verdict.job}.html")
-    show(endpoint, verdict, page)
-    return verdict, page
+    started = {}
+    for kind in chosen:
+        start = moment(since) if since else end - _length(monitoring, kind)
+        started[kind] = _start(sagemaker, names.monitor_name(endpoint, kind), start, end)
+    with console.stderr().status(f"{', '.join(chosen)} of {endpoint} …"):
+        for execution in started.values():
+            verdicts.ended(sagemaker, execution, target.poll)
+    found = [verdicts.read(sagemaker, target.client("s3"), execution, kind) for kind, execution in started.items()]
+    answers = [(each, _download(target, use_case, endpoint, each, reports)) for each in found]
+    for verdict, page in answers:
+        tell(endpoint, verdict, page)
+    if failed := [each.kind for each in found if each.status not in (verdicts.COMPLETED, verdicts.VIOLATIONS)]:
+        raise Failure(f"No verdict of {', '.join(failed)}.")
+    return answers
 
 
-def show(endpoint: str, verdict: monitor.Verdict, page: Path) -> None:
+def _deployed(target: Target, monitoring: Monitoring, endpoint: str) -> list[Kind]:
+    found = resources.read(
+        target.client, [(PIPELINE, names.monitor_name(endpoint, kind)) for kind in monitoring.monitors()]
+    )
+    kinds = [kind for kind in monitoring.monitors() if (PIPELINE, names.monitor_name(endpoint, kind)) in found]
+    if not kinds:
+        raise LookupError(f"No monitor of {endpoint} is deployed: mlops deploy brings them up.")
+    return kinds
+
+
+def _length(monitoring: Monitoring, kind: Kind) -> timedelta:
+    monitor = monitoring.monitors().get(kind)
+    return timedelta(seconds=retraining.seconds(monitor.window)) if monitor else timedelta(hours=1)
+
+
+def _start(sagemaker: Any, name: str, start: datetime, end: datetime) -> str:
+    try:
+        return verdicts.start(sagemaker, name, start, end)
+    except sagemaker.exceptions.ResourceNotFound:
+        raise LookupError(f"The monitor {name} is not deployed: mlops deploy brings it up.") from None
+
+
+def _download(target: Target, use_case: str, endpoint: str, verdict: Verdict, reports: Path) -> Path | None:
+    if not verdict.output_uri:
+        return None
+    name = f"{names.monitor_name(endpoint, verdict.kind)}-{verdict.execution.rsplit('/', 1)[1]}.html"
+    return storage.download(target.client("s3"), verdict.report_uri, reports / use_case / name)
+
+
+def tell(endpoint: str, verdict: Verdict, page: Path | None) -> None:
     if verdict.violations:
         console.show(
-            ("feature", "check", "what"),
-            [(v["feature_name"], v["constraint_check_type"], v["description"]) for v in verdict.violations],
+            (verdict.kind, "check", "what"),
+            [(verdicts.subject(v), v.get("constraint_check_type", ""), v["description"]) for v in verdict.violations],
         )
-    console.say(f"{endpoint}: {sentence(verdict)}")
-    console.say(f"report: {page}")
+    console.say(f"{endpoint} {verdict.kind}: {sentence(verdict)}")
+    if page:
+        console.say(f"report: {page}")
 
 
-def sentence(verdict: monitor.Verdict) -> str:
+def sentence(verdict: Verdict) -> str:
+    if verdict.status not in (verdicts.COMPLETED, verdicts.VIOLATIONS):
+        return f"{verdict.status}: {verdict.reason}"
+    looked = f" in {verdict.records} records" if verdict.records is not None else ""
     if not verdict.violations:
-        return "no violation, the traffic is like the training data"
-    return f"{len(verdict.violations)} violations: {', '.join(verdict.features)}"
-
-
-def last_window_end(sagemaker: Any, endpoint: str) -> datetime | None:
-    """Where the newest completed monitoring job of an endpoint stopped looking."""
-    listed = sagemaker.list_processing_jobs(
-        NameContains=f"{endpoint[:34]}-monitor-",
-        StatusEquals="Completed",
-        SortBy="CreationTime",
-        SortOrder="Descending",
-    )["ProcessingJobSummaries"]
-    for each in listed:
-        environment = sagemaker.describe_processing_job(ProcessingJobName=each["ProcessingJobName"])["Environment"]
-        if environment.get("sagemaker_endpoint_name") == endpoint:
-            return moment(environment["end_time"])
-    return None
+        return f"no violation{looked}"
+    return f"{len(verdict.violations)} violations{looked}: {', '.join(verdict.subjects)}"
 
 
 def moment(text: str) -> datetime:
@@ -94,7 +139,7 @@ def moment(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r} is no time: give 2026-03-02T10:00:00Z, or how long ago, as 15m, 2h, 7d.") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _ceil(when: datetime) -> datetime:

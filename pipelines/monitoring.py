@@ -8,8 +8,8 @@ WindowEnd (ISO 8601) ask for another one. Nothing is cached: S3 keeps changing u
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from sagemaker.core.processing import Processor
 from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS3Output
@@ -21,6 +21,7 @@ from sagemaker.mlops.workflow.steps import ProcessingStep
 
 from deploy.declaration import Kind
 from deploy.names import tags
+from deploy.watch import Watch
 from pipelines.jobs import JOB_RETRIES, Text, image, processing_input
 from pipelines.project import Project
 from pipelines.source import CODE
@@ -38,48 +39,29 @@ TABLES = {  # of what Collect writes: what each kind looks at
     Kind.DATA_QUALITY: "features",
     Kind.MODEL_QUALITY: "labelled",
     Kind.MODEL_BIAS: "labelled",
-    Kind.EXPLAINABILITY: "predictions",
+    Kind.EXPLAINABILITY: "features",
 }
 
 
-@dataclass(frozen=True)
-class Watch:
-    """One monitor: what it looks at, and what that is compared with. URIs are S3's."""
-
-    use_case: str
-    kind: Kind
-    name: str  # of pipeline and schedule
-    endpoint: str  # a dimension of the metrics; none for batch transform jobs
-    captures: str  # URI of the folder above the variants', or of transform jobs' captures
-    output: str  # URI of the folder that executions write below
-    baseline: Mapping[str, str]  # URIs of statistics, constraints and config, those that the kind has
-    features: str = ""  # URI of constraints.json of data quality: names and order of the features
-    model: str = ""  # URI of the model.tar.gz, for explainability
-    image: str = ""  # of Check, if it isn't the one of scikit-learn
-    ground_truth: str = ""  # URI of the folder above the labels' hours
-    label: str = ""  # the truth's column
-    problem_type: str = "BinaryClassification"
-    probability_threshold: float = 0.5
-    window: str = "PT1H"
-    delay: str = "PT0S"
-    instance_type: str = "ml.m5.large"
-    environment: Mapping[str, str] = field(default_factory=dict)  # of Check
+def definition(project: Project, watch: Watch) -> str:
+    """As JSON. Uploads the scripts if the bucket lacks them."""
+    logging.getLogger("sagemaker").setLevel(logging.ERROR)  # notices for each step; none is about something to be done
+    return str(pipeline(project, watch).definition())
 
 
 def pipeline(project: Project, watch: Watch) -> Pipeline:
-    """Uploads the scripts if the bucket lacks them."""
     start, end = (ParameterString(each, default_value="") for each in WINDOW)
     run = Join(on="/", values=[watch.output, ExecutionVariables.START_DATETIME])
     arguments = {
         "start": start,
         "end": end,
-        "window": watch.window,
-        "delay": watch.delay,
+        "window": watch.monitor.window,
+        "delay": watch.monitor.delay,
         "at": ExecutionVariables.START_DATETIME,
-        "probability-threshold-attribute": f"{watch.probability_threshold:g}",
+        "probability-threshold-attribute": f"{watch.declared.probability_threshold:g}",
     }
     if TABLES[watch.kind] == "labelled":
-        arguments |= {"ground-truth-uri": watch.ground_truth, "label": watch.label, "require-labels": "true"}
+        arguments |= {"ground-truth-uri": watch.ground_truth, "label": watch.declared.label, "require-labels": "true"}
     collected = collect(
         project,
         watch.use_case,
@@ -87,7 +69,7 @@ def pipeline(project: Project, watch: Watch) -> Pipeline:
         features=watch.features,
         output=Join(on="/", values=[run, COLLECTED]),
         arguments=arguments,
-        instance_type=watch.instance_type,
+        instance_type=watch.monitor.instance_type,
     )
     steps = [collected, _check(project, watch, collected, Join(on="/", values=[run, CHECKED]))]
     return Pipeline(
@@ -138,7 +120,6 @@ def _check(project: Project, watch: Watch, collected: ProcessingStep, output: Te
         "publish_cloudwatch_metrics": "Enabled",
         "sagemaker_endpoint_name": watch.endpoint,
         "sagemaker_monitoring_schedule_name": watch.name,
-        **watch.environment,
     }
     for part, uri in watch.baseline.items():
         folder = f"{INPUT}/{part}"
@@ -146,10 +127,10 @@ def _check(project: Project, watch: Watch, collected: ProcessingStep, output: Te
         environment["config" if part == "config" else f"baseline_{part}"] = f"{folder}/{uri.rsplit('/', 1)[-1]}"
     if watch.kind is Kind.MODEL_QUALITY:
         environment |= {
-            "problem_type": watch.problem_type,
+            "problem_type": watch.declared.problem_type,
             "inference_attribute": "predicted_label",
-            "probability_attribute": "probability" if watch.problem_type == "BinaryClassification" else "",
-            "ground_truth_attribute": watch.label,
+            "probability_attribute": "probability" if watch.declared.problem_type == "BinaryClassification" else "",
+            "ground_truth_attribute": watch.declared.label,
         }
     if watch.kind is Kind.EXPLAINABILITY:
         inputs["model"] = (watch.model, f"{INPUT}/model")
@@ -162,8 +143,8 @@ def _check(project: Project, watch: Watch, collected: ProcessingStep, output: Te
         inputs=inputs,
         output=(CHECKED, output),
         environment={name: value for name, value in environment.items() if value},
-        instance_type=watch.instance_type,
-        container=watch.image,
+        instance_type=watch.monitor.instance_type,
+        container=watch.image if watch.kind is Kind.EXPLAINABILITY else "",  # the model is unpickled
     )
 
 

@@ -1,0 +1,69 @@
+"""What would be refused of a declaration of monitors, said before anything is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from deploy import monitors
+from deploy.declaration import Engine, Kind, Monitor, Monitoring
+
+PROBLEMS = ("BinaryClassification", "MulticlassClassification", "Regression")
+_DURATION = re.compile(r"P(?=\d|T\d)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?")
+_EXPRESSION = re.compile(r"rate\([1-9]\d* (minute|hour|day)s?\)|cron\((\S+ ){5}\S+\)")
+# The developer guide's schedules of Model Monitor ("Cron expressions for monitoring schedule"): hourly, daily, every
+# so many hours from one hour on.
+_MANAGED = re.compile(r"cron\(0 (\*|\d{1,2}|\d{1,2}/\d{1,2}) \? \* \* \*\)")
+
+
+def check(monitoring: Monitoring, stage: str) -> None:
+    """Raises ValueError with every problem."""
+    if found := list(problems(monitoring)):
+        raise ValueError(f"The monitoring of stage {stage}: " + "; ".join(found) + ".")
+
+
+def problems(monitoring: Monitoring) -> Iterator[str]:
+    for kind, monitor in monitoring.monitors().items():
+        yield from _monitor(kind, monitor, monitoring.engine)
+    if monitoring.problem_type not in PROBLEMS:
+        yield f"problem_type is {monitoring.problem_type!r}, and there are {', '.join(PROBLEMS)}"
+    for name, uri in (("captures", monitoring.captures), ("ground_truth", monitoring.ground_truth)):
+        if uri and not uri.startswith("s3://"):
+            yield f"{name} is {uri!r}, and has to be an S3 URI"
+    for each in monitoring.notify:
+        try:
+            monitors.protocol(each)
+        except ValueError as error:
+            yield str(error).rstrip(".")
+    if monitoring.retraining:
+        yield from _retraining(monitoring)
+
+
+def _retraining(monitoring: Monitoring) -> Iterator[str]:
+    retraining = monitoring.retraining
+    assert retraining
+    if not monitoring.label:
+        yield "retraining needs labelled traffic, and no label is named"
+    if monitoring.captures:
+        yield "retraining collects an endpoint's traffic, and this is of batch transform jobs"
+    if missing := [each for each in retraining.on if each not in monitoring.monitors()]:
+        yield f"retraining waits for {', '.join(missing)}, which is not monitored"
+    for name in ("window", "cooldown"):
+        yield from _duration(f"retraining.{name}", getattr(retraining, name))
+
+
+def _monitor(kind: Kind, monitor: Monitor, engine: Engine) -> Iterator[str]:
+    yield from _duration(f"{kind}: window", monitor.window)
+    yield from _duration(f"{kind}: delay", monitor.delay)
+    if not _EXPRESSION.fullmatch(monitor.schedule):
+        yield f"{kind}: schedule is {monitor.schedule!r}; write cron(0 * ? * * *) or rate(6 hours)"
+    elif engine is Engine.MANAGED and not _MANAGED.fullmatch(monitor.schedule):
+        yield (
+            f"{kind}: Model Monitor runs hourly, cron(0 * ? * * *), daily, cron(0 6 ? * * *), or every so many hours, "
+            f"cron(0 0/6 ? * * *), and not at {monitor.schedule}"
+        )
+
+
+def _duration(what: str, text: str) -> Iterator[str]:
+    if not _DURATION.fullmatch(text):
+        yield f"{what} is {text!r}, which is no duration such as PT1H or P7D"
