@@ -9,7 +9,10 @@ other settings than the next.
 A check writes, beside its own files,
 
     drift_check_baseline/<file>   what DriftCheckBaselines of the version is to point to: the previous or the new files
-    check.json                    {"violations": 2, "compared_with": "<URI>" or null, "registered": "new" or "previous"}
+    check.json                    {"violations": 2, "message": "2 violations: …", "compared_with": "<URI>" or null,
+                                   "registered": "new" or "previous"}
+
+A violation does not fail the job, since the outputs of a failed one are lost: the pipeline's gate reads check.json.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER, SUMMARY = "drift_check_baseline", "check.json"
+JOB_CONFIG = Path("/opt/ml/config/processingjobconfig.json")
+NAMED = 3  # violations in a message; a step's FailureReason has 1024 characters for those of all checks
 # Kind of check -> what its files are called, and where DriftCheckBaselines holds them.
 KINDS: dict[str, dict[str, tuple[str, str, str]]] = {
     "DATA_QUALITY": {
@@ -112,7 +117,9 @@ def compares(args: CheckArgs, before: Previous) -> bool:
     return bool(before) and not true(args.skip_check)
 
 
-def conclude(args: CheckArgs, kind: str, output: Path, before: Previous, violations: Sequence[Any]) -> None:
+def conclude(
+    args: CheckArgs, kind: str, output: Path, before: Previous, violations: Sequence[Mapping[str, Any]]
+) -> None:
     """Writes drift_check_baseline/ and check.json into `output`, which holds the new baseline's files already."""
     new = true(args.register_new_baseline) or not before
     folder = output / FOLDER
@@ -120,12 +127,40 @@ def conclude(args: CheckArgs, kind: str, output: Path, before: Previous, violati
     for part, (name, _, _) in KINDS[kind].items():
         source = output / name if new or part not in before.files else before.files[part]
         shutil.copyfile(source, folder / name)
+    compared = compares(args, before)
     summary = {
         "violations": len(violations),
-        "compared_with": before.origin if compares(args, before) else None,
+        "message": message(violations, f"{_address(output)}/report.html") if compared else "not compared.",
+        "compared_with": before.origin if compared else None,
         "registered": "new" if new else "previous",
     }
     (output / SUMMARY).write_text(json.dumps(summary, indent=1), encoding="utf-8")
+
+
+def message(violations: Sequence[Mapping[str, Any]], report: str) -> str:
+    """What a gate that fails says of the check, each violation by what it is about: a feature, a group, a metric."""
+    if not violations:
+        return "no violation."
+    named = ", ".join(f"{_subject(each)} ({each.get('constraint_check_type')})" for each in violations[:NAMED])
+    more = f" and {len(violations) - NAMED} more" if len(violations) > NAMED else ""
+    count = "1 violation" if len(violations) == 1 else f"{len(violations)} violations"
+    return f"{count}: {named}{more}; see {report}."
+
+
+def _subject(violation: Mapping[str, Any]) -> str:
+    facet = f"{violation['facet']}={violation.get('facet_value')}" if "facet" in violation else ""
+    parts = (facet, violation.get("feature_name") or violation.get("metric_name"))
+    return " ".join(str(part) for part in parts if part)
+
+
+def _address(folder: Path) -> str:
+    """Where the platform uploads a folder of this job to; by hand the folder itself."""
+    try:
+        outputs = json.loads(JOB_CONFIG.read_text(encoding="utf-8"))["ProcessingOutputConfig"]["Outputs"]
+    except OSError:
+        return str(folder)
+    uris = (each["S3Output"]["S3Uri"] for each in outputs if Path(each["S3Output"]["LocalPath"]) == folder)
+    return next(uris, str(folder)).rstrip("/")
 
 
 def true(text: str) -> bool:

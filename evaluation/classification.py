@@ -1,11 +1,12 @@
 """Judges a binary classifier on data that it never saw: numbers with intervals, plots, one page.
 
-    python evaluation/classification.py --model DIR --validation DIR --test DIR --output DIR
+    python evaluation/classification.py --model DIR --validation DIR --test DIR --output DIR --predictions DIR
 
 The threshold is chosen on validation, where acting on a record costs `action_cost` and missing a positive costs
 `miss_cost`; everything that is reported about it is measured on test. Writes `evaluation.json` (the shape of
 SageMaker's ModelMetrics, `binary_classification_metrics.<metric>.value` for a pipeline's condition), PNGs, and
-`report.html`, which opens anywhere.
+`report.html`, which opens anywhere; for analyses of the model beside it `predictions.csv`: the test set with the
+columns `predicted_label`, as an endpoint would answer, and `probability`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Args:
     """the same: is measured"""
     output: str = "/opt/ml/processing/output/evaluation"
     """folder for evaluation.json, the PNGs and report.html"""
+    predictions: str = "/opt/ml/processing/output/predictions"
+    """folder for predictions.csv"""
     action_cost: float = -1.0
     """cost of acting on one record (a retention offer); below 0: the model's own"""
     miss_cost: float = -1.0
@@ -55,6 +58,7 @@ class Scored:
     table: pd.DataFrame  # the records, without the label
     answers: np.ndarray  # 0 or 1
     probability: np.ndarray
+    labels: np.ndarray  # 0 or 1, by the threshold that the model serves with
 
 
 def main(args: Args) -> None:
@@ -73,6 +77,7 @@ def main(args: Args) -> None:
         "mean_absolute_shap": {} if shap is None else shap.abs().mean().sort_values(ascending=False).round(6).to_dict(),
     }
     write(evaluation, figures(evaluation, validation, test, importance, shap), Path(args.output))
+    write_predictions(test, label, Path(args.predictions))
     summary = evaluation["binary_classification_metrics"]
     print(*(f"test:{name}={summary[name]['value']:.6f}" for name in ("auc", "average_precision", "accuracy", "brier")))
 
@@ -92,8 +97,9 @@ def read(folder: Path, label: str) -> pd.DataFrame:
 
 def score(artifact: model_artifact.Artifact, table: pd.DataFrame, label: str) -> Scored:
     records = table.drop(columns=label)
-    probability = artifact.predict(artifact.records(records))["probability"].to_numpy(dtype=float)
-    return Scored(records, table[label].to_numpy(dtype=int), probability)
+    found = artifact.predict(artifact.records(records))
+    probability, labels = found["probability"].to_numpy(dtype=float), found["label"].to_numpy(dtype=int)
+    return Scored(records, table[label].to_numpy(dtype=int), probability, labels)
 
 
 def prices(args: Args, metadata: dict) -> tuple[float, float]:
@@ -203,6 +209,12 @@ def write(evaluation: dict, drawn: dict[str, Figure], folder: Path) -> None:
         images[name] = (folder / f"{name}.png").read_bytes()
     (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n")
     (folder / "report.html").write_text(render(evaluation, images))
+
+
+def write_predictions(scored: Scored, label: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {label: scored.answers, "predicted_label": scored.labels, "probability": scored.probability}
+    scored.table.assign(**found).to_csv(folder / "predictions.csv", index=False)
 
 
 def parse(argv: list[str] | None = None) -> Args:

@@ -7,7 +7,7 @@ from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
 from sagemaker.mlops.workflow.pipeline import Pipeline
 
-from pipelines import steps
+from pipelines import checks, steps
 from pipelines.project import Project
 
 # The floor is a cross-validated average precision of 0.655. The test split's 1,409 customers measure it with a standard
@@ -21,6 +21,8 @@ RANGES = {
     "subsample": ContinuousParameter(0.5, 0.9),
     "reg_lambda": ContinuousParameter(1, 20, scaling_type="Logarithmic"),
 }
+# Who is predicted to leave gets an offer: that is the favourable outcome which groups may have unequal shares of.
+TABLE = checks.Table("Churn", positive=[1], facets={"gender": ["Female"], "SeniorCitizen": [1]})
 STATUSES = ["PendingManualApproval", "Approved", "Rejected"]
 STAGES = ["staging"]  # where the pipeline may deploy by itself; production goes through approval
 
@@ -55,20 +57,21 @@ def build(project: Project) -> Pipeline:
     )
     judged = {"test": test, "validation": validation}
     report = steps.evaluate(project, "churn", "classification", model=model, data=judged, instance_type=small)
-    baseline = steps.baseline(project, "churn", features, instance_type=small)
+    check = checks.Checks(project, "churn", TABLE, instance_type=small)
+    checked = [check.baseline(features)]
 
     score = steps.metric(report, "binary_classification_metrics.average_precision.value")
-    good = ConditionGreaterThanOrEqualTo(left=score, right=floor)
+    good = [ConditionGreaterThanOrEqualTo(left=score, right=floor), *check.conditions(checked)]
     properties = {"AveragePrecision": score, "MinAveragePrecision": floor, "InputDataUrl": raw}
     candidate = steps.register(
-        project, "churn", model=model, report=report, baseline=baseline, approval=approval, properties=properties
+        project, "churn", model=model, report=report, checks=checked, approval=approval, properties=properties
     )
-    refusal = steps.fail("Average precision", score, "on the test split is below MinAveragePrecision", floor)
-    gate = steps.when("CheckGate", [good], then=[candidate], otherwise=[refusal])
+    refusal = steps.fail("Average precision", score, "on test, at least", floor, "needed.", *check.message(checked))
+    gate = steps.when("CheckGate", good, then=[candidate], otherwise=[refusal])
     deploy = steps.deploy_when(
-        project, "churn", conditions=[good], stage=stage, stages=STAGES, model=model, instance_type=serving
+        project, "churn", conditions=good, stage=stage, stages=STAGES, model=model, instance_type=serving
     )
 
-    parameters = [raw, floor, approval, stage, small, large, serving, *hyperparameters.values()]
-    chain = [splits, model, report, baseline, gate, deploy]
+    parameters = [raw, floor, approval, stage, small, large, serving, *hyperparameters.values(), *check.parameters]
+    chain = [splits, model, report, *check.steps(checked), gate, deploy]
     return steps.pipeline(project, "churn", parameters=parameters, steps=chain)

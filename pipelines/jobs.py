@@ -75,6 +75,7 @@ def processing(
     arguments: Sequence[Text] = (),
     environment: Mapping[str, Text] | None = None,
     property_files: Sequence[PropertyFile] = (),
+    cache: CacheConfig | None = CACHE,
 ) -> ProcessingStep:
     """A step `name` that runs a script such as `processing/churn.py`.
 
@@ -100,7 +101,7 @@ def processing(
         arguments=list(arguments) or None,
     )
     return ProcessingStep(
-        name, step_args=step_args, property_files=list(property_files), cache_config=CACHE, retry_policies=JOB_RETRIES
+        name, step_args=step_args, property_files=list(property_files), cache_config=cache, retry_policies=JOB_RETRIES
     )
 
 

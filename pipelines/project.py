@@ -6,6 +6,7 @@ role from the SageMaker SDK's defaults file or its usual rules.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,9 @@ from sagemaker.core.config.config_schema import PIPELINE_ROLE_ARN_PATH, SAGEMAKE
 from sagemaker.core.helper.session_helper import get_execution_role
 from sagemaker.core.workflow.pipeline_context import PipelineSession
 
-from pipelines.source import bundle, folder
+from pipelines.source import Bundle, bundle, folder
 
+CHECKS = ("ours", "managed")  # by this project's own jobs, by AWS's QualityCheck and ClarifyCheck steps
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -70,6 +72,7 @@ class Project:
     bucket: str
     role: str  # ARN of the role that pipelines, jobs and endpoints run under
     prefix: str = ""  # of keys in the bucket and of nothing else
+    checks: str = CHECKS[0]
     root: Path = ROOT  # the folder that holds processing/, training/ and evaluation/
     s3: Any = field(default=None, compare=False)  # boto3 client
 
@@ -78,8 +81,12 @@ class Project:
         """The project as boto3's usual chain and the SDK's defaults file describe it.
 
         The role is, in this order: the argument, $SAGEMAKER_ROLE_ARN, the defaults file's, the caller's own (inside
-        Studio or CodeBuild). Raises LookupError with the remedy when there is no region or no role.
+        Studio or CodeBuild). $MLOPS_CHECKS is one of CHECKS. Raises LookupError with the remedy when there is no region
+        or no role, or for another $MLOPS_CHECKS.
         """
+        checks = os.environ.get("MLOPS_CHECKS") or CHECKS[0]
+        if checks not in CHECKS:
+            raise LookupError(f"MLOPS_CHECKS is {checks}: it must be {' or '.join(CHECKS)}.")
         boto_session = boto_session or boto3.Session()
         if not boto_session.region_name:
             raise LookupError("No AWS region. Set AWS_DEFAULT_REGION, or `region` in ~/.aws/config.")
@@ -89,6 +96,7 @@ class Project:
             bucket=session.default_bucket(),
             role=role or os.environ.get("SAGEMAKER_ROLE_ARN") or default_role(session),
             prefix=session.default_bucket_prefix or "",
+            checks=checks,
             s3=boto_session.client("s3"),
         )
 
@@ -119,6 +127,11 @@ class Project:
         """
         files = bundle(self.root, script)
         return Source(files.upload(self.s3, self.bucket, self.prefix), files.command, files.requirements)
+
+    def document(self, name: str, file: str, content: Any) -> str:
+        """Uploads `content` as JSON, if the bucket lacks it; the file's URI, which changes exactly when it does."""
+        text = json.dumps(content, indent=1)
+        return Bundle(name, {file: text.encode()}).upload(self.s3, self.bucket, self.prefix) + file
 
     def source_archive(self, script: str) -> str:
         """The same in one archive, which the trials of a tuning job take: its API has no way to name an entrypoint.

@@ -64,7 +64,8 @@ def prepare(folder: Path, handler: str = HANDLER + EXPLAIN, **metadata: object) 
     for seed, name in enumerate(["validation", "test"]):
         (folder / name).mkdir()
         split(300, seed).to_csv(folder / name / f"{name}.csv", index=False)
-    return [part for name in ("model", "validation", "test", "output") for part in (f"--{name}", str(folder / name))]
+    names = ("model", "validation", "test", "output", "predictions")
+    return [part for name in names for part in (f"--{name}", str(folder / name))]
 
 
 def run(arguments: list[str], *more: str) -> subprocess.CompletedProcess[str]:
@@ -97,6 +98,13 @@ def test_the_numbers_have_the_shape_of_model_metrics(output: Path) -> None:
     assert len(roc["false_positive_rates"]) == len(roc["true_positive_rates"])
     curve = found["precision_recall_curve"]
     assert len(curve["precisions"]) == len(curve["recalls"])
+
+
+def test_predictions_are_the_test_set_with_the_models_answers(output: Path) -> None:
+    table = pd.read_csv(output.parent / "predictions" / "predictions.csv")
+    assert list(table.columns) == ["tenure", "plan", "left", "predicted_label", "probability"]
+    assert table[["tenure", "plan", "left"]].equals(split(300, 1))
+    assert (table["predicted_label"] == (table["probability"] >= 0.5)).all()
 
 
 def test_a_true_probability_scores_as_one(output: Path) -> None:

@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import importlib
 import json
-import pkgutil
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-import pipelines
+from mlops import use_cases
 from pipelines.run_pipeline import load
 from sagelocal.api.errors import AwsError
 from sagelocal.api.validation import validate
@@ -29,8 +28,7 @@ OPERATIONS = {
     "Endpoint": ("CreateEndpoint", {}),
 }
 ENDINGS = {"S3Uri": "s3://bucket/key", "S3ModelArtifacts": "s3://bucket/model.tar.gz"}
-NOT_BLOCKS = {"project", "source", "jobs", "steps", "run_pipeline", "get_pipeline_definition"}
-USE_CASES = [each.name for each in pkgutil.iter_modules(pipelines.__path__) if each.name not in NOT_BLOCKS]
+USE_CASES = [each.name for each in use_cases.find_all()]
 
 
 def definition(use_case: str, project: Any) -> dict[str, Any]:
