@@ -49,6 +49,9 @@ class Args:
     window: str = "PT1H"  # ISO 8601 duration up to `end`, where no start is given
     start: str = ""  # ISO 8601; first inference time of the window
     end: str = ""  # ISO 8601; first inference time after the window; now
+    at: str = ""  # ISO 8601, when a schedule started this: with no end given, the window ends at that whole minute
+    not_before: str = ""  # ISO 8601; a window that begins earlier begins there
+    delay: str = "PT0S"  # ISO 8601 duration, less that: captures take minutes to be stored, labels take longer
     features: str = ""  # constraints.json, or a CSV file's header: names and order; file, folder of one, or S3 URI
     optional: str = ""  # columns, with commas, that a CSV record without header may carry before the features
     label: str = ""  # what the truth's column shall be called
@@ -83,8 +86,6 @@ def collect(args: Args) -> str:
     window, features = wanted_window(args), feature_names(s3, args.features, args.label)
     if args.ground_truth_uri and not args.label:
         raise ValueError("ground_truth_uri is given and label is not: --label names the column of the truth")
-    if args.label in features:
-        raise ValueError(f"label is {args.label!r}, which is a feature as well")
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         spool = captured_tables.Spool(Path(folder))
@@ -113,7 +114,7 @@ def collect(args: Args) -> str:
 
 def wanted_window(args: Args) -> Window:
     """From start, end and window. Raises ValueError."""
-    end = args.end or pd.Timestamp.now(tz="UTC").isoformat()
+    end = args.end or (_scheduled(args) if args.at else pd.Timestamp.now(tz="UTC").isoformat())
     if args.start:
         return Window.parse(args.start, end)
     try:
@@ -122,9 +123,15 @@ def wanted_window(args: Args) -> Window:
         length = pd.NaT
     if pd.isna(length) or length <= pd.Timedelta(0):
         raise ValueError(f"window is {args.window!r}: an ISO 8601 duration such as PT1H or P7D is expected")
-    whole = Window.parse(None, end)
+    whole = Window.parse(args.not_before or None, end)
     assert whole.end is not None
-    return Window.parse((whole.end - length).isoformat(), end)
+    start = whole.end - length
+    return Window.parse((max(start, whole.start) if whole.start else start).isoformat(), end)
+
+
+def _scheduled(args: Args) -> str:
+    """So windows follow on each other to the second, however long the job took to start."""
+    return (pd.Timestamp(args.at).floor("min") - pd.Timedelta(args.delay)).isoformat()
 
 
 def feature_names(s3: Any, where: str, label: str) -> list[str]:

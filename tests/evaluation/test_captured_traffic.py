@@ -131,6 +131,13 @@ def test_only_the_windows_hours_are_fetched(world: World, monkeypatch: pytest.Mo
     assert found["features"]["age"].tolist() == ["34"]
 
 
+def test_a_window_of_some_length_begins_no_earlier_than_it_is_told(world: World) -> None:
+    world.put(record("34,a", "0.25,0", time=f"{HOUR}:10:00Z"), record("35,a", "0.25,0", time=f"{HOUR}:50:00Z"))
+    until = {"start": "", "end": "2026-03-02T11:00:00Z", "window": "PT1H"}
+    assert world.collect(**until, not_before=f"{HOUR}:30:00Z")["features"]["age"].tolist() == ["35"]
+    assert world.collect(**until, not_before="2026-03-01T00:00:00Z")["features"]["age"].tolist() == ["34", "35"]
+
+
 def test_json_answers_and_requests_go_by_name(world: World) -> None:
     asked = json.dumps({"instances": [{"plan": "pro", "age": 34}, {"plan": "basic", "age": 35}]})
     answered = json.dumps({"predictions": [{"probability": 0.25, "label": 0}, {"probability": 0.75, "label": 1}]})
@@ -162,8 +169,8 @@ def test_base64_and_columns_of_the_id(world: World) -> None:
 
 
 def test_columns_that_are_missing_or_too_many_show_in_the_features_alone(world: World) -> None:
-    answer = '{"probability": 0.5, "label": 1}'
-    world.put(record('{"age": 34, "vip": "yes"}', answer, encoding="JSON", content="application/json"))
+    asked, answer = '{"age": 34, "vip": "yes"}', '{"probability": 0.5, "label": 1}'
+    world.put(record(asked, answer, encoding="JSON", content="application/json"))
     found = world.collect()
     assert list(found["features"].columns) == ["age", "vip"]
     assert found["recent"].columns.tolist() == ["age", "plan", "Churn"]
@@ -213,7 +220,6 @@ def test_options_that_do_not_fit(world: World) -> None:
         r"window is 'an hour'": {"start": "", "window": "an hour"},
         r"is no S3 URI": {"capture_uri": "/capture"},
         r"--label names the column": {"label": "", "ground_truth_uri": TRUTH},
-        r"label is 'age', which is a feature": {"label": "age"},
         r"no answer in data-capture.* has yes or no: their columns are probability, label": {
             "inference_attribute": "yes", "probability_attribute": "no",
         },
