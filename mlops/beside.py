@@ -10,15 +10,18 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deploy import declaration, monitor_checks, monitors, names, resources, thresholds, watch
+from deploy import declaration, monitor_checks, monitors, names, resources, retraining, thresholds, watch
 from deploy.declaration import Monitoring
 from deploy.resources import Found, Key, Resource
-from deploy.wanted import Place
+from deploy.wanted import Place, topic_arn
 from deploy.watch import Watch
 from mlops import storage
 from mlops.targets import Target
+
+if TYPE_CHECKING:
+    from pipelines.project import Project
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +65,13 @@ def find(target: Target, use_case: str, stage: str, package: Mapping[str, Any], 
     adjusted = [_adjusted(s3, each, place) for each in found]
     endpoint = names.endpoint_name(use_case, stage)
     wanted = monitors.resources(monitoring, endpoint, adjusted, _definitions(target, s3, adjusted), place)
+    wanted += _retraining(target, s3, adjusted, package, place)
     return Beside(wanted, left_out, s3.uploads)
 
 
 def keys(endpoint: str, place: Place) -> list[Key]:
     """All that a stage may have."""
-    return monitors.keys(endpoint, place)
+    return monitors.keys(endpoint, place) + retraining.keys(endpoint)
 
 
 def read(target: Target, endpoint: str, place: Place) -> Found:
@@ -81,10 +85,34 @@ def listed(endpoint: str, place: Place, found: Found) -> list[tuple[str, list[st
 
 def _definitions(target: Target, s3: Reading, watches: list[Watch]) -> dict[str, str]:
     from pipelines import monitoring
+
+    project = _project(target, s3)
+    return {each.name: monitoring.definition(project, each) for each in watches}
+
+
+def _retraining(
+    target: Target, s3: Reading, watches: list[Watch], package: Mapping[str, Any], place: Place
+) -> list[Resource]:
+    """Of the monitors that have a baseline to violate. Traffic from before the version was registered is left to it."""
+    watched = watches[0]
+    declared, endpoint = watched.declared.retraining, watched.endpoint
+    alarms = [names.violations_alarm(endpoint, each.kind) for each in watches if declared and each.kind in declared.on]
+    if declared is None or not alarms:
+        return []
+    from pipelines import retraining as pipelines
+
+    output = names.monitoring_uri(place.bucket, place.prefix, endpoint, "retraining")
+    function = retraining.function_arn(endpoint, place)
+    definition = pipelines.definition(_project(target, s3), watched, package["CreationTime"], output, function)
+    topic = topic_arn(place, names.monitoring_topic(endpoint))
+    started = retraining.Target(watched.use_case, endpoint, alarms, topic, definition)
+    return retraining.resources(declared, started, place)
+
+
+def _project(target: Target, s3: Reading) -> Project:
     from pipelines.project import Project
 
-    project = dataclasses.replace(Project.from_environment(target.session), s3=s3)
-    return {each.name: monitoring.definition(project, each) for each in watches}
+    return dataclasses.replace(Project.from_environment(target.session), s3=s3)
 
 
 def _adjusted(s3: Reading, found: Watch, place: Place) -> Watch:

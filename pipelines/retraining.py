@@ -5,7 +5,7 @@ pipeline on it. It has no `build`: `deploy/` makes one for each endpoint that de
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sagemaker.core.lambda_helper import Lambda
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
@@ -16,6 +16,7 @@ from sagemaker.mlops.workflow.lambda_step import LambdaOutput, LambdaOutputTypeE
 from sagemaker.mlops.workflow.pipeline import Pipeline
 
 from deploy.retraining import ALARM_PARAMETER, name
+from deploy.watch import Watch
 from pipelines.monitoring import COLLECTED, collect, table
 from pipelines.project import Project
 
@@ -25,36 +26,30 @@ warnings.filterwarnings("ignore", message="Lambda function won't be updated")
 ANSWERS = ("outcome", "execution", "reason")  # of deploy/lambda/retraining.py
 
 
-@dataclass(frozen=True)
-class Collection:
-    """What the step Collect is to fetch. URIs are S3's."""
+def definition(project: Project, watch: Watch, not_before: datetime, output: str, function: str) -> str:
+    """As JSON. Uploads Collect's script if the bucket lacks it.
 
-    use_case: str
-    endpoint: str
-    captures: str  # URI of the endpoint's captures
-    ground_truth: str  # URI of the folder above the labels' hours
-    features: str  # URI of constraints.json of data quality: names and order of the features
-    label: str  # column that the use case's pipeline learns to predict
-    window: str  # ISO 8601 duration up to the start of the execution
-    not_before: str  # ISO 8601: what the served version may have learnt from is older than that
-    output: str  # URI of the folder that executions write below
-
-
-def pipeline(project: Project, collection: Collection, function: str) -> Pipeline:
-    """Uploads Collect's script if the bucket lacks it. `function`: ARN of the function that Retrain invokes."""
+    Args:
+        watch: any of the endpoint's monitors, whose declaration has a `retraining`.
+        not_before: what the version in service may have learnt from is older than that.
+        output: URI of the folder that executions write below.
+        function: ARN of what Retrain invokes.
+    """
+    declared = watch.declared.retraining
+    assert declared
     alarm = ParameterString(ALARM_PARAMETER, default_value="")
-    run = Join(on="/", values=[collection.output, ExecutionVariables.START_DATETIME, COLLECTED])
+    run = Join(on="/", values=[output, ExecutionVariables.START_DATETIME, COLLECTED])
     collected = collect(
         project,
-        collection.use_case,
-        captures=collection.captures,
-        features=collection.features,
+        watch.use_case,
+        captures=watch.captures,
+        features=watch.features,
         output=run,
         arguments={
-            "ground-truth-uri": collection.ground_truth,
-            "label": collection.label,
-            "window": collection.window,
-            "not-before": collection.not_before,
+            "ground-truth-uri": watch.ground_truth,
+            "label": watch.declared.label,
+            "window": declared.window,
+            "not-before": not_before.astimezone(UTC).isoformat(),
         },
     )
     collected.property_files = [PropertyFile(name="summary", output_name=COLLECTED, path="summary.json")]
@@ -65,10 +60,11 @@ def pipeline(project: Project, collection: Collection, function: str) -> Pipelin
         inputs={"data": table(collected, "recent"), "labelled": labelled, "alarm": alarm},
         outputs=[LambdaOutput(each, LambdaOutputTypeEnum.String) for each in ANSWERS],
     )
-    return Pipeline(
-        name=name(collection.endpoint),
+    pipeline = Pipeline(
+        name=name(watch.endpoint),
         parameters=[alarm],
         steps=[collected, retrain],
         sagemaker_session=project.session,
         pipeline_experiment_config=None,  # an experiment is for models
     )
+    return str(pipeline.definition())
