@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Drawing = Figure | Sequence[Figure]
 
-MOST_PICTURES = 40  # in the page; of a report on hundreds of features nobody looks at more
+MOST_PICTURES = 32  # in the page; of a report on hundreds of features nobody looks at more
+NAMED_SHOWN = 30
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,11 @@ class Report:
 def write(report: Report, folder: Path, name: str = "report") -> None:
     """`<name>.html` and `<name>.pdf` in the folder."""
     from report_page import page  # here, as both import this module
+    from report_pdf import pdf
 
     drawn = drawings(report)
     (folder / f"{name}.html").write_text(page(report, drawn), encoding="utf-8")
+    (folder / f"{name}.pdf").write_bytes(pdf(report, drawn))
 
 
 def drawings(report: Report) -> dict[int, list[Figure]]:
@@ -101,6 +104,12 @@ def drawings(report: Report) -> dict[int, list[Figure]]:
 def _figures(picture: Any) -> list[Figure]:
     drawn = picture.figure() if callable(picture.figure) else picture.figure
     return list(drawn) if isinstance(drawn, Sequence) else [drawn]
+
+
+def left_out(report: Report, drawn: Mapping[int, object]) -> list[str]:
+    """Titles of the pictures that are not among the drawn ones."""
+    sections = enumerate(report.sections)
+    return [each.title for place, each in sections if isinstance(each, Picture) and place not in drawn]
 
 
 def cell_text(cell: Any) -> str:

@@ -9,10 +9,22 @@ from __future__ import annotations
 import html
 import io
 import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis_report import Badge, Gauge, Picture, Report, Table, Text, cell_text, numeric_columns
+from analysis_report import (
+    NAMED_SHOWN,
+    Badge,
+    Gauge,
+    Picture,
+    Report,
+    Table,
+    Text,
+    cell_text,
+    left_out,
+    numeric_columns,
+)
 from report_pictures import INK, LINE
 
 if TYPE_CHECKING:
@@ -20,7 +32,6 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN = 12  # a longer table shows its marked rows, and all of them when it is opened
 MOST_POINTS = 800  # of one plotted thing; more become a bitmap inside the SVG, which would hold a line for each
-NAMED_SHOWN = 30
 # What matplotlib writes -> what the page has in its place. Black is what a plot without a style of its own has.
 THEME = {INK: "currentColor", "#000000": "currentColor", "#ffffff": "var(--card)", LINE: "var(--edge)"}
 
@@ -39,12 +50,6 @@ def page(report: Report, drawn: dict[int, list[Figure]]) -> str:
         sections=[shown for place, section in enumerate(report.sections) if (shown := _section(place, section, drawn))],
         left_out=left_out(report, drawn),
     )
-
-
-def left_out(report: Report, drawn: dict[int, list[Figure]]) -> list[str]:
-    """Titles of the pictures that are not among the drawn ones."""
-    sections = enumerate(report.sections)
-    return [each.title for place, each in sections if isinstance(each, Picture) and place not in drawn]
 
 
 def _section(place: int, section: Text | Table | Picture, drawn: dict[int, list[Figure]]) -> dict[str, Any] | None:
@@ -74,13 +79,23 @@ def _svg(figure: Figure, salt: str) -> Any:
     """The figure as markup; `salt` keeps its ids apart from those of the page's other drawings."""
     from markupsafe import Markup
     from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     themed = not any(axes.images or _meshes(axes) for axes in figure.axes)
     _thin(figure)
     text = io.StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
+    patches = [figure.patch, *(axes.patch for axes in figure.axes)]
+    opaque = [each.get_visible() for each in patches]
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's fonts show it
+        for each in patches:
+            each.set_visible(False)
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(text, format="svg", transparent=True, dpi=144, metadata=nothing)
+        # Not savefig, which draws everything twice; the layout it would make comes with the drawing.
+        FigureCanvasSVG(figure).print_svg(text, metadata=nothing)
+        for each, visible in zip(patches, opaque, strict=True):
+            each.set_visible(visible)
+    figure.set_layout_engine("none")  # it has its layout now
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # nothing refers to these, and every drawing has the same

@@ -1,0 +1,113 @@
+"""A report as a PDF: A4, page numbers, tables that repeat their headers, any Unicode text that DejaVu Sans can show."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from analysis_report import NAMED_SHOWN, Picture, Report, Table, Text, left_out
+from report_paper import BAD, BAD_INK, GOOD, LEADING, MARGIN, PAPER, POINT, SOFT, Paper
+from report_paper_table import draw
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_PICTURES = 16
+DPI = 150
+
+
+def pdf(report: Report, drawn: dict[int, list[Figure]]) -> bytes:
+    """The document. `drawn` has the figures of the pictures, by the section's position."""
+    paper = Paper(report.title)
+    _head(paper, report)
+    shown = dict(list(drawn.items())[:MOST_PICTURES])
+    for place, section in enumerate(report.sections):
+        if isinstance(section, Text):
+            _text(paper, section)
+        elif isinstance(section, Table):
+            _heading(paper, section.title, 25)
+            draw(paper, section)
+        elif place in shown:
+            _picture(paper, section, shown[place])
+    if titles := left_out(report, shown):
+        paper.gap(4)
+        paper.lines(f"{len(titles)} further pictures are left out; report.html has more of them.", 8, SOFT)
+    return paper.bytes()
+
+
+def _head(paper: Paper, report: Report) -> None:
+    paper.lines(report.title, 16, bold=True)
+    if report.subtitle:
+        paper.gap(1)
+        paper.lines(report.subtitle, 8, SOFT)
+    paper.gap(4)
+    named = ", ".join(list(report.named)[:NAMED_SHOWN])
+    if len(report.named) > NAMED_SHOWN:
+        named += f" and {len(report.named) - NAMED_SHOWN} more"
+    width = paper.width - 10
+    verdict, names = paper.broken(report.verdict, width, 11, True), paper.broken(named, width, 8.5) if named else []
+    height = (11 * len(verdict) + 8.5 * len(names)) * POINT * LEADING + 7 + (1.5 if names else 0)
+    top = paper.y
+    paper.box(MARGIN, top, paper.width, height, PAPER)
+    paper.box(MARGIN, top, 1.6, height, SOFT if report.good is None else GOOD if report.good else BAD)
+    paper.gap(3.2)
+    paper.lines(report.verdict, 11, bold=True, indent=5)
+    if names:
+        paper.gap(1.5)
+        paper.lines(named, 8.5, BAD_INK if report.good is False else SOFT, indent=5)
+    paper.y = top + height
+
+
+def _heading(paper: Paper, title: str, follows: float) -> None:
+    """A heading stays on the page of the first `follows` millimetres below it."""
+    lines = len(paper.broken(title, paper.width, 12, True))
+    paper.gap(7)
+    if paper.need(lines * 12 * POINT * LEADING + 2 + follows):
+        paper.y = MARGIN
+    paper.file.start_section(paper.shown(title))
+    paper.lines(title, 12, bold=True)
+    paper.gap(2)
+
+
+def _text(paper: Paper, section: Text) -> None:
+    _heading(paper, section.title, 12 if section.paragraphs else 50)
+    for paragraph in section.paragraphs:
+        paper.lines(paragraph, 9)
+        paper.gap(1.5)
+
+
+def _picture(paper: Paper, section: Picture, figures: Sequence[Figure]) -> None:
+    images = [_image(figure) for figure in figures]
+    across = min(len(images), 2)
+    full = paper.width if across == 1 else (paper.width - 4) / 2
+    sizes = []
+    for figure in figures:
+        width = min(full, float(figure.get_size_inches()[0]) * 25.4)
+        sizes.append((width, width * figure.get_size_inches()[1] / figure.get_size_inches()[0]))
+    title = len(paper.broken(section.title, paper.width, 10, True)) * 10 * POINT * LEADING
+    paper.gap(3)
+    paper.need(title + max(height for _, height in sizes[:across]) + 2)
+    paper.lines(section.title, 10, bold=True)
+    for row in range(0, len(images), across):
+        height = max(height for _, height in sizes[row : row + across])
+        paper.need(height + 2)
+        for place, (width, each) in enumerate(sizes[row : row + across]):
+            at = MARGIN + place * (full + 4)
+            paper.file.image(images[row + place], at, paper.y + 1, width, each, alt_text=section.alt)
+        paper.gap(height + 2)
+    if section.note:
+        paper.lines(section.note, 7.5, SOFT)
+
+
+def _image(figure: Figure) -> Any:
+    import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn; the title says the name
+        canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
