@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sagelocal.endpoints.manager import Manager
     from sagelocal.jobs.runner import Runner
     from sagelocal.jobs.tuning.engine import Tuner
+    from sagelocal.monitoring.loop import Monitor
     from sagelocal.scaling.loop import Scaler
     from sagelocal.sts_proxy.proxy import StsProxy
     from sagelocal.workflow.engine import Engine
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class SageLocal:
-    """Settings, state, and the parts that run things: jobs with their environments, tuning, workflow, endpoints."""
+    """Settings, state, and the parts that run things: jobs with their environments, tuning, workflow, endpoints …"""
 
     environments: Environments
     jobs: Runner
@@ -38,12 +39,14 @@ class SageLocal:
     workflow: Engine
     endpoints: Manager
     scaler: Scaler
+    monitoring: Monitor
     sts_proxy: StsProxy
 
     def __init__(self, settings: Settings) -> None:
         from sagelocal.endpoints.manager import Manager
         from sagelocal.jobs.runner import Runner
         from sagelocal.jobs.tuning.engine import Tuner
+        from sagelocal.monitoring.loop import Monitor
         from sagelocal.scaling.loop import Scaler
         from sagelocal.sts_proxy.proxy import StsProxy
         from sagelocal.workflow.engine import Engine
@@ -61,6 +64,7 @@ class SageLocal:
         self.workflow = Engine(self)
         self.endpoints = Manager(self)
         self.scaler = Scaler(self)
+        self.monitoring = Monitor(self)
         self.sts_proxy = StsProxy(settings)
 
     def _changed(self, kind: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -78,6 +82,7 @@ class SageLocal:
         self.tuning.resume()
         self.endpoints.resume()
         self.scaler.resume()
+        self.monitoring.resume()
         self.workflow.resume()
         if access.wanted(self.settings):
             try:
@@ -88,6 +93,7 @@ class SageLocal:
     def close(self) -> None:
         self.sts_proxy.close()
         self.workflow.close()
+        self.monitoring.close()
         self.tuning.close()
         self.environments.close()  # first the installs that jobs and endpoints wait for
         self.jobs.close()

@@ -16,7 +16,7 @@ from sagelocal.store import Condition, Store
 Document = dict[str, Any]
 _PAGE = 100  # AWS's own default differs by operation, 10 or 100; clients follow NextToken either way
 _OFFSET_DIGITS = 12
-_TIMES = ("CreationTime", "LastModifiedTime")
+_TIMES = ("CreationTime", "LastModifiedTime", "ScheduledTime")
 
 
 def stored(

@@ -25,6 +25,7 @@ def handlers() -> dict[str, generic.Handler]:
     from sagelocal.jobs import processing, training, transform
     from sagelocal.jobs.tuning import operations as tuning
     from sagelocal.lineage import operations as lineage
+    from sagelocal.monitoring import operations as monitoring
     from sagelocal.search import operations as search
     from sagelocal.workflow import operations as workflow
     from sagelocal.workflow.steps import callback
@@ -41,6 +42,7 @@ def handlers() -> dict[str, generic.Handler]:
         **endpoints.OPERATIONS,
         **experiments.OPERATIONS,
         **lineage.OPERATIONS,
+        **monitoring.OPERATIONS,
         **search.OPERATIONS,
     }
 
@@ -52,6 +54,7 @@ def refused() -> dict[str, Paths]:
     from sagelocal.endpoints import operations as endpoints
     from sagelocal.jobs import processing, training
     from sagelocal.jobs.tuning import operations as tuning
+    from sagelocal.monitoring import operations as monitoring
     from sagelocal.search import operations as search
     from sagelocal.workflow import operations as workflow
 
@@ -62,6 +65,7 @@ def refused() -> dict[str, Paths]:
         **workflow.REFUSED,
         **registry.REFUSED,
         **endpoints.REFUSED,
+        **monitoring.REFUSED,
         **search.REFUSED,
     }
 

@@ -24,14 +24,29 @@ class Resource:
     filters: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({})
     )  # request member -> document member
+    noun: str = ""  # what the members with its name and ARN are called after, where that is not `kind`
 
     @property
     def name_field(self) -> str:
-        return f"{self.kind}Name"
+        return f"{self.noun or self.kind}Name"
 
     @property
     def arn_field(self) -> str:
-        return f"{self.kind}Arn"
+        return f"{self.noun or self.kind}Arn"
+
+
+def _job_definition(kind: str, path: str) -> Resource:
+    """AWS's words for these were not found, but for the error's code in the API reference."""
+    return Resource(
+        kind,
+        path,
+        "JobDefinitionSummaries",
+        order="Descending",
+        missing=("ResourceNotFound", "Could not find job definition {name}."),
+        exists=("ResourceInUse", "Job definition {arn} already exists."),
+        filters=MappingProxyType({"EndpointName": "EndpointName"}),
+        noun="JobDefinition",
+    )
 
 
 RESOURCES: dict[str, Resource] = {
@@ -212,6 +227,59 @@ RESOURCES: dict[str, Resource] = {
                 "exists.",
             ),
             filters=MappingProxyType({"ContextType": "ContextType"}),
+        ),
+        _job_definition("DataQualityJobDefinition", "data-quality-job-definition"),
+        _job_definition("ModelQualityJobDefinition", "model-quality-job-definition"),
+        _job_definition("ModelBiasJobDefinition", "model-bias-job-definition"),
+        _job_definition("ModelExplainabilityJobDefinition", "model-explainability-job-definition"),
+        Resource(
+            "MonitoringSchedule",
+            "monitoring-schedule",
+            "MonitoringScheduleSummaries",
+            "MonitoringScheduleStatus",
+            order="Descending",
+            missing=("ResourceNotFound", "Monitoring schedule {arn} not found."),
+            exists=("ResourceInUse", "Monitoring schedule {arn} already exists."),
+            filters=MappingProxyType(
+                {
+                    "EndpointName": "EndpointName",
+                    "MonitoringJobDefinitionName": "MonitoringJobDefinitionName",
+                    "MonitoringTypeEquals": "MonitoringType",
+                }
+            ),
+        ),
+        Resource(
+            "MonitoringExecution",
+            "monitoring-execution",
+            "MonitoringExecutionSummaries",
+            "MonitoringExecutionStatus",
+            order="Descending",
+            filters=MappingProxyType(
+                {
+                    "MonitoringScheduleName": "MonitoringScheduleName",
+                    "EndpointName": "EndpointName",
+                    "MonitoringJobDefinitionName": "MonitoringJobDefinitionName",
+                    "MonitoringTypeEquals": "MonitoringType",
+                }
+            ),
+        ),
+        Resource(
+            "MonitoringAlert",
+            "monitoring-alert",
+            "MonitoringAlertSummaries",
+            "AlertStatus",
+            order="Descending",
+            filters=MappingProxyType({"MonitoringScheduleName": "MonitoringScheduleName"}),
+        ),
+        Resource(
+            "MonitoringAlertHistory",
+            "monitoring-alert-history",
+            "MonitoringAlertHistory",
+            "AlertStatus",
+            order="Descending",
+            filters=MappingProxyType(
+                {"MonitoringScheduleName": "MonitoringScheduleName", "MonitoringAlertName": "MonitoringAlertName"}
+            ),
         ),
     )
 }

@@ -35,6 +35,7 @@ _REPOSITORIES = {
     "pca": "pca",
     "randomcutforest": "randomcutforest",
     "sagemaker-model-monitor-analyzer": "model-monitor",
+    "sagemaker-model-monitor-groundtruth-merger": "model-monitor",
     "sagemaker-clarify-processing": "clarify",
 }
 # Framework modules as the images name them in SAGEMAKER_TRAINING_MODULE / SM_FRAMEWORK_MODULE.

@@ -1,7 +1,7 @@
 """Images with an entrypoint of their own for Processing jobs: they run the project's `evaluation/` scripts.
 
-That is sagelocal's one import across the folders, and it is none: the folder is bound into the sandbox, and the script
-runs there by path like a user's own.
+That is sagelocal's one import across the folders, and it is none: the folder is bound into the sandbox, and
+`inside/monitor.py` runs the script there by path like a user's own.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from types import ModuleType
 
 from sagelocal.containers import clarify, family, model_monitor
 
-INSIDE = "/opt/sagelocal/evaluation"
-FOLDER = Path(__file__).resolve().parents[2] / "evaluation"
+_EVALUATION = Path(__file__).resolve().parents[2] / "evaluation"
+_PROGRAM = Path(__file__).resolve().parent / "inside"
+_BINDS = {"/opt/sagelocal/evaluation": _EVALUATION, "/opt/sagelocal/monitor": _PROGRAM}
 _ANALYZERS = {each.NAME: each for each in (model_monitor, clarify)}
 
 
@@ -25,8 +26,8 @@ def find(image_uri: str) -> ModuleType | None:
 def command(image_uri: str, environment: Mapping[str, str]) -> list[str]:
     """What such an image runs, with `binds` in its sandbox."""
     analyzer = find(image_uri)
-    return ["python3", f"{INSIDE}/{analyzer.script(environment)}"] if analyzer else []
+    return ["python3", "/opt/sagelocal/monitor/monitor.py", analyzer.script(environment)] if analyzer else []
 
 
 def binds(image_uri: str) -> dict[str, Path]:
-    return {INSIDE: FOLDER} if find(image_uri) else {}
+    return dict(_BINDS) if find(image_uri) else {}

@@ -12,6 +12,7 @@ from sagelocal.jobs import container, reasons, staging, transfer
 from sagelocal.jobs.container import Control, Ended, Host, Outcome, Plan
 from sagelocal.jobs.instances import memory_limit
 from sagelocal.jobs.sync import syncing
+from sagelocal.monitoring import metrics
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -161,6 +162,7 @@ def _publish(app: SageLocal, job: Document, hosts: list[Host], ended: Ended) -> 
                     results := staging.result_folder(folder, output["LocalPath"])
                 ):
                     transfer.upload(app.s3, results, output["S3Uri"])
+        metrics.publish(app, job, folders)
         _end(app, name, "Completed", message=message)
     else:
         _end(app, name, "Failed", _reason(app, job, folders, ended), message)
