@@ -5,6 +5,7 @@ be there at once, and the SageMaker SDK alone takes two seconds.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -46,6 +47,13 @@ class Analysis(StrEnum):
     model_quality = "model-quality"
     model_bias = "model-bias"
     explainability = "explainability"
+
+
+class By(StrEnum):
+    """pipelines.project.CHECKS."""
+
+    ours = "ours"
+    managed = "managed"
 
 
 UseCase = Annotated[str, typer.Argument(metavar="USE_CASE", help="What `mlops list` lists, such as churn.")]
@@ -99,6 +107,10 @@ def run(
         list[str] | None,
         typer.Option("--given", metavar="STEP.OUTPUT=VALUE", help="With --steps: a result that no execution made."),
     ] = None,
+    checks: Annotated[
+        By | None,
+        typer.Option("--checks", help="By our jobs or AWS's check steps; else as $MLOPS_CHECKS says, or ours."),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return as soon as it has started.")] = False,
     target: TargetOption = LAPTOP,
 ) -> None:
@@ -108,6 +120,8 @@ def run(
     if (source or results) and not steps:
         raise ValueError("--from and --given belong to --steps: name the steps to run.")
     known(use_case)
+    if checks:
+        os.environ["MLOPS_CHECKS"] = checks.value
     from mlops import run as command
     from mlops.selection import Selection
 

@@ -128,9 +128,10 @@ def _metric_lines(target: Target, loop: Loop) -> list[tuple[bool, str]]:
         within = f" (95 % interval {interval['lower']:.3f} to {interval['upper']:.3f})" if interval else ""
         lines.append(f"{name} {value:.3f}{within}")
     properties = loop.package.get("CustomerMetadataProperties", {})
-    gate = [f"{name} {models.number(value)}" for name, value in properties.items() if models.is_number(value)]
-    if gate:
+    if gate := models.metrics(properties):
         lines.append(f"gate: {', '.join(gate)}")
+    if checks := models.violations(properties):
+        lines.append(f"checks: {checks}")
     return [(number == 0, line) for number, line in enumerate(lines)]
 
 

@@ -124,10 +124,25 @@ def outcome(target: Target, step: Step) -> str:
     for kind in ("Model", "EndpointConfig", "Endpoint"):
         if kind in step.metadata:
             return str(step.metadata[kind]["Arn"].rsplit("/", 1)[1])
+    if found := checked(target, step):
+        return found
     said = ", ".join(f"{name} {value:.4g}" for name, value in metrics(target, step).items())
     if step.job and step.job[0] == TUNING and step.status == "Succeeded":
         return f"{said} by {best_trial(target, step)}"
     return said
+
+
+def checked(target: Target, step: Step) -> str:
+    """What a check of the data or the model found, by this project's jobs or by AWS's steps; "" for other steps."""
+    if step.job is None or step.job[0] != "ProcessingJob" or step.status != "Succeeded":
+        return ""
+    for kind in ("QualityCheck", "ClarifyCheck"):
+        if kind in step.metadata:
+            if not (report := step.metadata[kind].get("ViolationReport")):
+                return "not compared."
+            return f"{len(storage.read_json(target.client('s3'), report)['violations'])} violations"
+    uri = outputs(describe_job(target.client("sagemaker"), *step.job)).get("check")
+    return str(storage.read_json(target.client("s3"), f"{uri}/check.json")["message"]) if uri else ""
 
 
 def best_trial(target: Target, step: Step) -> str:

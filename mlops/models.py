@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from deploy import registry, served
 from mlops import console
 from mlops.targets import Target
+
+VIOLATIONS = "Violations"  # end of the names of the properties that pipelines.steps.register makes of checks
 
 
 def show(target: Target, use_case: str) -> None:
@@ -15,7 +18,7 @@ def show(target: Target, use_case: str) -> None:
     if not found:
         raise LookupError(f"No model of {use_case} is registered: mlops run {use_case}")
     console.show(
-        ("version", "approval", "made", "metrics", "used by"),
+        ("version", "approval", "made", "metrics", "checks", "used by"),
         [_row(sagemaker, package, _in_service(sagemaker, use_case)) for package in found],
     )
 
@@ -23,12 +26,12 @@ def show(target: Target, use_case: str) -> None:
 def _row(sagemaker: Any, package: dict[str, Any], in_service: dict[str, list[str]]) -> tuple[str, ...]:
     arn = package["ModelPackageArn"]
     properties = sagemaker.describe_model_package(ModelPackageName=arn).get("CustomerMetadataProperties", {})
-    numbers = [f"{name} {number(value)}" for name, value in properties.items() if is_number(value)]
     return (
         str(package["ModelPackageVersion"]),
         package["ModelApprovalStatus"],
         console.ago(package["CreationTime"]),
-        ", ".join(numbers),
+        ", ".join(metrics(properties)),
+        violations(properties),
         ", ".join(in_service.get(arn, [])),
     )
 
@@ -53,6 +56,19 @@ def decide(target: Target, use_case: str, version: int | None, reason: str, *, a
     if approve:
         console.note(f"Put it in service with: mlops deploy {use_case}")
     return arn
+
+
+def metrics(properties: Mapping[str, str]) -> list[str]:
+    """The numbers among a version's CustomerMetadataProperties but for what checks found."""
+    named = ((name, value) for name, value in properties.items() if not name.endswith(VIOLATIONS))
+    return [f"{name} {number(value)}" for name, value in named if is_number(value)]
+
+
+def violations(properties: Mapping[str, str]) -> str:
+    """What the checks of a version found; "" for one without checks of ours."""
+    found = {name.removesuffix(VIOLATIONS): value for name, value in properties.items() if name.endswith(VIOLATIONS)}
+    some = [f"{name} {value} violations" for name, value in found.items() if value != "0"]
+    return ", ".join(some) or ("no violation" if found else "")
 
 
 def is_number(text: str) -> bool:
