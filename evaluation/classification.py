@@ -19,6 +19,7 @@ from pathlib import Path
 
 import classification_metrics as metrics
 import classification_plots as plots
+import current_model
 import model_artifact
 import numpy as np
 import pandas as pd
@@ -49,6 +50,8 @@ class Args:
     """times that each feature is shuffled for its permutation importance"""
     seed: int = 0
     """of resamples and shuffles"""
+    in_service: str = current_model.NONE
+    """S3 URI of the model in service, which is judged on test beside this one; none: there is none"""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ def main(args: Args) -> None:
         test = score(artifact, read(Path(args.test), label), label)
         importance = permutation_importance(artifact, test, args.shuffles, args.seed)
         shap = artifact.explain(artifact.records(test.table))
+        comparison = current_model.compare(
+            args.in_service, test.table, test.answers, test.probability, args.resamples, args.seed
+        )
     action, miss = prices(args, artifact.metadata)
     evaluation = evaluate(validation, test, action, miss, args)
     evaluation["model"] = {"label": label, "threshold": artifact.metadata["threshold"]}
@@ -76,10 +82,12 @@ def main(args: Args) -> None:
         "permutation": importance["mean"].round(6).to_dict(),
         "mean_absolute_shap": {} if shap is None else shap.abs().mean().sort_values(ascending=False).round(6).to_dict(),
     }
+    evaluation["comparison"] = comparison
     write(evaluation, figures(evaluation, validation, test, importance, shap), Path(args.output))
     write_predictions(test, label, Path(args.predictions))
     summary = evaluation["binary_classification_metrics"]
     print(*(f"test:{name}={summary[name]['value']:.6f}" for name in ("auc", "average_precision", "accuracy", "brier")))
+    print(current_model.sentence(comparison))
 
 
 def read(folder: Path, label: str) -> pd.DataFrame:

@@ -43,6 +43,7 @@ def render(evaluation: dict, images: dict[str, bytes]) -> str:
         threshold=evaluation["threshold"],
         dataset=evaluation["dataset"],
         model=evaluation["model"],
+        comparison=evaluation["comparison"],
         rows=ROWS,
         captions=CAPTIONS,
         images={name: base64.b64encode(png).decode() for name, png in images.items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sagemaker.core.parameter import ContinuousParameter, IntegerParameter
-from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
+from sagemaker.core.workflow.conditions import ConditionGreaterThan, ConditionGreaterThanOrEqualTo
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
 from sagemaker.mlops.workflow.pipeline import Pipeline
 
@@ -30,6 +30,7 @@ STAGES = ["staging"]  # where the pipeline may deploy by itself; production goes
 def build(project: Project) -> Pipeline:
     raw = ParameterString("InputDataUrl", project.data_uri("churn"))
     floor = ParameterFloat("MinAveragePrecision", GATE)
+    current = ParameterString("CurrentModelUrl", "none")  # what a candidate has to beat: of a retraining
     approval = ParameterString("ModelApprovalStatus", STATUSES[0], enum_values=STATUSES)
     stage = ParameterString("DeployTo", "none", enum_values=["none", *STAGES])
     small = ParameterString("ProcessingInstanceType", "ml.m5.large")
@@ -56,22 +57,53 @@ def build(project: Project) -> Pipeline:
         instance_type=large,
     )
     judged = {"test": test, "validation": validation}
-    report = steps.evaluate(project, "churn", "classification", model=model, data=judged, instance_type=small)
+    report = steps.evaluate(
+        project,
+        "churn",
+        "classification",
+        model=model,
+        data=judged,
+        instance_type=small,
+        arguments=["--in-service", current],
+    )
     check = checks.Checks(project, "churn", TABLE, instance_type=small)
     checked = [check.baseline(features)]
 
     score = steps.metric(report, "binary_classification_metrics.average_precision.value")
-    good = [ConditionGreaterThanOrEqualTo(left=score, right=floor), *check.conditions(checked)]
-    properties = {"AveragePrecision": score, "MinAveragePrecision": floor, "InputDataUrl": raw}
+    beaten = steps.metric(report, "comparison.average_precision.current")
+    good = [
+        ConditionGreaterThanOrEqualTo(left=score, right=floor),
+        ConditionGreaterThan(left=score, right=beaten),
+        *check.conditions(checked),
+    ]
+    properties = {
+        "AveragePrecision": score,
+        "MinAveragePrecision": floor,
+        "CurrentAveragePrecision": beaten,
+        "CurrentModelUrl": current,
+        "InputDataUrl": raw,
+    }
     candidate = steps.register(
         project, "churn", model=model, report=report, checks=checked, approval=approval, properties=properties
     )
-    refusal = steps.fail("Average precision", score, "on test, at least", floor, "needed.", *check.message(checked))
+    reason = ["Average precision", score, "on test; at least", floor, "is needed, and more than the", beaten]
+    refusal = steps.fail(*reason, "of the model in service.", *check.message(checked))
     gate = steps.when("CheckGate", good, then=[candidate], otherwise=[refusal])
     deploy = steps.deploy_when(
         project, "churn", conditions=good, stage=stage, stages=STAGES, model=model, instance_type=serving
     )
 
-    parameters = [raw, floor, approval, stage, small, large, serving, *hyperparameters.values(), *check.parameters]
+    parameters = [
+        raw,
+        floor,
+        current,
+        approval,
+        stage,
+        small,
+        large,
+        serving,
+        *hyperparameters.values(),
+        *check.parameters,
+    ]
     chain = [splits, model, report, *check.steps(checked), gate, deploy]
     return steps.pipeline(project, "churn", parameters=parameters, steps=chain)
