@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from analysis_data import CSV, JSON_LINES, Dataset
+from analysis_data import CSV, JSON, JSON_LINES
 
 ROWS = 2000  # of one request
 WAIT = {"Delay": 1, "MaxAttempts": 1800}  # s, and times, until an endpoint is in service
@@ -23,7 +23,7 @@ class Model:
     """An endpoint and how to talk with it: `predictor` of Clarify's analysis config."""
 
     def __init__(self, predictor: dict[str, Any], kind: str, endpoint: str, runtime: Any) -> None:
-        self._content_type = predictor.get("content_type") or (JSON_LINES if kind == JSON_LINES else CSV)
+        self._content_type = predictor.get("content_type") or (JSON_LINES if kind in (JSON, JSON_LINES) else CSV)
         self._accept = predictor.get("accept_type") or self._content_type
         for what, value in (("content_type", self._content_type), ("accept_type", self._accept)):
             if value not in (CSV, JSON_LINES):
@@ -44,21 +44,21 @@ class Model:
         found = [np.atleast_1d(_numbers(_located(answer, where))) for answer in self._answers(features)]
         return np.vstack(found)
 
-    def labels(self, dataset: Dataset, threshold: float) -> pd.Series:
+    def labels(self, features: pd.DataFrame, truth: pd.Series, threshold: float) -> pd.Series:
         """Predicted labels: the located one; the class of the highest score; or whether the only score is above.
 
         A single score is taken for a label as it is when the dataset's label has other than two values (regression).
         """
-        answers = list(self._answers(dataset.features))
-        index = dataset.features.index
+        answers = list(self._answers(features))
+        index = features.index
         if self._label is not None and self._probability is None:
             labels = pd.Series([_located(answer, self._label) for answer in answers], index=index)
-            return pd.to_numeric(labels) if pd.api.types.is_numeric_dtype(dataset.table[dataset.label]) else labels
+            return pd.to_numeric(labels) if pd.api.types.is_numeric_dtype(truth) else labels
         scores = np.vstack([np.atleast_1d(_numbers(_located(answer, self._probability))) for answer in answers])
         if scores.shape[1] > 1:
-            classes = self.label_headers or list(range(scores.shape[1]))
-            return pd.Series([classes[position] for position in scores.argmax(axis=1)], index=index)
-        if dataset.label and dataset.table[dataset.label].nunique() != 2:
+            classes = np.array(self.label_headers or range(scores.shape[1]), dtype=object)
+            return pd.Series(classes[scores.argmax(axis=1)], index=index).infer_objects()
+        if truth.nunique() != 2:
             return pd.Series(scores[:, 0], index=index)
         return pd.Series((scores[:, 0] > threshold).astype(int), index=index)
 

@@ -16,10 +16,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "evaluation"))
 
+import analysis_config
 import analysis_data
 import analysis_model
-import bias_and_explanations
-import bias_metrics
+import bias
+import clarify
 import shap_values
 
 ROWS = 200
@@ -77,10 +78,12 @@ def analysed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., d
         if baseline:
             (tmp_path / "baseline.json").write_text(json.dumps(baseline))
             arguments += ["--baseline-constraints", tmp_path / "baseline.json"]
-        monkeypatch.setattr(sys, "argv", ["bias_and_explanations.py", *map(str, arguments)])
-        bias_and_explanations.main()
+        monkeypatch.setattr(sys, "argv", ["clarify.py", *map(str, arguments)])
+        clarify.main()
         files = {
-            path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*") if path.is_file()
+            path.relative_to(tmp_path).as_posix(): path.read_text(errors="replace")
+            for path in tmp_path.rglob("*")
+            if path.is_file()
         }
         return {name: json.loads(text) if name.endswith(".json") else text for name, text in files.items()}
 
@@ -204,7 +207,9 @@ def test_json_lines(tmp_path: Path) -> None:
     config = {"dataset_type": "application/jsonlines", "features": "x", "label": "y", "headers": ["n", "p", "y"]}
     data = analysis_data.load(config, tmp_path)
     assert data.label == "y"
-    assert data.features.to_dict("list") == {"n": [1, 2], "p": ["a", "b"]}
+    frame = data.read()
+    features = frame[data.features]
+    assert features.to_dict("list") == {"n": [1, 2], "p": ["a", "b"]}
 
     class Answers:
         def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
@@ -213,7 +218,7 @@ def test_json_lines(tmp_path: Path) -> None:
 
     predictor = {"probability": "score", "label_headers": ["no", "yes"]}
     model = analysis_model.Model(predictor, data.kind, "endpoint", Answers())
-    assert model.labels(data, 0.5).tolist() == ["yes", "no"]
+    assert model.labels(features, frame["y"], 0.5).tolist() == ["yes", "no"]
 
 
 @pytest.mark.parametrize(
@@ -232,13 +237,14 @@ def test_json_lines(tmp_path: Path) -> None:
 def test_what_is_not_done_is_named(tmp_path: Path, config: dict[str, Any], said: str) -> None:
     (tmp_path / "c.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=said):
-        bias_and_explanations.read_config(tmp_path / "c.json")
+        analysis_config.read(tmp_path / "c.json")
 
 
 def test_a_metric_that_fails_says_why(tmp_path: Path) -> None:
     table().assign(predicted=lambda rows: rows["sex"]).to_csv(tmp_path / "d.csv", index=False)
-    config = {**BIAS, "dataset_type": "text/csv", "predicted_label": "predicted"}
+    methods = {"post_training_bias": {"methods": ["FT"]}}
+    config = {**BIAS, "dataset_type": "text/csv", "predicted_label": "predicted", "methods": methods}
     data = analysis_data.load(config, tmp_path / "d.csv")
-    found = bias_metrics.measure(config, data, "post_training", ["FT"])["facets"]["sex"][0]["metrics"][0]
+    found = bias.measure(config, data, "post_training").document["facets"]["sex"][0]["metrics"][0]
     assert found["value"] is None
     assert "non-numeric" in found["error"]
