@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from sagelocal.api.errors import not_implemented, validation
 
 NAME = "clarify"
-_EVALUATION = Path(__file__).resolve().parents[2] / "evaluation"
 _LIBRARIES = ("smclarify", "shap")
 
 
 def script(environment: Mapping[str, str]) -> str:
     """The file in `evaluation/` that a job of this image runs."""
-    return "clarify.py" if (_EVALUATION / "clarify.py").exists() else "bias_and_explanations.py"
+    return "clarify.py"
 
 
 def check(request: Mapping[str, Any]) -> None:
