@@ -139,11 +139,11 @@ class Monitor:
 
     data quality: a feature's name (`*`: all of them) to the distance of distributions that is drift;
     model quality: a metric's name, such as `auc`, to the value that it may not cross;
-    model bias: a metric's code, such as `DPL`, to the value that counts as the baseline's, for every facet;
-    explainability: `ndcg` to the least agreement with the baseline's ranking.
+    model bias: a metric's code, such as `DPPL`, to the value that counts as the baseline's, for every facet;
+    explainability: none, AWS has fixed the least agreement with the baseline's ranking (an nDCG of 0.9).
     """
 
-    schedule: str = "cron(0 * ? * * *)"  # or rate(6 hours); of EventBridge Scheduler. Managed: see deploy/checks.py
+    schedule: str = "cron(0 * ? * * *)"  # or rate(6 hours); of EventBridge Scheduler. Managed: see monitor_checks.py
     window: str = "PT1H"  # how much traffic each run looks at
     delay: str = "PT5M"  # how long before a scheduled run its window ends: captures, and labels all the more, come late
     thresholds: Mapping[str, float] = field(default_factory=dict)

@@ -25,6 +25,8 @@ def check(monitoring: Monitoring, stage: str) -> None:
 def problems(monitoring: Monitoring) -> Iterator[str]:
     for kind, monitor in monitoring.monitors().items():
         yield from _monitor(kind, monitor, monitoring.engine)
+    if monitoring.explainability and monitoring.explainability.thresholds:
+        yield "explainability has no thresholds: its nDCG of 0.9 is fixed"
     if monitoring.problem_type not in PROBLEMS:
         yield f"problem_type is {monitoring.problem_type!r}, and there are {', '.join(PROBLEMS)}"
     for name, uri in (("captures", monitoring.captures), ("ground_truth", monitoring.ground_truth)):

@@ -17,7 +17,7 @@ from mlops.errors import Failure
 from mlops.targets import Target
 
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
-_HEADINGS = ("monitor", "schedule (UTC)", "last run", "verdict", "violations", "report")
+_HEADINGS = ("monitor", "schedule (UTC)", "last run", "verdict", "violations")
 
 
 def show(target: Target, use_case: str, stage: str) -> list[Verdict]:
@@ -29,23 +29,23 @@ def show(target: Target, use_case: str, stage: str) -> list[Verdict]:
     for kind in monitoring.monitors():
         name = names.monitor_name(endpoint, kind)
         if (PIPELINE, name) not in found:
-            rows.append((kind, "not deployed", "", "", "", ""))
+            rows.append((kind, "not deployed", "", "", ""))
             continue
         schedule = found.get((SCHEDULE, name), {})
         when = f"{schedule.get('ScheduleExpression', 'none')} {schedule.get('State', '').lower()}"
         verdict = verdicts.latest(target.client("sagemaker"), target.client("s3"), name, kind)
-        rows.append((kind, when, *(_row(verdict) if verdict else ("never", "", "", ""))))
+        rows.append((kind, when, *(_row(verdict) if verdict else ("never", "", ""))))
         last += [verdict] if verdict else []
     console.show(_HEADINGS, rows, title=endpoint)
     for verdict in last:
-        if verdict.reason:
-            console.say(f"{verdict.kind}: {verdict.reason}")
+        if said := verdict.reason or (verdict.report_uri if verdict.output_uri else ""):
+            console.say(f"{verdict.kind}: {said}")
     return last
 
 
-def _row(verdict: Verdict) -> tuple[str, str, str, str]:
+def _row(verdict: Verdict) -> tuple[str, str, str]:
     found = str(len(verdict.violations)) if verdict.output_uri else ""
-    return console.ago(verdict.started), verdict.status, found, verdict.report_uri if verdict.output_uri else ""
+    return console.ago(verdict.started), verdict.status, found
 
 
 def now(

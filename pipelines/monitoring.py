@@ -112,29 +112,10 @@ def table(collected: ProcessingStep, name: str) -> Text:
 
 
 def _check(project: Project, watch: Watch, collected: ProcessingStep, output: Text) -> ProcessingStep:
-    inputs: dict[str, tuple[Text, str]] = {"dataset": (table(collected, TABLES[watch.kind]), f"{INPUT}/dataset")}
-    environment = {
-        "dataset_source": f"{INPUT}/dataset",
-        "dataset_format": '{"csv": {"header": true}}',
-        "output_path": OUTPUT,
-        "publish_cloudwatch_metrics": "Enabled",
-        "sagemaker_endpoint_name": watch.endpoint,
-        "sagemaker_monitoring_schedule_name": watch.name,
-    }
-    for part, uri in watch.baseline.items():
-        folder = f"{INPUT}/{part}"
-        inputs[part] = (uri, folder)
-        environment["config" if part == "config" else f"baseline_{part}"] = f"{folder}/{uri.rsplit('/', 1)[-1]}"
-    if watch.kind is Kind.MODEL_QUALITY:
-        environment |= {
-            "problem_type": watch.declared.problem_type,
-            "inference_attribute": "predicted_label",
-            "probability_attribute": "probability" if watch.declared.problem_type == "BinaryClassification" else "",
-            "ground_truth_attribute": watch.declared.label,
-        }
+    inputs: dict[str, tuple[Text, str]] = {"data": (table(collected, TABLES[watch.kind]), f"{INPUT}/data")}
+    inputs |= {part: (uri, f"{INPUT}/{part}") for part, uri in watch.baseline.items()}
     if watch.kind is Kind.EXPLAINABILITY:
         inputs["model"] = (watch.model, f"{INPUT}/model")
-        environment["model"] = f"{INPUT}/model"
     return _job(
         project,
         watch.use_case,
@@ -142,10 +123,43 @@ def _check(project: Project, watch: Watch, collected: ProcessingStep, output: Te
         SCRIPTS[watch.kind],
         inputs=inputs,
         output=(CHECKED, output),
-        environment={name: value for name, value in environment.items() if value},
+        environment={name: value for name, value in _environment(watch).items() if value},
         instance_type=watch.monitor.instance_type,
-        container=watch.image if watch.kind is Kind.EXPLAINABILITY else "",  # the model is unpickled
+        container=watch.image if watch.kind is Kind.EXPLAINABILITY else "",  # which opens the model
     )
+
+
+def _environment(watch: Watch) -> dict[str, str]:
+    """The analysis's options. Bias and explainability find data, config and model where Clarify has them."""
+    files = {part: f"{INPUT}/{part}/{uri.rsplit('/', 1)[-1]}" for part, uri in watch.baseline.items()}
+    shared = {
+        "baseline_statistics": files.get("statistics", ""),
+        "baseline_constraints": files["constraints"],
+        "publish_cloudwatch_metrics": "Enabled",
+        "sagemaker_endpoint_name": watch.endpoint,
+        "sagemaker_monitoring_schedule_name": watch.name,
+    }
+    if watch.kind is Kind.MODEL_BIAS:
+        return {**shared, "config": files["config"], "stage": "post_training"}
+    if watch.kind is Kind.EXPLAINABILITY:
+        return {**shared, "config": files["config"]}
+    table = {
+        "dataset_source": f"{INPUT}/data",
+        "dataset_format": '{"csv": {"header": true}}',
+        "output_path": OUTPUT,
+    }
+    if watch.kind is Kind.DATA_QUALITY:
+        return {**shared, **table}
+    binary = watch.declared.problem_type == "BinaryClassification"
+    return {
+        **shared,
+        **table,
+        "analysis_type": "MODEL_QUALITY",
+        "problem_type": watch.declared.problem_type,
+        "inference_attribute": "predicted_label",
+        "probability_attribute": "probability" if binary else "",
+        "ground_truth_attribute": watch.declared.label,
+    }
 
 
 def _job(
