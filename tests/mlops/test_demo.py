@@ -82,7 +82,7 @@ def test_a_gate_that_is_not_reached_fails_the_command_and_status_says_why(laptop
     assert run.stderr.splitlines()[-1].startswith("error: The execution ")
     status = mlops(laptop, "status", "churn")
     assert "GateFailed" in status.stdout
-    assert "is below MinAveragePrecision 0.99" in status.stdout
+    assert "at least 0.99 is needed" in status.stdout
 
 
 @pytest.mark.usefixtures("loop")
