@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from deploy.declaration import Alarm, Autoscaling, Deployment, Monitor, Monitoring, Variant
+from deploy.declaration import (
+    CURRENT_MODEL,
+    Alarm,
+    Autoscaling,
+    Deployment,
+    Kind,
+    Monitor,
+    Monitoring,
+    Retraining,
+    Variant,
+)
 from deploy.strategies import Canary
 
 DEPLOYMENTS = {
@@ -16,8 +26,20 @@ DEPLOYMENTS = {
         ),
         autoscaling=Autoscaling(target_value=1000, min_capacity=2, max_capacity=4),  # requests a minute and instance
     ),
+    "rehearsal": Deployment(),  # what `mlops demo drift` plays on
 }
 
+# Traffic that drifted violates the baseline of before by definition: that is noted with the candidate, which brings a
+# baseline of its own. It has to beat the model in service.
+LEARN_ANEW = {"CurrentModelUrl": CURRENT_MODEL, "FailOnViolation": "False", "RegisterNewBaseline": "True"}
+
+# A few hundred labels measure a metric to some hundredths, and the baseline's own values allow for none.
+ROUGHLY = {
+    **dict.fromkeys(("auc", "accuracy"), 0.7),
+    **dict.fromkeys(("precision", "recall", "f0_5", "f1", "f2"), 0.4),
+    **dict.fromkeys(("true_positive_rate", "true_negative_rate"), 0.3),
+    **dict.fromkeys(("false_positive_rate", "false_negative_rate"), 0.7),
+}
 # Who leaves is known a month later at the latest; `mlops label churn FILE` uploads it.
 MONITORING = {
     "production": Monitoring(
@@ -26,5 +48,19 @@ MONITORING = {
         model_quality=Monitor(schedule="cron(0 5 ? * * *)", window="P7D", delay="P1D"),
         model_bias=Monitor(schedule="cron(30 5 ? * * *)", window="P7D", delay="P1D"),
         explainability=Monitor(schedule="cron(0 6 ? * * *)", window="P1D"),
+        retraining=Retraining(
+            on=(Kind.DATA_QUALITY, Kind.MODEL_QUALITY), window="P30D", cooldown="P7D", parameters=LEARN_ANEW
+        ),
+    ),
+    # Production's loop with short times, on the demo's few hundred records.
+    "rehearsal": Monitoring(
+        label="Churn",
+        data_quality=Monitor(schedule="cron(0 3 ? * * *)"),
+        model_quality=Monitor(schedule="cron(0 4 ? * * *)", delay="PT0S", thresholds=ROUGHLY),
+        model_bias=None,
+        explainability=None,
+        retraining=Retraining(
+            on=(Kind.DATA_QUALITY, Kind.MODEL_QUALITY), window="PT1H", cooldown="PT30S", parameters=LEARN_ANEW
+        ),
     ),
 }

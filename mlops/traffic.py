@@ -42,12 +42,12 @@ def send(target: Target, use_case: str, stage: str, count: int, *, shift: bool, 
         records, changed = shifted(use_case, records, seed)
     batch = f"traffic-{secrets.token_hex(4)}"
     start = datetime.now(UTC).replace(microsecond=0)
-    answers = _replay(target, endpoint, lines(records), batch)
+    answers = replay(target, endpoint, lines(records), batch)
     end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     console.say(f"Sent {count} {'shifted' if shift else 'held-out'} records to {endpoint}")
     if shift:
         console.say(f"What changed in them: {', '.join(changed)}")
-    if target.settings and not _captured(target, endpoint, batch, count, start):
+    if target.settings and not captured(target, endpoint, batch, count, start):
         console.note("Not all of it is captured yet; the monitor may see less.")
     return Sent(endpoint, count, start, end, changed, answers[0])
 
@@ -89,7 +89,8 @@ def lines(records: pd.DataFrame) -> list[str]:
     return records.to_csv(index=False, header=False).splitlines()
 
 
-def _replay(target: Target, endpoint: str, payloads: Sequence[str], batch: str) -> list[str]:
+def replay(target: Target, endpoint: str, payloads: Sequence[str], batch: str) -> list[str]:
+    """The answers. Each request's InferenceId is `<batch>-<its number, from 0>`."""
     runtime = target.client("sagemaker-runtime")
 
     def ask(number: int) -> str:
@@ -106,7 +107,7 @@ def _replay(target: Target, endpoint: str, payloads: Sequence[str], batch: str) 
         return list(pool.map(ask, range(len(payloads))))
 
 
-def _captured(target: Target, endpoint: str, batch: str, count: int, start: datetime) -> bool:
+def captured(target: Target, endpoint: str, batch: str, count: int, start: datetime) -> bool:
     """Whether all of a batch was captured within a few seconds."""
     s3, place = target.client("s3"), target.place
     folder = f"{names.capture_uri(place.bucket, place.prefix)}/{endpoint}/"
