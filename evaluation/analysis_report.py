@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Drawing = Figure | Sequence[Figure]
 
-MOST_PICTURES = 32  # in the page; of a report on hundreds of features nobody looks at more
+MOST_PICTURES = 20  # in the page; of a report on hundreds of features nobody looks at more
 NAMED_SHOWN = 30
 
 

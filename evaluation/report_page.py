@@ -30,6 +30,7 @@ from report_pictures import INK, LINE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+WIDE = 6.0  # inches; narrower figures stand two in a row
 ROWS_SHOWN = 12  # a longer table shows its marked rows, and all of them when it is opened
 MOST_POINTS = 800  # of one plotted thing; more become a bitmap inside the SVG, which would hold a line for each
 # What matplotlib writes -> what the page has in its place. Black is what a plot without a style of its own has.
@@ -56,7 +57,8 @@ def _section(place: int, section: Text | Table | Picture, drawn: dict[int, list[
     if isinstance(section, Picture):
         figures = drawn.get(place)
         svgs = [_svg(figure, f"{place}-{each}") for each, figure in enumerate(figures or [])]
-        return {"kind": "picture", "of": section, "svgs": svgs} if figures else None
+        wide = len(svgs) > 1 or any(figure.get_size_inches()[0] > WIDE for figure in figures or [])
+        return {"kind": "picture", "of": section, "svgs": svgs, "wide": wide} if figures else None
     if isinstance(section, Table):
         return {"kind": "table", "of": section} | _table(section)
     return {"kind": "text", "of": section}

@@ -13,7 +13,7 @@ from report_paper_table import draw
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_PICTURES = 16
+MOST_PICTURES = 12
 DPI = 150
 
 
@@ -32,7 +32,9 @@ def pdf(report: Report, drawn: dict[int, list[Figure]]) -> bytes:
             _picture(paper, section, shown[place])
     if titles := left_out(report, shown):
         paper.gap(4)
-        paper.lines(f"{len(titles)} further pictures are left out; report.html has more of them.", 8, SOFT)
+        paper.lines(
+            f"Pictures left out: {', '.join(titles[:NAMED_SHOWN])}{' …' if len(titles) > NAMED_SHOWN else ''}", 8, SOFT
+        )
     return paper.bytes()
 
 
@@ -80,11 +82,12 @@ def _text(paper: Paper, section: Text) -> None:
 def _picture(paper: Paper, section: Picture, figures: Sequence[Figure]) -> None:
     images = [_image(figure) for figure in figures]
     across = min(len(images), 2)
-    full = paper.width if across == 1 else (paper.width - 4) / 2
+    full = (paper.width - 4) / 2  # narrow figures are as large alone as side by side
     sizes = []
     for figure in figures:
-        width = min(full, float(figure.get_size_inches()[0]) * 25.4)
-        sizes.append((width, width * figure.get_size_inches()[1] / figure.get_size_inches()[0]))
+        wide, high = (float(each) * 25.4 for each in figure.get_size_inches())
+        width = full if across == 2 or wide < 1.4 * full else min(paper.width, wide)
+        sizes.append((width, width * high / wide))
     title = len(paper.broken(section.title, paper.width, 10, True)) * 10 * POINT * LEADING
     paper.gap(3)
     paper.need(title + max(height for _, height in sizes[:across]) + 2)

@@ -101,7 +101,7 @@ def curves(name: str, at: Sequence[float], values: Mapping[str, Sequence[float]]
     for place, (label, each) in enumerate(values.items()):
         axes.plot(at, each, color=COLOURS[place % len(COLOURS)], linewidth=1.8, label=label)
     axes.set(ylabel=axis, xlabel=plain(name), xlim=(at[0], at[-1]), ylim=(0, 1.02))
-    axes.set_title(title, fontsize=9, color=INK)
+    axes.set_title(title, fontsize=9, color=INK, loc="left")
     axes.locator_params(nbins=6)
     percent(axes.yaxis)
     if not title:
