@@ -63,10 +63,19 @@ def _check_references(app: SageLocal, definition: Definition) -> None:
         "PostAnalyticsProcessorSourceUri": definition.application.get("PostAnalyticsProcessorSourceUri", ""),
     }
     for name, uri in named.items():
-        if uri and not captures.exists(app, uri):
-            raise validation(f"{name} {uri} is not there: no object's key begins so.")
+        if uri:
+            _check_object(app, name, uri)
     if definition.baselining_job:
         app.find("ProcessingJob", definition.baselining_job)
+
+
+def _check_object(app: SageLocal, member: str, uri: str) -> None:
+    try:
+        missing = "" if captures.exists(app, uri) else "no object's key begins so."
+    except AwsError as error:
+        missing = error.message
+    if missing:
+        raise validation(f"{member} {uri} is not there: {missing}")
 
 
 def _create(kind: Kind) -> Handler:

@@ -20,6 +20,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 EVALUATION = Path("/opt/sagelocal/evaluation")
 WORK = Path("/tmp/monitor")  # the container's own
+OUTPUT = "/opt/ml/processing/output"
 CAPTURED = ("sagemakerCaptureJson", "sagemakerMergeJson")
 
 
@@ -54,7 +55,7 @@ def prepare(analysis: str) -> None:
         columns = records.for_clarify(os.environ, config, folder / "records.csv")
         target = WORK / "analysis_config.json"
         target.write_text(json.dumps(clarify_config(config, columns, analysis)), encoding="utf-8")
-        os.environ |= {"config": str(target), "data": str(folder)}
+        os.environ |= {"config": str(target), "data": str(folder), "output": os.environ.get("output_path", OUTPUT)}
     elif analysis == "MODEL_QUALITY":
         records.for_model_quality(os.environ, folder / "records.csv")
     else:

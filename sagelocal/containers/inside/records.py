@@ -165,7 +165,7 @@ def _baseline_names(environment: Environment) -> list[str]:
 def _answer(environment: Environment) -> Answer:
     inference, probability = (environment.get(f"{name}_attribute", "") for name in ("inference", "probability"))
     threshold = environment.get("probability_threshold_attribute") or "0.5"
-    return Answer.of("", inference or ("" if probability else "0"), probability, threshold)
+    return Answer.make("", inference or ("" if probability else "0"), probability, threshold)
 
 
 def _rows(records: Any, side: str, tally: Tally) -> pd.DataFrame | None:
