@@ -9,8 +9,8 @@ other settings than the next.
 A check writes, beside its own files,
 
     drift_check_baseline/<file>   what DriftCheckBaselines of the version is to point to: the previous or the new files
-    check.json                    {"violations": 2, "message": "2 violations: …", "compared_with": "<URI>" or null,
-                                   "registered": "new" or "previous"}
+    check.json                    {"violations": 2, "verdict": "2 violations", "message": "2 violations: …",
+                                   "compared_with": "<URI>" or null, "registered": "new" or "previous"}
 
 A violation does not fail the job, since the outputs of a failed one are lost: the pipeline's gate reads check.json.
 """
@@ -128,23 +128,28 @@ def conclude(
         source = output / name if new or part not in before.files else before.files[part]
         shutil.copyfile(source, folder / name)
     compared = compares(args, before)
+    verdict = _counted(violations) if compared else "skipped" if before else "no earlier baseline"
     summary = {
         "violations": len(violations),
-        "message": message(violations, f"{_address(output)}/report.html") if compared else "not compared.",
+        "verdict": verdict,
+        "message": f"{verdict}{_named(violations, output)}.",
         "compared_with": before.origin if compared else None,
         "registered": "new" if new else "previous",
     }
     (output / SUMMARY).write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 
-def message(violations: Sequence[Mapping[str, Any]], report: str) -> str:
-    """What a gate that fails says of the check, each violation by what it is about: a feature, a group, a metric."""
+def _counted(violations: Sequence[Mapping[str, Any]]) -> str:
+    return {0: "no violation", 1: "1 violation"}.get(len(violations), f"{len(violations)} violations")
+
+
+def _named(violations: Sequence[Mapping[str, Any]], output: Path) -> str:
+    """The first violations by what they are about, a feature, a group, a metric, and where the report is."""
     if not violations:
-        return "no violation."
-    named = ", ".join(f"{_subject(each)} ({each.get('constraint_check_type')})" for each in violations[:NAMED])
+        return ""
+    first = ", ".join(f"{_subject(each)} ({each.get('constraint_check_type')})" for each in violations[:NAMED])
     more = f" and {len(violations) - NAMED} more" if len(violations) > NAMED else ""
-    count = "1 violation" if len(violations) == 1 else f"{len(violations)} violations"
-    return f"{count}: {named}{more}; see {report}."
+    return f": {first}{more}; see {_address(output)}/report.html"
 
 
 def _subject(violation: Mapping[str, Any]) -> str:

@@ -130,7 +130,7 @@ def _metric_lines(target: Target, loop: Loop) -> list[tuple[bool, str]]:
     properties = loop.package.get("CustomerMetadataProperties", {})
     if gate := models.metrics(properties):
         lines.append(f"gate: {', '.join(gate)}")
-    if checks := models.violations(properties):
+    if checks := models.checks(properties):
         lines.append(f"checks: {checks}")
     return [(number == 0, line) for number, line in enumerate(lines)]
 

@@ -136,13 +136,16 @@ def checked(target: Target, step: Step) -> str:
     """What a check of the data or the model found, by this project's jobs or by AWS's steps; "" for other steps."""
     if step.job is None or step.job[0] != "ProcessingJob" or step.status != "Succeeded":
         return ""
-    for kind in ("QualityCheck", "ClarifyCheck"):
-        if kind in step.metadata:
-            if not (report := step.metadata[kind].get("ViolationReport")):
-                return "not compared."
-            return f"{len(storage.read_json(target.client('s3'), report)['violations'])} violations"
-    uri = outputs(describe_job(target.client("sagemaker"), *step.job)).get("check")
-    return str(storage.read_json(target.client("s3"), f"{uri}/check.json")["message"]) if uri else ""
+    s3 = target.client("s3")
+    try:
+        for kind in ("QualityCheck", "ClarifyCheck"):
+            if kind in step.metadata:
+                report = step.metadata[kind].get("ViolationReport")
+                return f"{len(storage.read_json(s3, report)['violations'])} violations." if report else "skipped."
+        uri = outputs(describe_job(target.client("sagemaker"), *step.job)).get("check")
+        return str(storage.read_json(s3, f"{uri}/check.json")["message"]) if uri else ""
+    except s3.exceptions.ClientError:  # pruned, or the bucket's life cycle took it
+        return ""
 
 
 def best_trial(target: Target, step: Step) -> str:

@@ -9,7 +9,7 @@ from deploy import registry, served
 from mlops import console
 from mlops.targets import Target
 
-VIOLATIONS = "Violations"  # end of the names of the properties that pipelines.steps.register makes of checks
+CHECK = "Check"  # the properties that pipelines.steps.register makes of checks end so
 
 
 def show(target: Target, use_case: str) -> None:
@@ -31,7 +31,7 @@ def _row(sagemaker: Any, package: dict[str, Any], in_service: dict[str, list[str
         package["ModelApprovalStatus"],
         console.ago(package["CreationTime"]),
         ", ".join(metrics(properties)),
-        violations(properties),
+        checks(properties),
         ", ".join(in_service.get(arn, [])),
     )
 
@@ -59,16 +59,16 @@ def decide(target: Target, use_case: str, version: int | None, reason: str, *, a
 
 
 def metrics(properties: Mapping[str, str]) -> list[str]:
-    """The numbers among a version's CustomerMetadataProperties but for what checks found."""
-    named = ((name, value) for name, value in properties.items() if not name.endswith(VIOLATIONS))
-    return [f"{name} {number(value)}" for name, value in named if is_number(value)]
+    """The numbers among a version's CustomerMetadataProperties."""
+    return [f"{name} {number(value)}" for name, value in properties.items() if is_number(value)]
 
 
-def violations(properties: Mapping[str, str]) -> str:
-    """What the checks of a version found; "" for one without checks of ours."""
-    found = {name.removesuffix(VIOLATIONS): value for name, value in properties.items() if name.endswith(VIOLATIONS)}
-    some = [f"{name} {value} violations" for name, value in found.items() if value != "0"]
-    return ", ".join(some) or ("no violation" if found else "")
+def checks(properties: Mapping[str, str]) -> str:
+    """What the checks of a version found, where they differ each by its name; "" for one without checks of ours."""
+    found = {name.removesuffix(CHECK): value for name, value in properties.items() if name.endswith(CHECK)}
+    if len(set(found.values())) <= 1:
+        return next(iter(found.values()), "")
+    return ", ".join(f"{name}: {value}" for name, value in found.items() if value != "no violation")
 
 
 def is_number(text: str) -> bool:

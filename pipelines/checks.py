@@ -41,6 +41,7 @@ from pipelines.project import Project
 OUTPUT, CONFIG = "/opt/ml/processing/output", "/opt/ml/processing/input/config"
 CSV = "text/csv"
 ANALYSIS = "analysis_config.json"
+FOUND = ("violations", "verdict", "message")  # members of check.json
 # CheckType -> the step's name.
 STEPS = {
     "DATA_QUALITY": "DataQuality",
@@ -102,8 +103,9 @@ class Check:
     calculated: Mapping[str, Text]  # the new baseline
     used: Mapping[str, Text]  # the baseline that the version carries
     config: Text | None = None  # URI of the analysis configuration, of bias and explainability
-    violations: JsonGet | None = None  # how many; None where AWS's step itself fails of them
-    message: JsonGet | None = None  # what they are, in a sentence
+    violations: JsonGet | None = None  # how many; None where AWS's step itself fails of them, and so are these:
+    verdict: JsonGet | None = None  # "2 violations", "no earlier baseline" …
+    message: JsonGet | None = None  # the same with what they are and where the report is
     model: ModelStep | None = None  # that the step asks
 
     @property
@@ -142,6 +144,7 @@ class Checks:
     register_new_baseline: ParameterBoolean = field(
         default_factory=lambda: ParameterBoolean("RegisterNewBaseline", default_value=False)
     )
+    suffix: str = ""  # of the steps' names, where a pipeline checks a second model: `dataclasses.replace(check, …)`
 
     @property
     def parameters(self) -> list[Parameter]:
@@ -215,6 +218,9 @@ class Checks:
         """All that the pipeline needs for them: where AWS's steps ask a model, also the one that makes it, once."""
         found = [step for each in checked for step in (each.model, each.step) if step is not None]
         return list({step.name: step for step in found}.values())
+
+    def step_name(self, kind: str) -> str:
+        return STEPS[kind] + self.suffix
 
     def conditions(self, checked: Sequence[Check]) -> list[Condition]:
         """That no check found a violation, or that FailOnViolation is false."""
@@ -290,11 +296,11 @@ class Checks:
             "--skip-check": text(self.skip_check),
             "--register-new-baseline": text(self.register_new_baseline),
         }
-        verdict = PropertyFile(name="check", output_name="check", path="check.json")
+        summary = PropertyFile(name="check", output_name="check", path="check.json")
         step = processing(
             self.project,
             self.use_case,
-            STEPS[kind],
+            self.step_name(kind),
             f"evaluation/{script}.py",
             inputs=inputs,
             outputs={"check": OUTPUT},
@@ -302,12 +308,13 @@ class Checks:
             environment=environment,
             instance_type=self.instance_type,
             framework=framework,
-            property_files=[verdict],
+            property_files=[summary],
             # What it compares with is in the registry, and a cache looks at the addresses of inputs alone: it would
             # repeat a verdict about a baseline that an approval has replaced since.
             cache=None,
         )
         files = {part: name for part, (name, _, _) in MEMBERS[kind][1].items()}
+        found = {path: JsonGet(step_name=step.name, property_file=summary, json_path=path) for path in FOUND}
         return Check(
             kind=kind,
             step=step,
@@ -315,6 +322,5 @@ class Checks:
             calculated={part: steps.output(step, "check", name) for part, name in files.items()},
             used={part: steps.output(step, "check", "drift_check_baseline", name) for part, name in files.items()},
             config=config,
-            violations=JsonGet(step_name=step.name, property_file=verdict, json_path="violations"),
-            message=JsonGet(step_name=step.name, property_file=verdict, json_path="message"),
+            **found,
         )

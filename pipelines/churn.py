@@ -57,17 +57,17 @@ def build(project: Project) -> Pipeline:
         instance_type=large,
     )
     judged = {"test": test, "validation": validation}
+    rival = ["--in-service", current]
     report = steps.evaluate(
-        project,
-        "churn",
-        "classification",
-        model=model,
-        data=judged,
-        instance_type=small,
-        arguments=["--in-service", current],
+        project, "churn", "classification", model=model, data=judged, instance_type=small, arguments=rival
     )
     check = checks.Checks(project, "churn", TABLE, instance_type=small)
-    checked = [check.baseline(features)]
+    checked = [
+        check.baseline(features),
+        check.data_bias(train),
+        check.model_bias(report, model, test),
+        check.explainability(model, test),
+    ]
 
     score = steps.metric(report, "binary_classification_metrics.average_precision.value")
     beaten = steps.metric(report, "comparison.average_precision.current")
@@ -93,17 +93,7 @@ def build(project: Project) -> Pipeline:
         project, "churn", conditions=good, stage=stage, stages=STAGES, model=model, instance_type=serving
     )
 
-    parameters = [
-        raw,
-        floor,
-        current,
-        approval,
-        stage,
-        small,
-        large,
-        serving,
-        *hyperparameters.values(),
-        *check.parameters,
-    ]
+    instances = [small, large, serving]
+    parameters = [raw, floor, current, approval, stage, *instances, *hyperparameters.values(), *check.parameters]
     chain = [splits, model, report, *check.steps(checked), gate, deploy]
     return steps.pipeline(project, "churn", parameters=parameters, steps=chain)

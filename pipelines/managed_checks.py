@@ -32,7 +32,7 @@ from sagemaker.mlops.workflow.quality_check_step import (
 
 from deploy.names import tags
 from pipelines import steps
-from pipelines.checks import CSV, MEMBERS, STEPS, Check, Checks, Table
+from pipelines.checks import CSV, MEMBERS, Check, Checks, Table
 from pipelines.jobs import Text
 
 SERVING_INSTANCE = "ml.m5.large"  # of Clarify's endpoint; it stands in a file, where no parameter can
@@ -57,7 +57,7 @@ class ManagedChecks:
         }
         own = {name: value for name, value in names.items() if name != "analysis_type"}
         config = ModelQualityCheckConfig(**common, **own) if own else DataQualityCheckConfig(**common)
-        step = QualityCheckStep(STEPS[kind], quality_check_config=config, **self._rules())
+        step = QualityCheckStep(self.checks.step_name(kind), quality_check_config=config, **self._rules())
         return self._check(kind, step)
 
     def data_bias(self, train: Text) -> Check:
@@ -104,7 +104,7 @@ class ManagedChecks:
             label=self.table.label,
             dataset_type=CSV,
         )
-        step = ClarifyCheckStep(STEPS[kind], clarify_check_config=config(described), **self._rules())
+        step = ClarifyCheckStep(self.checks.step_name(kind), clarify_check_config=config(described), **self._rules())
         return self._check(kind, step, registered, model)
 
     def _check(self, kind: str, step: Any, config: Text | None = None, model: ModelStep | None = None) -> Check:
@@ -146,7 +146,9 @@ class ManagedChecks:
         )
 
     def _model(self, model: steps.Model) -> ModelStep:
-        return steps.create_model(self.checks.project, self.checks.use_case, model, name="CreateModelToCheck")
+        return steps.create_model(
+            self.checks.project, self.checks.use_case, model, name=f"CreateModelToCheck{self.checks.suffix}"
+        )
 
     def _served(self, made: ModelStep) -> clarify.ModelConfig:
         return clarify.ModelConfig(
@@ -160,5 +162,5 @@ class ManagedChecks:
     def _output(self, kind: str) -> Text:
         """Where the SDK has an ordinary Processing step's outputs, too."""
         project = self.checks.project
-        execution = [ExecutionVariables.PIPELINE_EXECUTION_ID, STEPS[kind], "output"]
+        execution = [ExecutionVariables.PIPELINE_EXECUTION_ID, self.checks.step_name(kind), "output"]
         return Join(on="/", values=["s3:/", project.bucket, project.key(self.checks.use_case), *execution])

@@ -208,7 +208,7 @@ def register(
     """
     found = {
         "Evaluation": output(report, "evaluation", "evaluation.json"),
-        **{f"{each.step.name}Violations": each.violations for each in checks if each.violations},
+        **{f"{each.step.name}Check": each.verdict for each in checks if each.verdict},
         **(properties or {}),
     }
     begin_model_step(project)

@@ -144,7 +144,8 @@ def test_an_edit_misses_the_cache_of_its_own_steps_only(project: Any, churn: Any
         shutil.copytree(project.root / stage, tmp_path / stage, ignore=shutil.ignore_patterns("__pycache__"))
     copied = dataclasses.replace(project, root=tmp_path)
     edits = {
-        ("processing/churn.py", "evaluation/data_report.html.j2", "training/fraud.py"): {"ProcessData", "Baseline"},
+        ("processing/churn.py", "training/fraud.py"): {"ProcessData"},
+        ("evaluation/data_statistics.py",): {"DataQuality"},
         ("training/tabular_inference.py", "evaluation/classification_plots.py"): {"Tune", "Evaluate"},
     }
     before = keys(churn)
@@ -159,9 +160,9 @@ def test_an_edit_misses_the_cache_of_its_own_steps_only(project: Any, churn: Any
 
 def test_jobs_are_cached_retried_and_tagged(churn: Any) -> None:
     jobs = [step for step in all_steps(churn["Steps"]) if step["Type"] in ("Processing", "Tuning")]
-    assert {step["Name"] for step in jobs} == {"ProcessData", "Tune", "Evaluate", "Baseline"}
+    cached = [step for step in jobs if step.get("CacheConfig") == {"Enabled": True, "ExpireAfter": "P30D"}]
+    assert {step["Name"] for step in cached} == {"ProcessData", "Tune", "Evaluate"}
     for step in jobs:
-        assert step["CacheConfig"] == {"Enabled": True, "ExpireAfter": "P30D"}
         assert {error for policy in step["RetryPolicies"] for error in policy["ExceptionType"]} >= {"Step.THROTTLING"}
         assert step["Arguments"]["Tags"] == [{"Key": "mlops:use-case", "Value": "churn"}]
 
@@ -216,7 +217,7 @@ def test_no_condition_lies_in_a_branch_or_waits_for_another(churn: Any) -> None:
 
 def test_the_gate_decides_over_registration_and_deployment(churn: Any) -> None:
     gate, deploy = (step["Arguments"] for step in churn["Steps"] if step["Type"] == "Condition")
-    (condition,) = gate["Conditions"]
+    condition = gate["Conditions"][0]
     assert condition["LeftValue"]["Std:JsonGet"]["Path"] == "binary_classification_metrics.average_precision.value"
     assert condition["RightValue"] == {"Get": "Parameters.MinAveragePrecision"}
     assert [step["Name"] for step in gate["IfSteps"]] == ["Register"]
@@ -224,7 +225,7 @@ def test_the_gate_decides_over_registration_and_deployment(churn: Any) -> None:
     assert "average_precision.value" in message
     assert "Parameters.MinAveragePrecision" in message
     assert deploy["Conditions"][0] == condition
-    assert deploy["Conditions"][1] == {
+    assert deploy["Conditions"][-1] == {
         "Type": "In",
         "QueryValue": {"Get": "Parameters.DeployTo"},
         "Values": ["staging"],
@@ -232,16 +233,12 @@ def test_the_gate_decides_over_registration_and_deployment(churn: Any) -> None:
     assert [step["Type"] for step in deploy["IfSteps"]] == ["Model", "EndpointConfig", "Endpoint"]
 
 
-def test_the_version_carries_metrics_and_the_monitors_baseline(churn: Any) -> None:
+def test_the_version_carries_its_evaluation(churn: Any) -> None:
     register = next(each for each in all_steps(churn["Steps"]) if each["Name"] == "Register")
     arguments = substituted(
         register["Arguments"], dict.fromkeys(("ModelApprovalStatus", "InputDataUrl", "MinAveragePrecision"), "x")
     )
-    quality = arguments["ModelMetrics"]["ModelDataQuality"]
-    assert quality["Statistics"]["S3Uri"] == "s3://bucket/key/statistics.json"
-    assert quality["Constraints"]["S3Uri"] == "s3://bucket/key/constraints.json"
-    assert arguments["DriftCheckBaselines"]["ModelDataQuality"] == quality
-    assert arguments["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"] == "s3://bucket/key/evaluation.json"
+    assert arguments["CustomerMetadataProperties"]["Evaluation"] == "s3://bucket/key/evaluation.json"
     assert arguments["CustomerMetadataProperties"]["AveragePrecision"] == "0.7"
     assert arguments["InferenceSpecification"]["Containers"][0]["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
     assert "Tags" not in arguments  # AWS refuses them on a version of a group
