@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sagemaker.core.workflow.conditions import Condition, ConditionEquals, ConditionOr
+from sagemaker.core.workflow.conditions import Condition, ConditionEquals, ConditionNot, ConditionOr
 from sagemaker.core.workflow.functions import JsonGet
 from sagemaker.core.workflow.parameters import Parameter, ParameterBoolean
 from sagemaker.core.workflow.properties import PropertyFile
@@ -223,7 +223,11 @@ class Checks:
         return STEPS[kind] + self.suffix
 
     def conditions(self, checked: Sequence[Check]) -> list[Condition]:
-        """That no check found a violation, or that FailOnViolation is false."""
+        """That no check found a violation, or that FailOnViolation is false.
+
+        AWS's steps fail of violations by themselves; they are asked for their result, which is there, so that what
+        depends on the conditions waits for them.
+        """
         return [
             ConditionOr(
                 [
@@ -231,8 +235,9 @@ class Checks:
                     ConditionEquals(left=self.fail_on_violation, right=False),
                 ]
             )
-            for each in checked
             if each.violations
+            else ConditionNot(ConditionEquals(left=each.calculated["Constraints"], right=""))
+            for each in checked
         ]
 
     def message(self, checked: Sequence[Check]) -> list[Text]:
