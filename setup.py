@@ -90,6 +90,7 @@ EXTRAS = {
         "pre-commit>=4.3",
         "detect-secrets>=1.5",
         "playwright>=1.55",  # drives the machine's own Chromium; its browsers are not downloaded
+        "pypdfium2>=5",  # reads the PDFs of reports
     ],
 }
 

@@ -80,7 +80,7 @@ def _text(paper: Paper, section: Text) -> None:
 
 
 def _picture(paper: Paper, section: Picture, figures: Sequence[Figure]) -> None:
-    images = [_image(figure) for figure in figures]
+    images = [_image(paper, figure) for figure in figures]
     across = min(len(images), 2)
     full = (paper.width - 4) / 2  # narrow figures are as large alone as side by side
     sizes = []
@@ -103,14 +103,19 @@ def _picture(paper: Paper, section: Picture, figures: Sequence[Figure]) -> None:
         paper.lines(section.note, 7.5, SOFT)
 
 
-def _image(figure: Figure) -> Any:
+def _image(paper: Paper, figure: Figure) -> Any:
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text as Label
     from PIL import Image
 
     figure.set_dpi(DPI)
     canvas = FigureCanvasAgg(figure)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn; the title says the name
+    with warnings.catch_warnings(record=True) as missing:
+        warnings.simplefilter("always")
+        canvas.draw()
+    if any("missing from font" in str(each.message) for each in missing):
+        for label in figure.findobj(Label):
+            label.set_text(paper.shown(label.get_text()))
         canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
