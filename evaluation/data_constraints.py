@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from data_columns import MAX_CATEGORIES
 from data_drift import Points, chi_squared_p, linfinity_distance, numeric_distance
-from data_statistics import MAX_CATEGORIES, Profile, points
+from data_statistics import Profile, points
 
 MAX_DOMAIN = 50  # distinct values beyond which a text column is a name or a comment, not a category
 MAX_DOMAIN_SHARE = 0.2  # same, relative to the number of values: 30 names in 40 records are no categories
 SMALLEST_WINDOW = 300  # records; suggested completeness leaves a window of this size three standard errors
+# What Model Monitor takes for what a constraints.json leaves open.
 MONITORING_CONFIG: dict[str, Any] = {
     "evaluate_constraints": "Enabled",
     "emit_metrics": "Enabled",
@@ -33,6 +35,9 @@ MONITORING_CONFIG: dict[str, Any] = {
         "categorical_drift_method": "LInfinity",
     },
 }
+# What is suggested: distances beyond chance that matter. Model Monitor's 0.1 lets a category's share move by 14 points
+# unseen in a window of 2,000 records (docs/monitoring.md has the measurements).
+NUMERIC_THRESHOLD, CATEGORICAL_THRESHOLD = 0.05, 0.01
 
 
 @dataclass
@@ -54,25 +59,38 @@ class Comparison:
 def suggest(statistics: dict[str, Any]) -> dict[str, Any]:
     """constraints.json for tables like the one that these statistics describe."""
     features = [_suggest_feature(feature, statistics["dataset"]["item_count"]) for feature in statistics["features"]]
-    return {"version": 0, "features": features, "monitoring_config": copy.deepcopy(MONITORING_CONFIG)}
+    config = copy.deepcopy(MONITORING_CONFIG)
+    config["distribution_constraints"]["comparison_threshold"] = NUMERIC_THRESHOLD
+    config["distribution_constraints"]["categorical_comparison_threshold"] = CATEGORICAL_THRESHOLD
+    return {"version": 0, "features": features, "monitoring_config": config}
 
 
 def _suggest_feature(feature: dict[str, Any], item_count: int) -> dict[str, Any]:
     kind = feature["inferred_type"]
     body = feature.get("numerical_statistics") or feature["string_statistics"]
-    share = body["common"]["num_present"] / item_count
-    error = math.sqrt(share * (1 - share) / min(item_count, SMALLEST_WINDOW))
+    present = body["common"]["num_present"]
     suggestion = {
         "name": feature["name"],
         "inferred_type": kind,
-        "completeness": max(0.0, math.floor((share - 3 * error) * 100) / 100),
+        "completeness": _at_least(present / item_count if item_count else 0.0, item_count),
     }
     if kind in ("Integral", "Fractional"):
         return suggestion | {"num_constraints": {"is_non_negative": body["min"] >= 0}}
-    domains = sorted(bucket["value"] for bucket in body["distribution"]["categorical"]["buckets"])
-    if domains and len(domains) <= min(MAX_DOMAIN, MAX_DOMAIN_SHARE * body["common"]["num_present"]):
-        return suggestion | {"string_constraints": {"domains": domains}}
+    buckets = body["distribution"]["categorical"]["buckets"]
+    if not buckets or len(buckets) > min(MAX_DOMAIN, MAX_DOMAIN_SHARE * present):
+        return suggestion
+    suggestion["string_constraints"] = {"domains": sorted(bucket["value"] for bucket in buckets)}
+    # the share of values that the baseline hasn't met: that of those it met once (Good, Biometrika 40, 1953)
+    if unseen := sum(bucket["count"] == 1 for bucket in buckets) / present:
+        known = {"domain_content_threshold": _at_least(1 - unseen, present)}
+        suggestion["monitoringConfigOverrides"] = known
     return suggestion
+
+
+def _at_least(share: float, count: int) -> float:
+    """What a window of SMALLEST_WINDOW records has with near certainty, rounded down to a hundredth."""
+    error = math.sqrt(share * (1 - share) / max(1, min(count, SMALLEST_WINDOW)))
+    return max(0.0, math.floor((share - 3 * error) * 100) / 100)
 
 
 def settings(constraints: dict[str, Any], feature: dict[str, Any]) -> dict[str, Any]:
