@@ -48,7 +48,7 @@ class Table:
         return column(self.columns, name_or_index)
 
     def parts(self, wanted: Sequence[str]) -> Iterator[pd.DataFrame]:
-        """A few of the columns; a CSV's values are texts, or None where they are blank or a word for that, as NaN."""
+        """A few of the columns. A CSV's are categoricals of texts; blanks and words for that, as NaN, are missing."""
         names = list(dict.fromkeys(wanted))
         if self.frame is not None:
             yield self.frame[names]
@@ -149,11 +149,11 @@ def _headed(path: Path, headers: list[str]) -> bool:
 
 
 def _csv_parts(path: Path, names: list[str], headers: list[str] | None) -> Iterator[pd.DataFrame]:
-    from pyarrow import ArrowInvalid, string
+    from pyarrow import ArrowInvalid, dictionary, int32, string
     from pyarrow import csv as arrow_csv
 
-    # As text, because Arrow settles a column's type by its first block; equal texts are one object in a part.
-    texts = dict.fromkeys(names, string())
+    # As text, because Arrow settles a column's type by its first block; each distinct one is an object once in a part.
+    texts = dict.fromkeys(names, dictionary(int32(), string()))
     convert = arrow_csv.ConvertOptions(include_columns=names, column_types=texts, strings_can_be_null=True)
     known = [*headers] if headers else _csv_names(path)
     skip = 0 if headers and not _headed(path, headers) else 1
@@ -162,7 +162,7 @@ def _csv_parts(path: Path, names: list[str], headers: list[str] | None) -> Itera
     try:
         with arrow_csv.open_csv(path, read, parse, convert) as batches:
             for batch in batches:
-                yield batch.to_pandas(deduplicate_objects=True)[names]
+                yield batch.to_pandas()[names]
     except ArrowInvalid as error:
         if "Empty CSV file" not in str(error):
             raise ValueError(f"{path.name} of the dataset cannot be read: {error}") from error

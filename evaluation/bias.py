@@ -143,13 +143,13 @@ def compare(found: Bias, baseline: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def metrics(found: Bias) -> Iterable[dict[str, Any]]:
-    """CloudWatch's (developer guide, "CloudWatch metrics for bias drift analysis")."""
+    """CloudWatch's (developer guide, "CloudWatch metrics for bias drift analysis"), where infinity is its largest."""
     for group in found.groups:
         for each in group.metrics:
             if not math.isnan(each.value):
                 yield analysis_metrics.metric(
                     f"bias_metric_{each.name}",
-                    each.value,
+                    max(-analysis_metrics.LARGEST, min(analysis_metrics.LARGEST, each.value)),
                     BiasStage={"pre_training": "Pre-training", "post_training": "Post-Training"}[found.stage],
                     Label=found.document["label"],
                     LabelValue=found.document["label_value_or_threshold"],
@@ -170,7 +170,7 @@ def flip_tests(table: Table, counts: bias_counts.Counts) -> list[Measured]:
     for facet, number in groups:
         features = sample[[name for name in columns if name not in facet.columns]]
         try:
-            numbers = features.apply(pd.to_numeric)
+            numbers = features.astype(object).apply(pd.to_numeric)
         except (ValueError, TypeError):
             found.append(nothing._replace(error="the flip test does not take non-numeric features"))
             continue

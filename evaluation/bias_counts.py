@@ -3,11 +3,12 @@
 Two passes over the few columns concerned: what the columns hold, then the counts. Memory goes with the distinct values,
 not with the records.
 
-A listed value is a category, or of a continuous column a lower bound that is itself outside (smclarify's rule). A
-column is continuous when it has one listed value and numbers that are fractions, or of which at least 5 % are distinct
-(smclarify's, too); but whole numbers that are few are categories however small the dataset is, where smclarify takes
-the labels 0 and 1 of 30 records for continuous ones. Records without a label, predicted label, facet or group are left
-out where that is needed, and counted.
+A listed value is a category, or of a continuous column a lower bound that is itself outside (developer guide,
+"Configure the analysis"). A column is continuous when it has one listed value and numbers that are fractions, or whole
+ones with more than FEW values; a value listed twice is a category of such a column, too. The library smclarify takes
+whole numbers for continuous when at least 5 % of them are distinct, so that the labels 0 and 1 of 30 records are, and
+the ages of a large dataset are not. Records without a label, predicted label, facet or group are left out where that
+is needed, and counted.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ import pandas as pd
 from analysis_config import Config, listed
 from analysis_data import Table
 
-DISTINCT = 0.05  # share from which on numbers are continuous: smclarify's
 FEW = 10  # whole numbers with no more values are categories
 MOST_GROUPS = 200  # of a facet that lists no value: one against the rest each
 MOST_SUBGROUPS = 10_000
@@ -63,8 +63,7 @@ class Column:
             return False
         if self.values is None:
             return True
-        distinct = len(np.unique(_numbers(self.values)))
-        return not self.whole or (distinct > FEW and distinct >= DISTINCT * (self.records - self.missing))
+        return not self.whole or len(np.unique(_numbers(self.values))) > FEW
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def _crowding(values: np.ndarray, bins: int = 60) -> np.ndarray:
 
 def _scale(column: pd.Series) -> np.ndarray:
     """0 to 1: numbers from 5th to 95th percentile, categories in the order of their names."""
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = pd.to_numeric(column.astype(object), errors="coerce")
     values = numbers if numbers.notna().any() else pd.Series(pd.factorize(column, sort=True)[0])
     low, high = np.nanquantile(values, [0.05, 0.95])
     if high <= low:

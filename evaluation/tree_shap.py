@@ -104,9 +104,9 @@ def typed(records: pd.DataFrame) -> pd.DataFrame:
     found = {}
     for name, values in records.items():
         try:
-            found[name] = pd.to_numeric(values)
+            found[name] = pd.to_numeric(values.astype(object))
         except (ValueError, TypeError):
-            found[name] = values
+            found[name] = values.astype(object)
     return pd.DataFrame(found)
 
 
