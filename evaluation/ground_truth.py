@@ -78,7 +78,8 @@ def read(batches: Iterable[Sequence[json_lines.File]], wanted: pa.Array | None, 
     for files in batches:
         lines = json_lines.read(files, PATHS)
         merged.labels += lines.num_rows
-        lines = _decoded(lines)
+        data = decoded(lines["data"], lines["encoding"])
+        lines = pa.table({"id": lines["id"], "data": data})
         readable = pc.and_(_given(lines["id"]), pc.is_valid(lines["data"]))
         merged.unreadable += lines.num_rows - int(pc.sum(readable).as_py() or 0)
         lines = lines.filter(readable).select(["id", "data"])
@@ -101,9 +102,9 @@ def _latest(labels: pa.Table, merged: Merged) -> pa.Table:
     return labels.filter(pa.array(~replaced))
 
 
-def _decoded(lines: pa.Table) -> pa.Table:
+def decoded(data: pa.ChunkedArray, encoding: pa.ChunkedArray) -> pa.ChunkedArray:
     """`data` as lines of text; null where it is no label. Few labels are anything but plain CSV."""
-    data, encoding = lines["data"], pc.fill_null(lines["encoding"], "CSV")
+    encoding = pc.fill_null(encoding, "CSV")
     data = pc.utf8_trim_whitespace(pc.replace_substring(data, "\r\n", "\n"))
     special = pc.or_(pc.not_equal(encoding, "CSV"), pc.match_substring(data, '"'))
     chosen = np.flatnonzero(pc.fill_null(special, False).to_numpy())
@@ -112,7 +113,13 @@ def _decoded(lines: pa.Table) -> pa.Table:
         kinds = encoding.to_numpy()[chosen]
         texts[chosen] = [_plain(text, kind) for text, kind in zip(texts[chosen], kinds, strict=True)]
         data = pa.chunked_array([pa.array(texts, pa.string(), from_pandas=True)])
-    return pa.table({"id": lines["id"], "data": pc.if_else(pc.equal(data, ""), None, data)})
+    return pc.if_else(pc.equal(data, ""), None, data)
+
+
+def lines_of(labels: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+    """Every line of the labels, and the position of the label that it is of."""
+    split = pc.split_pattern(labels, "\n").combine_chunks()
+    return split.flatten(), pc.list_parent_indices(split).to_numpy()
 
 
 def _plain(text: str, encoding: str) -> str | None:

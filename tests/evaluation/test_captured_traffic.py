@@ -161,8 +161,8 @@ def test_other_json_answers_go_by_jmespath_and_the_threshold_labels(world: World
 
 
 def test_base64_and_columns_of_the_id(world: World) -> None:
-    encoded = [base64.b64encode(text).decode() for text in (b"c-1,34,pro", b"0.5,1")]
-    world.put(record(*encoded, encoding="BASE64"), record("c-2,35,pro", "0.25,0"), record("36,pro", "0.25,0"))
+    asked, answer = (base64.b64encode(text).decode() for text in (b"c-1,34,pro", b"0.5,1"))
+    world.put(record(asked, answer, encoding="BASE64"), record("c-2,35,pro", "0.25,0"), record("36,pro", "0.25,0"))
     found = world.collect(optional="customerID")
     assert sorted(found["features"].columns) == ["age", "plan"]
     assert sorted(found["predictions"]["age"]) == ["34", "35", "36"]
@@ -218,6 +218,8 @@ def test_options_that_do_not_fit(world: World) -> None:
     world.put(record("34,a", "0.5,1"))
     wrong = {
         r"window is 'an hour'": {"start": "", "window": "an hour"},
+        r"delay is 'PT'": {"start": "", "end": "", "delay": "PT"},
+        r"end_time .* is not after start_time": {"start": "", "window": "PT0S"},
         r"is no S3 URI": {"capture_uri": "/capture"},
         r"--label names the column": {"label": "", "ground_truth_uri": TRUTH},
         r"no answer in data-capture.* has yes or no: their columns are probability, label": {
