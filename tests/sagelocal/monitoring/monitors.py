@@ -5,6 +5,7 @@ Prints as its last line {"statuses": {kind: status}, "violations": [[feature, ch
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -99,16 +100,23 @@ def model_config() -> Any:
     )
 
 
+# SDK 3 runs Clarify's baselining job and then trips over the object that stands for it.
+tripping = contextlib.suppress(AttributeError)
+
+
 def model_bias() -> Any:
     one = monitor.ModelBiasMonitor(**common, max_runtime_in_seconds=1800)
     bias = clarify.BiasConfig(label_values_or_threshold=[1], facet_name="sex", facet_values_or_threshold=[1])
-    one.suggest_baseline(
-        data_config=data_config("bias"), bias_config=bias, model_config=model_config(),
-        model_predicted_label_config=clarify.ModelPredictedLabelConfig(probability_threshold=0.5), wait=True, logs=False,
-    )  # fmt: skip
+    with tripping:
+        one.suggest_baseline(
+            data_config=data_config("bias"), bias_config=bias, model_config=model_config(),
+            model_predicted_label_config=clarify.ModelPredictedLabelConfig(probability_threshold=0.5), wait=True,
+            logs=False,
+        )  # fmt: skip
     one.create_monitoring_schedule(
         monitor_schedule_name=f"{endpoint}-ModelBias", endpoint_input=given, output_s3_uri=f"{out}/reports",
-        ground_truth_input=f"s3://{bucket}/truth", **now,
+        ground_truth_input=f"s3://{bucket}/truth", constraints=f"{out}/bias/analysis.json",
+        analysis_config=monitor.BiasAnalysisConfig(bias, headers=["label", "age", "sex"], label="label"), **now,
     )  # fmt: skip
     return one
 
@@ -116,16 +124,15 @@ def model_bias() -> Any:
 def model_explainability() -> Any:
     one = monitor.ModelExplainabilityMonitor(**common)
     shap = clarify.SHAPConfig(baseline=[[45, 0]], num_samples=20, agg_method="mean_abs")
-    one.suggest_baseline(
-        data_config=data_config("explain"),
-        explainability_config=shap,
-        model_config=model_config(),
-        wait=True,
-        logs=False,
-    )
+    with tripping:
+        one.suggest_baseline(
+            data_config=data_config("explain"), explainability_config=shap, model_config=model_config(), wait=True,
+            logs=False,
+        )  # fmt: skip
+    config = monitor.ExplainabilityAnalysisConfig(shap, model_config(), headers=["age", "sex"])
     one.create_monitoring_schedule(
-        monitor_schedule_name=f"{endpoint}-ModelExplainability", endpoint_input=endpoint, output_s3_uri=f"{out}/reports",
-        **now,
+        monitor_schedule_name=f"{endpoint}-ModelExplainability", endpoint_input=endpoint,
+        output_s3_uri=f"{out}/reports", constraints=f"{out}/explain/analysis.json", analysis_config=config, **now,
     )  # fmt: skip
     return one
 
@@ -139,8 +146,7 @@ for make in (data_quality, model_quality, model_bias, model_explainability):
     one = make()
     kind = one.monitoring_type()
     statuses[kind] = ended(kind, one)
-    print(kind, len(one.list_executions()))
-    if statuses[kind] == "CompletedWithViolations":
+    if statuses[kind] == "CompletedWithViolations" and kind in ("DataQuality", "ModelQuality"):
         found = one.latest_monitoring_constraint_violations().body_dict["violations"]
         violations += [[each.get("feature_name"), each["constraint_check_type"]] for each in found]
     (alert,) = common["sagemaker_session"].sagemaker_client.list_monitoring_alerts(
