@@ -77,7 +77,8 @@ class Table:
     positive: Sequence[int | str]  # values of the label that are the favourable outcome
     facets: Mapping[str, Sequence[int | str]]  # column to its values that are the group to be protected
     problem: str = "BinaryClassification"  # as Model Monitor names it
-    shap: Mapping[str, Any] = field(default_factory=lambda: {"agg_method": "mean_abs"})  # Clarify's methods.shap
+    # Clarify's methods.shap. The samples are Kernel SHAP's, of each record (AWS's step); ours is exact for trees.
+    shap: Mapping[str, Any] = field(default_factory=lambda: {"agg_method": "mean_abs", "num_samples": 100})
 
     def analysis(self, methods: Mapping[str, Any], **more: Any) -> dict[str, Any]:
         """Clarify's analysis configuration."""

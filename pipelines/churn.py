@@ -65,6 +65,7 @@ def build(project: Project) -> Pipeline:
     checked = [
         check.baseline(features),
         check.data_bias(train),
+        check.model_quality(report),
         check.model_bias(report, model, test),
         check.explainability(model, test),
     ]

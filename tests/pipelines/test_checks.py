@@ -88,7 +88,7 @@ def test_checks_of_the_data_wait_for_the_data_alone(churn: Any, managed: Any) ->
 
 
 def test_a_violation_closes_the_gate_unless_it_is_only_to_be_recorded(churn: Any) -> None:
-    conditions = gate(churn)["Conditions"][1:]
+    conditions = gate(churn)["Conditions"][-len(KINDS) :]
     assert [each["Conditions"][0]["LeftValue"]["Std:JsonGet"] for each in conditions] == [
         {"PropertyFile": {"Get": f"Steps.{name}.PropertyFiles.check"}, "Path": "violations"} for name in KINDS
     ]
@@ -105,8 +105,18 @@ def test_a_violation_closes_the_gate_unless_it_is_only_to_be_recorded(churn: Any
         assert f'"{name}:", {{"Std:JsonGet": {{"PropertyFile": {{"Get": "Steps.{name}.PropertyFiles.check"}}' in message
 
 
-def test_awss_steps_fail_by_themselves(managed: Any) -> None:
-    assert len(gate(managed)["Conditions"]) == 1
+def test_awss_steps_fail_by_themselves_and_are_waited_for(managed: Any) -> None:
+    assert gate(managed)["Conditions"][-len(KINDS) :] == [
+        {
+            "Type": "Not",
+            "Condition": {
+                "Type": "Equals",
+                "LeftValue": {"Get": f"Steps.{name}.CalculatedBaselineConstraints"},
+                "RightValue": "",
+            },
+        }
+        for name in KINDS
+    ]
 
 
 REPORTS = {
