@@ -48,9 +48,7 @@ class Args:
     ground_truth_uri: str = ""  # s3:// prefix of labels by hour of upload; none: nothing is labelled
     window: str = "PT1H"  # ISO 8601 duration up to `end`, where no start is given
     start: str = ""  # ISO 8601; first inference time of the window
-    end: str = ""  # ISO 8601; first inference time after the window; without it `delay` before `at`
-    at: str = ""  # ISO 8601; when the monitor's execution began; now
-    delay: str = "PT0S"  # ISO 8601 duration: captures, and labels all the more, come late
+    end: str = ""  # ISO 8601; first inference time after the window; now
     at: str = ""  # ISO 8601, when a schedule started this: with no end given, the window ends at that whole minute
     not_before: str = ""  # ISO 8601; a window that begins earlier begins there
     delay: str = "PT0S"  # ISO 8601 duration, less that: captures take minutes to be stored, labels take longer
@@ -115,13 +113,21 @@ def collect(args: Args) -> str:
 
 
 def wanted_window(args: Args) -> Window:
-    """From start, end, at, delay and window. Raises ValueError."""
-    end = Window.parse(None, args.end or args.at or pd.Timestamp.now(tz="UTC").isoformat()).end
-    assert end is not None
-    if not args.end:
-        end -= _duration("delay", args.delay)
-    start = args.start or (end - _duration("window", args.window)).isoformat()
-    return Window.parse(start, end.isoformat())
+    """From start, end, at, delay, not_before and window. Raises ValueError."""
+    end = args.end or (_scheduled(args) if args.at else pd.Timestamp.now(tz="UTC").isoformat())
+    if args.start:
+        return Window.parse(args.start, end)
+    whole = Window.parse(args.not_before or None, end)
+    assert whole.end is not None
+    start = whole.end - _duration("window", args.window)
+    return Window.parse((max(start, whole.start) if whole.start else start).isoformat(), end)
+
+
+def _scheduled(args: Args) -> str:
+    """So windows follow on each other to the second, however long the job took to start."""
+    began = Window.parse(None, args.at).end
+    assert began is not None
+    return (began.floor("min") - _duration("delay", args.delay)).isoformat()
 
 
 def _duration(option: str, text: str) -> pd.Timedelta:

@@ -218,7 +218,7 @@ def test_options_that_do_not_fit(world: World) -> None:
     world.put(record("34,a", "0.5,1"))
     wrong = {
         r"window is 'an hour'": {"start": "", "window": "an hour"},
-        r"delay is 'PT'": {"start": "", "end": "", "delay": "PT"},
+        r"delay is 'PT'": {"start": "", "end": "", "at": "2026-03-02T11:05:00Z", "delay": "PT"},
         r"end_time .* is not after start_time": {"start": "", "window": "PT0S"},
         r"is no S3 URI": {"capture_uri": "/capture"},
         r"--label names the column": {"label": "", "ground_truth_uri": TRUTH},
