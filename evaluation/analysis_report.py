@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_PICTURES = 20  # in the page; of a report on hundreds of features nobody looks at more
 NAMED_SHOWN = 30
+EMPTY = (None, "", "–")
 
 
 @dataclass(frozen=True)
@@ -133,15 +134,25 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
+def known(table: Table) -> Table:
+    """The table without columns that have nothing but None, such as the baseline's where there is none."""
+    kept = [
+        place
+        for place in range(len(table.columns))
+        if not table.rows or any(row[place] is not None for row in table.rows)
+    ]
+    rows = [[row[place] for place in kept] for row in table.rows]
+    return replace(table, columns=[table.columns[place] for place in kept], rows=rows)
+
+
 def numeric_columns(table: Table) -> list[bool]:
-    """Which columns hold nothing but numbers, such as 3.5 or "12 %", and are set flush right."""
-    return [
-        any(_is_number(cell) for cell in column) and all(cell in (None, "", "–") or _is_number(cell) for cell in column)
-        for column in zip(*table.rows, strict=True)
-    ] or [False] * len(table.columns)
+    """Which columns hold numbers mostly, such as 3.5 or "12 %"; these are set flush right."""
+    columns = [[row[place] for row in table.rows] for place in range(len(table.columns))]
+    return [sum(map(is_number, cells)) > len([cell for cell in cells if cell not in EMPTY]) / 2 for cells in columns]
 
 
-def _is_number(cell: Any) -> bool:
+def is_number(cell: Any) -> bool:
+    """Whether a cell is a number, or the text of one."""
     if isinstance(cell, str):
         cell = cell.replace(",", "").rstrip(" %").lstrip("+-−")
         return cell.replace(".", "", 1).isdigit()

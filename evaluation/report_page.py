@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis_report import (
+    EMPTY,
     NAMED_SHOWN,
     Badge,
     Gauge,
@@ -22,6 +23,8 @@ from analysis_report import (
     Table,
     Text,
     cell_text,
+    is_number,
+    known,
     left_out,
     numeric_columns,
 )
@@ -30,6 +33,7 @@ from report_pictures import INK, LINE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SHORT = 22  # letters of a cell that stay on one line
 WIDE = 6.0  # inches; narrower figures stand two in a row
 ROWS_SHOWN = 12  # a longer table shows its marked rows, and all of them when it is opened
 MOST_POINTS = 800  # of one plotted thing; more become a bitmap inside the SVG, which would hold a line for each
@@ -60,21 +64,22 @@ def _section(place: int, section: Text | Table | Picture, drawn: dict[int, list[
         wide = len(svgs) > 1 or any(figure.get_size_inches()[0] > WIDE for figure in figures or [])
         return {"kind": "picture", "of": section, "svgs": svgs, "wide": wide} if figures else None
     if isinstance(section, Table):
-        return {"kind": "table", "of": section} | _table(section)
+        return {"kind": "table"} | _table(known(section))
     return {"kind": "text", "of": section}
 
 
 def _table(table: Table) -> dict[str, Any]:
     numeric = numeric_columns(table)
-    rows = [(place in table.marks, [_cell(cell) for cell in row]) for place, row in enumerate(table.rows)]
+    rows = [(place in table.marks, list(map(_cell, row, numeric))) for place, row in enumerate(table.rows)]
     long = len(rows) > ROWS_SHOWN
-    marked = [row for row in rows if row[0]]
-    return {"numeric": numeric, "rows": rows, "long": long, "first": marked[: 2 * ROWS_SHOWN] if long else rows}
+    first = [row for row in rows if row[0]][: 2 * ROWS_SHOWN] or rows[: ROWS_SHOWN // 2]
+    return {"of": table, "numeric": numeric, "rows": rows, "long": long, "first": first if long else rows}
 
 
-def _cell(cell: Any) -> dict[str, Any]:
-    kind = {Badge: "badge", Gauge: "gauge"}.get(type(cell), "text")
-    return {"kind": kind, "of": cell, "text": cell_text(cell)}
+def _cell(cell: Any, numeric: bool) -> dict[str, Any]:
+    kind, text = {Badge: "badge", Gauge: "gauge"}.get(type(cell), "text"), cell_text(cell)
+    flush = numeric and (cell in EMPTY or is_number(cell))
+    return {"kind": kind, "of": cell, "text": text, "class": "number" if flush else "short" * (len(text) <= SHORT)}
 
 
 def _svg(figure: Figure, salt: str) -> Any:

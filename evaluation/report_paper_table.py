@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from analysis_report import Badge, Gauge, Table, cell_text, numeric_columns
+from analysis_report import EMPTY, Badge, Gauge, Table, cell_text, is_number, known, numeric_columns
 from report_paper import BAD, BAD_INK, BAR, GOOD_INK, INK, LEADING, LINE, MARGIN, POINT, SOFT, Colour, Paper
 
 MOST_ROWS = 400
@@ -16,6 +16,7 @@ TRACK = (233, 237, 241)
 
 def draw(paper: Paper, table: Table) -> None:
     """The table from here on, over as many pages as it takes."""
+    table = known(table)
     grid = _Grid(paper, table)
     if table.rows:
         grid.header()
@@ -36,13 +37,15 @@ class _Grid:
         self.size = 7.5 if len(table.columns) > 6 else 8.5  # points
         self.line = self.size * POINT * LEADING
         self.numeric = numeric_columns(table)
-        wanted = [self._wanted(column, [row[place] for row in table.rows]) for place, column in enumerate(self.columns)]
-        self.widths = shared(wanted, paper.width)
+        columns = [[row[place] for row in table.rows] for place in range(len(self.columns))]
+        texts = [{column, *map(cell_text, cells)} for column, cells in zip(self.columns, columns, strict=True)]
+        words = [{word for text in column for word in text.split()} or {""} for column in texts]
+        gauges = [GAUGE_WIDTH * any(isinstance(cell, Gauge) for cell in cells) for cells in columns]
+        self.widths = shared(self._longest(words, gauges), self._longest(texts, gauges), paper.width)
 
-    def _wanted(self, column: str, cells: Sequence[Any]) -> float:
-        texts = {cell_text(cell) for cell in cells if not isinstance(cell, Gauge)} | {column}
-        longest = max(self.paper.measure(self.paper.shown(text), self.size, True) for text in texts)
-        return max(longest, GAUGE_WIDTH if any(isinstance(cell, Gauge) for cell in cells) else 0) + PADDING
+    def _longest(self, texts: Sequence[set[str]], gauges: Sequence[float]) -> list[float]:
+        measured = [max(self.paper.measure(self.paper.shown(each), self.size, True) for each in all_) for all_ in texts]
+        return [gauge + PADDING if gauge else each + PADDING for each, gauge in zip(measured, gauges, strict=True)]
 
     def header(self) -> None:
         self._line(list(self.columns), [SOFT] * len(self.columns), (True,) * len(self.columns))
@@ -70,7 +73,8 @@ class _Grid:
         for place, cell in enumerate(cells):
             if isinstance(cell, Gauge):
                 self._gauge(x, self.paper.y + height / 2, cell.ratio)
-            self._put(x, broken[place], place, colours[place], bold[place])
+            flush = self.numeric[place] and (not repeat or cell in EMPTY or is_number(cell))
+            self._put(x, broken[place], place, colours[place], bold[place], flush)
             x += self.widths[place]
         self.paper.gap(height)
         return height
@@ -81,10 +85,10 @@ class _Grid:
         lines = self.paper.broken(cell_text(cell), width - PADDING, self.size, bold)
         return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], "…"]
 
-    def _put(self, x: float, lines: Sequence[str], column: int, colour: Colour, bold: bool) -> None:
+    def _put(self, x: float, lines: Sequence[str], column: int, colour: Colour, bold: bool, flush: bool) -> None:
         for number, line in enumerate(lines):
             free = self.widths[column] - PADDING - self.paper.measure(line, self.size, bold)
-            left = x + (free if self.numeric[column] else 0)
+            left = x + (free if flush else 0)
             baseline = self.paper.y + 0.9 + number * self.line + self.size * POINT
             self.paper.put(left, baseline, line, self.size, colour, bold)
 
@@ -95,16 +99,15 @@ class _Grid:
         self.paper.box(x + GAUGE_WIDTH / 2 - 0.15, middle - 1, 0.3, 2, INK)
 
 
-def shared(wanted: Sequence[float], width: float) -> list[float]:
-    """Columns' widths: what they want where it fits, else the long ones share evenly what the short ones leave."""
-    level = width / len(wanted)
-    while sum(wanted) > width:
-        short = sum(each for each in wanted if each <= level)
-        raised = (width - short) / sum(each > level for each in wanted)
-        if raised <= level + 1e-9:
-            return [min(each, level) for each in wanted]
-        level = raised
-    return list(wanted)
+def shared(least: Sequence[float], wanted: Sequence[float], width: float) -> list[float]:
+    """Columns' widths: what they want where it fits, else as browsers do it: the least that each can do with, and what
+    is left in proportion to what each lacks. `least` is the longest word's, and no more than a fair share."""
+    if sum(wanted) <= width:
+        return list(wanted)
+    least = [min(each, width / len(least)) for each in least]
+    lacking = [most - some for most, some in zip(wanted, least, strict=True)]
+    part = (width - sum(least)) / sum(lacking)
+    return [some + lack * part for some, lack in zip(least, lacking, strict=True)]
 
 
 def _colour(cell: Any) -> Colour:

@@ -28,6 +28,7 @@ from analysis_report import (
     Table,
     Text,
     cell_text,
+    known,
     numeric_columns,
     write,
 )
@@ -201,16 +202,24 @@ def test_cells_are_readable(cell: Any, text: str) -> None:
 
 
 def test_columns_of_numbers_are_told_from_others() -> None:
-    table = Table("T", ("a", "b", "c", "d"), [("1.5 %", 1, "x", None), ("–", None, 3, None)])
-    assert numeric_columns(table) == [True, True, False, False]
+    table = Table("T", ("a", "b", "c", "d"), [("1.5 %", 1, "x", None), ("–", None, 3, None), ("none", 2, "y", None)])
+    assert numeric_columns(table) == [False, True, False, False]
+    assert known(table).columns == ["a", "b", "c"]
     assert numeric_columns(Table("T", ("a",), [])) == [False]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"), [([10, 20], [10, 20]), ([10, 300, 20], [10, 70, 20]), ([90, 90], [50, 50])]
+    ("least", "wanted", "expected"),
+    [
+        ([5, 5], [10, 20], [10, 20]),
+        ([10, 10, 10], [10, 90, 50], [10, 170 / 3, 100 / 3]),
+        ([90, 90], [90, 90], [50, 50]),
+    ],
 )
-def test_long_columns_share_what_short_ones_leave(wanted: list[float], expected: list[float]) -> None:
-    assert shared(wanted, 100) == pytest.approx(expected)
+def test_long_columns_share_what_short_ones_leave(
+    least: list[float], wanted: list[float], expected: list[float]
+) -> None:
+    assert shared(least, wanted, 100) == pytest.approx(expected)
 
 
 @pytest.fixture(scope="module")
