@@ -8,10 +8,13 @@ library inside Model Monitor, uses: by chance alone the result exceeds 0 in abou
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 ROBUST_C = 1.8
+TENTHS = 10
 SMALLEST_EXPECTED = 5  # below it the chi-squared approximation fails: Moore and McCabe, The Practice of Statistics
 
 Points = tuple[np.ndarray, np.ndarray]  # sorted values, and how many values each stands for
@@ -71,3 +74,49 @@ def chi_squared_p(baseline: pd.Series, current: pd.Series) -> float:
     pooled = min(int(np.searchsorted(expected, SMALLEST_EXPECTED)), len(counts) - 1)  # first that makes them enough
     table = np.vstack([counts[: pooled + 1].sum(axis=0), counts[pooled + 1 :]])
     return float(chi2_contingency(table, correction=False).pvalue) if len(table) > 1 else 1.0
+
+
+@dataclass(frozen=True)
+class Measures:
+    """The field's other distances; None where they are not defined, or the baseline has no spread to count in."""
+
+    psi: float  # population stability index, over the baseline's tenths or the categories
+    jensen_shannon: float  # its distance, base 2: from 0 to 1
+    wasserstein: float | None = None  # in standard deviations of the baseline; numbers only
+
+
+def numeric_measures(baseline: Points, current: Points) -> Measures:
+    """Over the tenths of the baseline, as PSI is customary; a value that fills several of them is one bin."""
+    totals = np.cumsum(baseline[1])
+    places = np.searchsorted(totals, np.linspace(0, totals[-1], TENTHS + 1)[1:-1])
+    edges = np.unique(baseline[0][places])
+    bins = (np.bincount(np.searchsorted(edges, at), weights, len(edges) + 1) for at, weights in (baseline, current))
+    return Measures(*_divergences(*bins), _wasserstein(baseline, current))
+
+
+def categorical_measures(baseline: pd.Series, current: pd.Series) -> Measures:
+    """From counts by category."""
+    counts = pd.concat([baseline, current], axis=1).fillna(0).to_numpy(dtype=float)
+    return Measures(*_divergences(counts[:, 0], counts[:, 1]))
+
+
+def _divergences(baseline: np.ndarray, current: np.ndarray) -> tuple[float, float]:
+    used = (baseline > 0) | (current > 0)
+    baseline, current = baseline[used], current[used]
+    # an empty bin counts as half a record: PSI is infinite otherwise
+    p, q = (np.maximum(counts, 0.5) / counts.sum() for counts in (baseline, current))
+    psi = float(((q - p) * np.log(q / p)).sum())
+    p, q = baseline / baseline.sum(), current / current.sum()
+    middle = (p + q) / 2
+    halves = [float((each[each > 0] * np.log2(each[each > 0] / middle[each > 0])).sum()) / 2 for each in (p, q)]
+    return psi, float(np.sqrt(max(0.0, sum(halves))))
+
+
+def _wasserstein(baseline: Points, current: Points) -> float | None:
+    mean = np.average(baseline[0], weights=baseline[1])
+    spread = float(np.sqrt(np.average((baseline[0] - mean) ** 2, weights=baseline[1])))
+    if not spread:
+        return None
+    at = np.union1d(baseline[0], current[0])
+    gaps = np.abs(distribution_function(at, baseline) - distribution_function(at, current))
+    return float((gaps[:-1] * np.diff(at)).sum() / spread)

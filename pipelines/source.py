@@ -7,7 +7,7 @@ after a new upsert, with the second an edit to churn makes fraud train again.
 What a script `training/churn.py` takes along, found by reading and never by importing it:
 
 1. the modules of its own folder that it imports (`import churn_features`), and what those import in turn;
-2. the files of its own folder that it, or such a module, names in a string (`"data_report.html.j2"`);
+2. the files of its own folder that it, or such a module, names in a string (`"report_page.html.j2"`);
 3. `training/churn.requirements.txt`, or else `training/requirements.txt`, as `requirements.txt`.
 """
 
