@@ -24,8 +24,8 @@ def publish(app: SageLocal, job: Document, folders: Sequence[Path]) -> None:
     Only of a schedule's job whose publish_cloudwatch_metrics is Enabled (developer guide, "CloudWatch metrics for bring
     your own containers"). AWS's pages spell the namespaces differently; these are the ones of the analyses.
     """
-    found = app.store.by_arn(job.get("MonitoringScheduleArn") or "")
-    environment = job.get("Environment") or {}
+    arn, environment = job.get("MonitoringScheduleArn"), job.get("Environment") or {}
+    found = app.store.by_arn(arn) if arn else None  # documents without an ARN have an empty one
     if found is None or environment.get("publish_cloudwatch_metrics") != "Enabled":
         return
     side = "Endpoints" if environment.get("sagemaker_endpoint_name") else "ModelMonitoring"
