@@ -151,28 +151,6 @@ class Checks:
     def parameters(self) -> list[Parameter]:
         return [self.fail_on_violation, self.skip_check, self.register_new_baseline]
 
-    def baseline(self, data: Text) -> Check:
-        """The monitor's statistics and constraints of the training data, compared with nothing."""
-        where, kind = "/opt/ml/processing/input/baseline_dataset_input", "DATA_QUALITY"
-        step = processing(
-            self.project,
-            self.use_case,
-            "Baseline",
-            "evaluation/data_quality.py",
-            inputs={"baseline_dataset_input": (data, where)},
-            outputs={"check": OUTPUT},
-            environment={
-                "dataset_format": '{"csv": {"header": true}}',
-                "dataset_source": where,
-                "output_path": OUTPUT,
-                "publish_cloudwatch_metrics": "Disabled",
-            },
-            instance_type=self.instance_type,
-            framework="sklearn",
-        )
-        files = {part: steps.output(step, "check", name) for part, (name, _, _) in MEMBERS[kind][1].items()}
-        return Check(kind, step, steps.output(step, "check", "report.html"), files, files)
-
     def data_quality(self, features: Text) -> Check:
         """Are the features still like those that the approved version learned from? Also what monitors compare with."""
         return self._quality("DATA_QUALITY", "data_quality", features, {})

@@ -63,7 +63,7 @@ def build(project: Project) -> Pipeline:
     )
     check = checks.Checks(project, "churn", TABLE, instance_type=small)
     checked = [
-        check.baseline(features),
+        check.data_quality(features),
         check.data_bias(train),
         check.model_quality(report),
         check.model_bias(report, model, test),
