@@ -1,4 +1,4 @@
-"""The truth about captured requests: Model Monitor's ground truth objects, read, written and joined with requests.
+"""The truth about captured requests: Model Monitor's ground truth objects, read and joined with requests.
 
 A line of `<prefix>/yyyy/mm/dd/hh/<file>.jsonl` (SageMaker developer guide, "Ingest ground truth labels and merge them
 with predictions") holds the label of one request:
@@ -16,12 +16,11 @@ import base64
 import binascii
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import json_lines
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -172,12 +171,3 @@ def _places(requests: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     firsts = np.flatnonzero(new)
     sizes = np.diff(np.append(firsts, len(event)))
     return np.arange(len(event)) - np.repeat(firsts, sizes), np.repeat(sizes, sizes)
-
-
-def lines(labels: Mapping[str, Sequence[str]] | pd.Series) -> Iterable[str]:
-    """AWS's JSON Lines of labels by request id: a text, or texts for a request of several records."""
-    for request, label in labels.items():
-        data = label if isinstance(label, str) else "\n".join(label)
-        content = {"data": data, "encoding": "CSV"}
-        record = {"groundTruthData": content, "eventMetadata": {"eventId": request}, "eventVersion": "0"}
-        yield json.dumps(record, separators=(",", ":")) + "\n"

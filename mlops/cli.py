@@ -336,6 +336,26 @@ def traffic(
 
 
 @app.command()
+def label(
+    use_case: UseCase,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .csv, .parquet or .jsonl table.")],
+    id_column: Annotated[
+        str | None, typer.Option("--id-column", help="The requests' ids; else inference_id, or event_id.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option("--label-column", help="What became of them; else as the monitors declare it.")
+    ] = None,
+    stage: Stage = "production",
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Tell the monitors what became of requests: model quality, bias and retraining learn from it."""
+    known(use_case)
+    from mlops import labels as command
+
+    command.label(connect(target), use_case, stage, file, id_column, label_column)
+
+
+@app.command()
 def monitor(
     use_case: UseCase,
     now: Annotated[bool, typer.Option("--now", help="Run them and wait, over a window that ends now.")] = False,
@@ -438,12 +458,19 @@ def prune(
 
 @app.command()
 def demo(
-    use_case: UseCase = "churn",
+    use_case: Annotated[
+        str, typer.Argument(metavar="[USE_CASE|drift]", help="`drift`: from drift to a new model, with churn.")
+    ] = "churn",
     count: Count = COUNT,
     reports: Reports = REPORTS,
     target: TargetOption = LAPTOP,
 ) -> None:
     """The whole loop: pipeline, approval, production endpoint, traffic, monitor, changed traffic, monitor."""
+    if use_case == "drift":
+        from mlops import drift_demo
+
+        drift_demo.play(connect(target), reports)
+        return
     known(use_case)
     from mlops import demo as command
 

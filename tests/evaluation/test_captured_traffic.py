@@ -20,9 +20,10 @@ from moto import mock_aws
 sys.path.insert(0, str(Path(__file__).parents[2] / "evaluation"))
 
 import captured_traffic
-import ground_truth
 from captured_traffic import Args, collect
 from data_capture import NoRecordsError
+
+from deploy.labels import lines
 
 BUCKET, CAPTURE, TRUTH = "bucket", "s3://bucket/data-capture/churn", "s3://bucket/monitoring/churn/ground-truth"
 HOUR = "2026-03-02T10"
@@ -43,7 +44,7 @@ class World:
 
     def label(self, labels: dict[str, str | Sequence[str]], hour: str = "2026/03/09/00") -> str:
         key = f"monitoring/churn/ground-truth/{hour}/{next(self.names):03d}.jsonl"
-        self.s3.put_object(Bucket=BUCKET, Key=key, Body="".join(ground_truth.lines(labels)).encode())
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body="".join(lines(labels)).encode())
         return key
 
     def collect(self, **options: str) -> dict[str, pd.DataFrame]:
