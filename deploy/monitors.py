@@ -47,10 +47,10 @@ def resources(
     tags = names.tags(watches[0].use_case)
     return [
         topic(monitoring, endpoint, tags, place),
-        _role(endpoint, watches, tags, place),
+        _starter(endpoint, watches, tags, place),
         *[_pipeline(each, definitions[each.name], tags, place) for each in watches],
         *[_schedule(each, endpoint, place) for each in watches],
-        *[alarm(each, endpoint, _metric(each), tags, place) for each in watches],
+        *[alarm(each, endpoint, tags, place) for each in watches],
     ]
 
 
@@ -84,13 +84,13 @@ def protocol(who: str) -> str:
     raise ValueError(f"{who!r} can't be told: give an e-mail address, an https URL, or the ARN of a queue or function.")
 
 
-def alarm(watch: Watch, endpoint: str, metric: Mapping[str, Any], tags: list[dict[str, str]], place: Place) -> Resource:
+def alarm(watch: Watch, endpoint: str, tags: list[dict[str, str]], place: Place) -> Resource:
     """Goes off at any violation, and stays as it is until the next verdict."""
     name, arn = names.violations_alarm(endpoint, watch.kind), topic_arn(place, names.monitoring_topic(endpoint))
     request: Request = {
         "AlarmName": name,
         "AlarmDescription": f"{names.MADE}{watch.name} found violations",
-        **metric,
+        **metric(watch),
         "Period": PERIOD,
         "EvaluationPeriods": 1,
         "Threshold": 0.0,
@@ -103,7 +103,8 @@ def alarm(watch: Watch, endpoint: str, metric: Mapping[str, Any], tags: list[dic
     return Resource(ALARM, name, request, (f"any violation tells {arn.rsplit(':', 1)[1]}",))
 
 
-def _metric(watch: Watch) -> dict[str, Any]:
+def metric(watch: Watch) -> dict[str, Any]:
+    """What its alarm watches, as members of PutMetricAlarm."""
     where = "Endpoints" if watch.endpoint else "ModelMonitoring"
     dimensions = {"Endpoint": watch.endpoint, "MonitoringSchedule": watch.name}
     return {
@@ -114,27 +115,39 @@ def _metric(watch: Watch) -> dict[str, Any]:
     }
 
 
-def _role(endpoint: str, watches: Sequence[Watch], tags: list[dict[str, str]], place: Place) -> Resource:
-    name = role_name(endpoint)
+def _starter(endpoint: str, watches: Sequence[Watch], tags: list[dict[str, str]], place: Place) -> Resource:
+    starts = allow("sagemaker:StartPipelineExecution", *[pipeline_arn(each.name, place) for each in watches])
+    account = {"Condition": {"StringEquals": {"aws:SourceAccount": place.account}}}
+    return role(role_name(endpoint), "scheduler", "what starts the monitors' pipelines", [starts], tags, account)
+
+
+def role(
+    name: str,
+    service: str,
+    what: str,
+    statements: Sequence[Mapping[str, Any]],
+    tags: list[dict[str, str]],
+    condition: Mapping[str, Any] | None = None,
+) -> Resource:
+    """A role that a service may take, with one inline policy."""
     trust = {
         "Effect": "Allow",
-        "Principal": {"Service": "scheduler.amazonaws.com"},
+        "Principal": {"Service": f"{service}.amazonaws.com"},
         "Action": "sts:AssumeRole",
-        "Condition": {"StringEquals": {"aws:SourceAccount": place.account}},
-    }
-    starts = {
-        "Effect": "Allow",
-        "Action": "sagemaker:StartPipelineExecution",
-        "Resource": [pipeline_arn(each.name, place) for each in watches],
+        **(condition or {}),
     }
     request: Request = {
         "RoleName": name,
-        "Description": f"{names.MADE}what starts the monitors' pipelines",
+        "Description": f"{names.MADE}{what}",
         "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-        "Policy": {"Version": "2012-10-17", "Statement": [starts]},
+        "Policy": {"Version": "2012-10-17", "Statement": list(statements)},
         "Tags": tags,
     }
-    return Resource(ROLE, name, request, ("may start the monitors' pipelines, and nothing else",))
+    return Resource(ROLE, name, request)
+
+
+def allow(action: str | list[str], *arns: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": list(arns)}
 
 
 def _pipeline(watch: Watch, definition: str, tags: list[dict[str, str]], place: Place) -> Resource:

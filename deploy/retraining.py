@@ -182,13 +182,13 @@ def _function(retraining: Retraining, target: Target, place: Place) -> Request:
 
 
 @functools.cache
-def archive() -> bytes:
-    """The function's code as Lambda takes it."""
+def archive(source: Path = SOURCE) -> bytes:
+    """A function's code as Lambda takes it."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as files:
-        member = zipfile.ZipInfo(SOURCE.name, _ZIPPED)
+        member = zipfile.ZipInfo(source.name, _ZIPPED)
         member.external_attr = 0o644 << 16  # Lambda runs as another user, who has to read it
-        files.writestr(member, SOURCE.read_bytes())
+        files.writestr(member, source.read_bytes())
     return written.getvalue()
 
 

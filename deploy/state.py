@@ -12,7 +12,7 @@ from deploy import names
 
 Clients = Callable[[str], Any]  # a service's name to its boto3 client
 Described = dict[str, Any]
-_MISSING_CODES = ("NotFound", "NotFoundException", "ResourceNotFoundException", "NoSuchEntity")
+_MISSING_CODES = ("NotFound", "NotFoundException", "ResourceNotFoundException", "ResourceNotFound", "NoSuchEntity")
 _MISSING_WORDS = ("could not find", "does not exist", "cannot find")
 
 

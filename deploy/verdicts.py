@@ -90,7 +90,7 @@ def read(sagemaker: Any, s3: Any, execution: str, kind: Kind) -> Verdict:
     if status in ("Executing", "Stopping"):
         return Verdict(kind, execution, _STATUSES[status], started)
     jobs = _jobs(sagemaker, execution)
-    summary = _json(s3, f"{_output(jobs.get(COLLECT, {}))}/summary.json")
+    summary = read_json(s3, f"{_output(jobs.get(COLLECT, {}))}/summary.json")
     window = summary.get("window", {})
     looked: dict[str, Any] = {
         "window": (window.get("start", ""), window.get("end", "")),
@@ -100,7 +100,7 @@ def read(sagemaker: Any, s3: Any, execution: str, kind: Kind) -> Verdict:
         reason = _reason(sagemaker, described, execution, jobs)
         return Verdict(kind, execution, _STATUSES.get(status, status), started, reason=reason, **looked)
     output = _output(jobs[CHECK])
-    violations = _json(s3, f"{output}/constraint_violations.json").get("violations", [])
+    violations = read_json(s3, f"{output}/constraint_violations.json").get("violations", [])
     return Verdict(kind, execution, VIOLATIONS if violations else COMPLETED, started, output, violations, **looked)
 
 
@@ -132,7 +132,7 @@ def _output(job: Described) -> str:
     return str(outputs[0]["S3Output"]["S3Uri"]).rstrip("/") if outputs else ""
 
 
-def _json(s3: Any, uri: str) -> dict[str, Any]:
+def read_json(s3: Any, uri: str) -> dict[str, Any]:
     """Empty where there is no such object."""
     where = urlsplit(uri)
     if not where.netloc:

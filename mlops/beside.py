@@ -7,18 +7,28 @@ without.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from deploy import declaration, monitor_checks, monitors, names, resources, retraining, thresholds, watch
-from deploy.declaration import Monitoring
+from deploy import (
+    declaration,
+    managed_monitors,
+    monitor_checks,
+    monitors,
+    names,
+    resources,
+    retraining,
+    thresholds,
+    watch,
+)
+from deploy.declaration import Engine, Monitoring
 from deploy.resources import Found, Key, Resource
 from deploy.wanted import Place, topic_arn
 from deploy.watch import Watch
-from mlops import storage
+from mlops import managed, storage, uploads
 from mlops.targets import Target
+from mlops.uploads import Reading
 
 if TYPE_CHECKING:
     from pipelines.project import Project
@@ -35,22 +45,10 @@ class Beside:
             target.client("s3").put_object(**request)
 
 
-class Reading:
-    """An S3 client that reads, and notes what it is to write."""
-
-    def __init__(self, s3: Any) -> None:
-        self._s3 = s3
-        self.uploads: list[dict[str, Any]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._s3, name)
-
-    def put_object(self, **request: Any) -> None:
-        self.uploads.append(request)
-
-
-def find(target: Target, use_case: str, stage: str, package: Mapping[str, Any], place: Place) -> Beside:
-    """What the stage's declaration asks for with a version in service. Writes nothing.
+def find(
+    target: Target, use_case: str, stage: str, package: Mapping[str, Any], place: Place, model: str = ""
+) -> Beside:
+    """What the stage's declaration asks for with a version in service, and its model. Writes nothing.
 
     Raises ValueError for a declaration that would be refused.
     """
@@ -59,19 +57,27 @@ def find(target: Target, use_case: str, stage: str, package: Mapping[str, Any], 
         return Beside()
     monitor_checks.check(monitoring, stage)
     found, left_out = watch.watches(monitoring, use_case, stage, package, place)
+    s3 = Reading(target.client("s3"))
+    if monitoring.engine is Engine.MANAGED:
+        found, more = managed.watches(s3, found, model)
+        left_out += more
     if not found:
         return Beside(left_out=left_out)
-    s3 = Reading(target.client("s3"))
-    adjusted = [_adjusted(s3, each, place) for each in found]
+    adjusted = [_adjusted(s3, each) for each in found]
     endpoint = names.endpoint_name(use_case, stage)
-    wanted = monitors.resources(monitoring, endpoint, adjusted, _definitions(target, s3, adjusted), place)
+    if monitoring.engine is Engine.MANAGED:
+        images = managed.images(target.region)
+        wanted = managed_monitors.resources(monitoring, endpoint, adjusted, images, place)
+    else:
+        wanted = monitors.resources(monitoring, endpoint, adjusted, _definitions(target, s3, adjusted), place)
     wanted += _retraining(target, s3, adjusted, package, place)
     return Beside(wanted, left_out, s3.uploads)
 
 
 def keys(endpoint: str, place: Place) -> list[Key]:
     """All that a stage may have."""
-    return monitors.keys(endpoint, place) + retraining.keys(endpoint)
+    both = [*monitors.keys(endpoint, place), *managed_monitors.keys(endpoint, place), *retraining.keys(endpoint)]
+    return list(dict.fromkeys(both))
 
 
 def read(target: Target, endpoint: str, place: Place) -> Found:
@@ -112,20 +118,17 @@ def _retraining(
 def _project(target: Target, s3: Reading) -> Project:
     from pipelines.project import Project
 
+    logging.getLogger("sagemaker").setLevel(logging.ERROR)  # notices for each step; none is about something to be done
     return dataclasses.replace(Project.from_environment(target.session), s3=s3)
 
 
-def _adjusted(s3: Reading, found: Watch, place: Place) -> Watch:
-    """With the declaration's thresholds in the constraints: a file of its own, under its content's hash."""
+def _adjusted(s3: Reading, found: Watch) -> Watch:
+    """With the declaration's thresholds in the constraints."""
     if not found.monitor.thresholds:
         return found
     uri = found.baseline["constraints"]
     changed = thresholds.changed(found.kind, storage.read_json(s3, uri), found.monitor.thresholds)
-    body = json.dumps(changed, indent=1).encode()
-    digest = hashlib.sha256(body).hexdigest()[:16]
-    target = f"{found.output}/constraints/{digest}/{uri.rsplit('/', 1)[1]}"
-    bucket, key = storage.split(target)
-    s3.put_object(Bucket=bucket, Key=key, Body=body)
+    target = uploads.document(s3, f"{found.output}/constraints", uri.rsplit("/", 1)[1], changed)
     return dataclasses.replace(found, baseline={**found.baseline, "constraints": target})
 
 

@@ -59,7 +59,8 @@ def deploy(
     with Progress(endpoint) as progress:
         if not dry_run:
             apply.settled(sagemaker, endpoint, progress)
-        around = beside.find(target, use_case, stage, served, where)
+        model = str(desired.config["ProductionVariants"][0]["ModelName"])
+        around = beside.find(target, use_case, stage, served, where, model)
         changes = plan.deploy(desired, state.read(target.client, endpoint, target.account))
         changes += resources.deploy(around.wanted, beside.read(target, endpoint, where))
     show(endpoint, changes)

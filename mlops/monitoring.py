@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from deploy import names, resources, retraining, verdicts
-from deploy.declaration import Kind, Monitoring
-from deploy.resources import PIPELINE, SCHEDULE
+from deploy import managed_verdicts, names, retraining, verdicts
+from deploy.declaration import Engine, Kind, Monitoring
+from deploy.managed_schedules import MONITORING_SCHEDULE
+from deploy.resources import SCHEDULE, Found
 from deploy.verdicts import Verdict
 from mlops import beside, console, deployment, storage
 from mlops.errors import Failure
 from mlops.targets import Target
 
+Window = tuple[datetime, datetime]
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 _HEADINGS = ("monitor", "schedule (UTC)", "last run", "verdict", "violations")
 
@@ -23,24 +26,33 @@ _HEADINGS = ("monitor", "schedule (UTC)", "last run", "verdict", "violations")
 def show(target: Target, use_case: str, stage: str) -> list[Verdict]:
     """A line for each monitor that is declared, and what they last found. Raises LookupError when none is declared."""
     monitoring, endpoint = beside.monitored(use_case, stage), names.endpoint_name(use_case, stage)
-    where = deployment.place(target)
-    found = resources.read(target.client, beside.keys(endpoint, where))
+    found = beside.read(target, endpoint, deployment.place(target))
     rows, last = [], list[Verdict]()
     for kind in monitoring.monitors():
         name = names.monitor_name(endpoint, kind)
-        if (PIPELINE, name) not in found:
+        schedule = _schedule(found, name)
+        if schedule is None:
             rows.append((kind, "not deployed", "", "", ""))
             continue
-        schedule = found.get((SCHEDULE, name), {})
-        when = f"{schedule.get('ScheduleExpression', 'none')} {schedule.get('State', '').lower()}"
-        verdict = verdicts.latest(target.client("sagemaker"), target.client("s3"), name, kind)
-        rows.append((kind, when, *(_row(verdict) if verdict else ("never", "", ""))))
+        latest = managed_verdicts.latest if (MONITORING_SCHEDULE, name) in found else verdicts.latest
+        verdict = latest(target.client("sagemaker"), target.client("s3"), name, kind)
+        rows.append((kind, schedule, *(_row(verdict) if verdict else ("never", "", ""))))
         last += [verdict] if verdict else []
     console.show(_HEADINGS, rows, title=endpoint)
     for verdict in last:
         if said := verdict.reason or (verdict.report_uri if verdict.output_uri else ""):
             console.say(f"{verdict.kind}: {said}")
     return last
+
+
+def _schedule(found: Found, name: str) -> str | None:
+    """In words, of whichever engine; None where there is none."""
+    if own := found.get((SCHEDULE, name)):
+        return f"{own['ScheduleExpression']} {own['State'].lower()}"
+    if theirs := found.get((MONITORING_SCHEDULE, name)):
+        expression = theirs.get("MonitoringScheduleConfig", {}).get("ScheduleConfig", {}).get("ScheduleExpression", "")
+        return f"{expression} {theirs.get('MonitoringScheduleStatus', '').lower()}"
+    return None
 
 
 def _row(verdict: Verdict) -> tuple[str, str, str]:
@@ -63,17 +75,11 @@ def now(
     when an execution fails.
     """
     monitoring, endpoint = beside.monitored(use_case, stage), names.endpoint_name(use_case, stage)
-    sagemaker = target.client("sagemaker")
     chosen = list(kinds) or _deployed(target, monitoring, endpoint)
     end = _ceil(moment(until)) if until else _ceil(datetime.now(UTC))
-    started = {}
-    for kind in chosen:
-        start = moment(since) if since else end - _length(monitoring, kind)
-        started[kind] = _start(sagemaker, names.monitor_name(endpoint, kind), start, end)
+    windows = {kind: (moment(since) if since else end - _length(monitoring, kind), end) for kind in chosen}
     with console.stderr().status(f"{', '.join(chosen)} of {endpoint} …"):
-        for execution in started.values():
-            verdicts.ended(sagemaker, execution, target.poll)
-    found = [verdicts.read(sagemaker, target.client("s3"), execution, kind) for kind, execution in started.items()]
+        found = (_run_managed if monitoring.engine is Engine.MANAGED else _run)(target, endpoint, windows)
     answers = [(each, _download(target, use_case, endpoint, each, reports)) for each in found]
     for verdict, page in answers:
         tell(endpoint, verdict, page)
@@ -82,11 +88,29 @@ def now(
     return answers
 
 
+def _run(target: Target, endpoint: str, windows: Mapping[Kind, Window]) -> list[Verdict]:
+    """All at once."""
+    sagemaker = target.client("sagemaker")
+    started = {kind: _start(sagemaker, names.monitor_name(endpoint, kind), *window) for kind, window in windows.items()}
+    for execution in started.values():
+        verdicts.ended(sagemaker, execution, target.poll)
+    return [verdicts.read(sagemaker, target.client("s3"), execution, kind) for kind, execution in started.items()]
+
+
+def _run_managed(target: Target, endpoint: str, windows: Mapping[Kind, Window]) -> list[Verdict]:
+    sagemaker, s3 = target.client("sagemaker"), target.client("s3")
+
+    def run(kind: Kind) -> Verdict:
+        name = names.monitor_name(endpoint, kind)
+        return managed_verdicts.run(sagemaker, s3, name, kind, *windows[kind], poll=target.poll)
+
+    with ThreadPoolExecutor(len(windows)) as pool:
+        return list(pool.map(run, windows))
+
+
 def _deployed(target: Target, monitoring: Monitoring, endpoint: str) -> list[Kind]:
-    found = resources.read(
-        target.client, [(PIPELINE, names.monitor_name(endpoint, kind)) for kind in monitoring.monitors()]
-    )
-    kinds = [kind for kind in monitoring.monitors() if (PIPELINE, names.monitor_name(endpoint, kind)) in found]
+    found = beside.read(target, endpoint, deployment.place(target))
+    kinds = [kind for kind in monitoring.monitors() if _schedule(found, names.monitor_name(endpoint, kind)) is not None]
     if not kinds:
         raise LookupError(f"No monitor of {endpoint} is deployed: mlops deploy brings them up.")
     return kinds

@@ -8,7 +8,6 @@ WindowEnd (ISO 8601) ask for another one. Nothing is cached: S3 keeps changing u
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 
 from sagemaker.core.processing import Processor
@@ -45,7 +44,6 @@ TABLES = {  # of what Collect writes: what each kind looks at
 
 def definition(project: Project, watch: Watch) -> str:
     """As JSON. Uploads the scripts if the bucket lacks them."""
-    logging.getLogger("sagemaker").setLevel(logging.ERROR)  # notices for each step; none is about something to be done
     return str(pipeline(project, watch).definition())
 
 
