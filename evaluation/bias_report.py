@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import bias_metrics
 import report_pictures
-from analysis_report import Picture, Report, Section, Table, Text
-from bias_metrics import METRICS, NEUTRAL, Group, Measured
+from analysis_report import Badge, Picture, Report, Section, Table, Text
+from bias_metrics import METRICS, Group, Measured
 
 if TYPE_CHECKING:
     from bias import Bias
     from matplotlib.figure import Figure
 
 WHAT = {"pre_training": "the data's labels", "post_training": "the model's predictions"}
-UNBOUNDED = ("DI", "DCA", "DCR", "TE")  # ratios, which share no axis with differences of shares
-MOST_PLOTS = 12  # groups that have a picture of their own
+OUTCOME = {"pre_training": "DPL", "post_training": "DPPL"}  # the metric that a sentence about a group is made of
+NO_BAR = ("DI", "DCA", "DCR", "TE", "GE")  # ratios share no axis with differences of shares; GE compares no groups
+TELLING = ("DPPL", "DPL", "DI", "RD", "SD", "AD")  # first of several violations
+MOST_PLOTS = 12  # groups with a picture
+MOST_TABLES = 40  # groups with a table of their own
 
 
 def build(
@@ -29,27 +32,19 @@ def build(
     subtitle = f"{counts.records:,} records{left_out}; positive label: {counts.label}"
     sections: list[Section] = []
     for bias in found:
-        sections += _stage(bias, baseline.get(bias.key) or {}, violations or [])
-    named = list(
-        dict.fromkeys(f"{each['facet']} = {each['facet_value']}: {each['metric_name']}" for each in violations or [])
-    )
+        sections += _stage(bias, baseline.get(bias.key) or {}, violations)
+    named = ["{facet} = {facet_value}: {metric_name}".format(**each) for each in violations or []]
     good = None if violations is None else not violations
-    return Report(title or "Bias", _verdict(found, violations), good, subtitle, named, sections)
+    return Report(title or "Bias", _verdict(found, baseline, violations), good, subtitle, named, sections)
 
 
-def _verdict(found: Sequence[Bias], violations: list[dict[str, str]] | None) -> str:
+def _verdict(found: Sequence[Bias], baseline: dict[str, Any], violations: list[dict[str, str]] | None) -> str:
     if violations:
-        first = violations[0]
-        others = len({(each["facet"], each["facet_value"]) for each in violations}) - 1
-        more = f", and {others} other group{'s' if others > 1 else ''}" if others else ""
-        codes = ", ".join(dict.fromkeys(each["metric_name"] for each in violations))
-        count = f"{len(violations)} metric{'s' if len(violations) > 1 else ''}"
-        who = f"{first['facet']} = {first['facet_value']}{more}"
-        return f"{who}: farther from fair than the baseline by {count} ({codes})."
+        return _worst(found, baseline, violations)
     groups = [(bias.stage, group) for bias in found for group in bias.groups]
     if violations is not None:
         return f"No group is worse off than in the baseline: {len(groups)} compared."
-    gaps = [(stage, group, gap) for stage, group in groups if (gap := _gap(stage, group)) is not None]
+    gaps = [(stage, group, gap) for stage, group in groups if (gap := _gap(stage, group)) and _beyond_chance(gap)]
     if not gaps:
         return "There was nothing to compare with, and no gap between groups beyond chance."
     stage, group, gap = max(gaps, key=lambda each: abs(each[2].value))
@@ -60,68 +55,114 @@ def _verdict(found: Sequence[Bias], violations: list[dict[str, str]] | None) -> 
     )
 
 
+def _worst(found: Sequence[Bias], baseline: dict[str, Any], violations: list[dict[str, str]]) -> str:
+    """The first group that got worse, and by what most tellingly."""
+    first = violations[0]
+    who = (first["facet"], first["facet_value"])
+    codes = [each["metric_name"] for each in violations if (each["facet"], each["facet_value"]) == who]
+    code = next((name for name in TELLING if name in codes), codes[0])
+    others = len({(each["facet"], each["facet_value"]) for each in violations}) - 1
+    more = f" So are {others} other group{'s' if others > 1 else ''}." if others else ""
+    for bias in found:
+        for group in bias.groups:
+            metric = next((each for each in group.metrics if each.name == code), None)
+            if (group.facet, group.value) == who and metric:
+                old = bias_metrics.earlier(baseline.get(bias.key) or {}, group).get(code, {}).get("value")
+                was = f", against {float(old):.3g} in the baseline" if old is not None else ""
+                return (
+                    f"{who[0]} = {who[1]} is farther from fair than in the baseline ({', '.join(codes)}). "
+                    f"{code}, {METRICS[code].meaning}, is {metric.value:.3g}{was}.{more}"
+                )
+    return f"{who[0]} = {who[1]} is farther from fair than in the baseline ({', '.join(codes)}).{more}"
+
+
 def _gap(stage: str, group: Group) -> Measured | None:
-    """The difference of positive outcomes, where it is beyond chance."""
-    code = "DPL" if stage == "pre_training" else "DPPL"
-    found = [each for each in group.metrics if each.name == code and each.interval[0] * each.interval[1] > 0]
-    return found[0] if found else None
+    """The difference of positive outcomes, where it was measured."""
+    return next((each for each in group.metrics if each.name == OUTCOME[stage] and not math.isnan(each.value)), None)
 
 
-def _stage(bias: Bias, baseline: dict[str, Any], violations: list[dict[str, str]]) -> list[Section]:
+def _beyond_chance(metric: Measured) -> bool:
+    return metric.interval[0] * metric.interval[1] > 0
+
+
+def _stage(bias: Bias, baseline: dict[str, Any], violations: list[dict[str, str]] | None) -> list[Section]:
     sections: list[Section] = [
         Text(
             f"Bias of {WHAT[bias.stage]}",
             [
-                "Each facet's group is compared with all others. A difference of 0, or a ratio (DI) of 1, is equal "
-                "treatment; above 0 (DI: below 1) the group is at a disadvantage, if the positive outcome is a good "
-                "one. Lines around a value show where 95 % of resampled datasets have it."
+                "Each group is compared with all others. A difference of 0, or a ratio (DI) of 1, is equal treatment; "
+                "above 0 (DI: below 1) the group is at a disadvantage, if the positive outcome is a good one."
             ],
-        )
+        ),
+        _summary(bias, baseline, violations),
     ]
+    shown = [group for group in bias.groups if _bars_of(group)][:MOST_PLOTS]
+    if shown:
+        drawn = "; ".join(
+            f"{group.facet} = {group.text}: " + ", ".join(f"{each.name} {each.value:.3f}" for each in _bars_of(group))
+            for group in shown
+        )
+        note = "Lines show where 95 % of resampled datasets have the value." + (" Grey: baseline." if baseline else "")
+        sections.append(Picture("Differences", lambda: [_bars(each, baseline) for each in shown], drawn, note))
+    return sections + [_table(group, baseline, violations or []) for group in bias.groups[:MOST_TABLES]]
+
+
+def _broken(group: Group, violations: list[dict[str, str]]) -> list[str]:
+    who = (group.facet, group.value)
+    return [each["metric_name"] for each in violations if (each["facet"], each["facet_value"]) == who]
+
+
+def _summary(bias: Bias, baseline: dict[str, Any], violations: list[dict[str, str]] | None) -> Table:
+    rows, marks = [], set()
     for number, group in enumerate(bias.groups):
-        before = bias_metrics.earlier(baseline, group)
-        broken = {
-            each["metric_name"]
-            for each in violations
-            if (each["facet"], each["facet_value"]) == (group.facet, group.value)
-        }
-        name = f"{group.facet} = {group.text}"
-        if number < MOST_PLOTS:
-            drawn = [each for each in group.metrics if math.isfinite(each.value) and each.name not in UNBOUNDED]
-            alt = "; ".join(f"{each.name} {each.value:.3f}" for each in drawn)
-            if drawn:
-                sections.append(Picture(name, lambda each=drawn, old=before: _bars(each, old), alt))  # type: ignore[misc]
-        sections.append(_table(name, group, before, broken))
-    return sections
+        gap, broken = _gap(bias.stage, group), _broken(group, violations or [])
+        broken = [name for name in broken if METRICS[name].stage == bias.stage]
+        axis = 2 if bias.stage == "pre_training" else 1
+        outcomes = group.counts.sum(axis=axis)
+        rest, members = (f"{row[1] / row.sum():.1%}" if row.sum() else None for row in outcomes)
+        size = int(outcomes[1].sum())
+        rows.append([f"{group.facet} = {group.text}", size, members, rest, _judged(gap, broken, violations)])
+        marks |= {number} if broken else set()
+    columns = ["group", "records", "positive in the group", "positive in the others", "verdict"]
+    return Table(f"Groups by {WHAT[bias.stage]}", columns, rows, marks=frozenset(marks))
 
 
-def _table(name: str, group: Group, before: dict[str, Any], broken: set[str]) -> Table:
+def _judged(gap: Measured | None, broken: list[str], violations: list[dict[str, str]] | None) -> Badge:
+    if broken:
+        return Badge(f"worse than the baseline: {', '.join(broken)}", False)
+    if violations is not None:
+        return Badge("no worse than the baseline", True)
+    if gap is None:
+        return Badge("not measured")
+    return Badge("a gap beyond chance" if _beyond_chance(gap) else "no gap beyond chance")
+
+
+def _table(group: Group, baseline: dict[str, Any], violations: list[dict[str, str]]) -> Table:
+    before, broken = bias_metrics.earlier(baseline, group), _broken(group, violations)
     rows = [
-        [
-            METRICS[each.name].title,
-            each.error or each.value,
-            _interval(each),
-            (before.get(each.name) or {}).get("value"),
-            METRICS[each.name].meaning,
-        ]
+        [METRICS[each.name].title, each.error or each.value, _interval(each)]
+        + ([(before.get(each.name) or {}).get("value")] if baseline else [])
+        + [METRICS[each.name].meaning]
         for each in group.metrics
     ]
+    columns = ["metric", "value", "95 % interval", *(["baseline"] if baseline else []), "meaning"]
     marks = frozenset(at for at, each in enumerate(group.metrics) if each.name in broken)
-    rest, members = group.counts.sum(axis=(1, 2)).tolist()
-    positive = group.counts.sum(axis=2)[:, 1].tolist()
-    note = f"{members:,} records in the group, {positive[1]:,} positive; {rest:,} others, {positive[0]:,} positive."
-    return Table(f"{name}: metrics", ["metric", "value", "95 % interval", "baseline", "meaning"], rows, note, marks)
+    return Table(f"{group.facet} = {group.text}", columns, rows, marks=marks)
 
 
 def _interval(each: Measured) -> str:
     return "" if math.isnan(each.interval[0]) else f"{each.interval[0]:.3g} to {each.interval[1]:.3g}"
 
 
-def _bars(metrics: list[Measured], before: dict[str, Any]) -> Figure:
-    figure, axes = report_pictures.panel(0.6 + 0.24 * len(metrics))
+def _bars_of(group: Group) -> list[Measured]:
+    return [each for each in group.metrics if math.isfinite(each.value) and each.name not in NO_BAR]
+
+
+def _bars(group: Group, baseline: dict[str, Any]) -> Figure:
+    metrics, before = _bars_of(group), bias_metrics.earlier(baseline, group)
+    figure, axes = report_pictures.panel(0.7 + 0.24 * len(metrics))
     places = range(len(metrics))[::-1]
-    values = [each.value - NEUTRAL.get(each.name, 0.0) for each in metrics]
-    axes.barh(places, values, height=0.6, color=report_pictures.CURRENT)
+    axes.barh(places, [each.value for each in metrics], height=0.6, color=report_pictures.CURRENT)
     for place, each in zip(places, metrics, strict=True):
         if not math.isnan(each.interval[0]):
             axes.plot(each.interval, [place, place], color=report_pictures.INK, linewidth=1)
@@ -130,5 +171,6 @@ def _bars(metrics: list[Measured], before: dict[str, Any]) -> Figure:
             axes.plot([old, old], [place - 0.38, place + 0.38], color=report_pictures.BASELINE, linewidth=2.5)
     axes.axvline(0, color=report_pictures.INK, linewidth=0.8)
     axes.set_yticks(list(places), [each.name for each in metrics])
-    axes.set_xlabel("0 is equal treatment" + ("; grey: baseline" if before else ""))
+    axes.set_xlabel("0 is equal treatment")
+    axes.set_title(f"{group.facet} = {group.text}", loc="left", fontsize=9)
     return figure

@@ -159,6 +159,8 @@ def _curve(feature: dict[str, Any]) -> Figure:
     shares = axes.twinx()
     shares.bar(places, feature["data_distribution"], width=width * 0.9, color=report_pictures.BASELINE, alpha=0.3)
     shares.set_yticks([])
+    for spine in shares.spines.values():
+        spine.set_visible(False)
     colours = [report_pictures.CURRENT, *report_pictures.MORE]
     for number, answers in enumerate(feature["model_predictions"]):
         axes.plot(places, answers, "-" if numeric else "o", color=colours[number % len(colours)])
@@ -167,6 +169,6 @@ def _curve(feature: dict[str, Any]) -> Figure:
         axes.set_xticks(places, texts, rotation=20 if len(texts) > 3 else 0, ha="right" if len(texts) > 3 else "center")
     axes.set_zorder(shares.get_zorder() + 1)
     axes.patch.set_visible(False)
-    axes.set_title(feature["feature_name"])
+    axes.set_title(feature["feature_name"], loc="left", fontsize=9)
     axes.set_ylabel("average answer")
     return figure

@@ -333,7 +333,8 @@ def test_a_check_leaves_baseline_and_verdict(script: Run, tmp_path: Path) -> Non
     assert (second / "drift_check_baseline" / "analysis.json").read_bytes() == baseline.read_bytes()
     page = (second / "fairness.html").read_text()
     assert "<title>Fair?</title>" in page
-    assert "sex = F: farther from fair than the baseline by" in page
+    assert "sex = F is farther from fair than in the baseline (" in page
+    assert "DPPL, how much less often the group gets the positive prediction, is 0." in page
     assert (second / "fairness.pdf").read_bytes().startswith(b"%PDF")
     message = (tmp_path / "opt" / "output" / "message").read_text()
     assert message.startswith(f"CompletedWithViolations: Job completed successfully with {len(violations)} violations.")
