@@ -33,7 +33,7 @@ from report_pictures import INK, LINE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHORT = 22  # letters of a cell that stay on one line
+SHORT, LONG = 22, 40  # letters of a cell that stay on one line, and that have some width whatever the screen's
 WIDE = 6.0  # inches; narrower figures stand two in a row
 ROWS_SHOWN = 12  # a longer table shows its marked rows, and all of them when it is opened
 MOST_POINTS = 800  # of one plotted thing; more become a bitmap inside the SVG, which would hold a line for each
@@ -79,7 +79,8 @@ def _table(table: Table) -> dict[str, Any]:
 def _cell(cell: Any, numeric: bool) -> dict[str, Any]:
     kind, text = {Badge: "badge", Gauge: "gauge"}.get(type(cell), "text"), cell_text(cell)
     flush = numeric and (cell in EMPTY or is_number(cell))
-    return {"kind": kind, "of": cell, "text": text, "class": "number" if flush else "short" * (len(text) <= SHORT)}
+    size = "short" if len(text) <= SHORT else "long" * (len(text) > LONG)
+    return {"kind": kind, "of": cell, "text": text, "class": "number" if flush else size}
 
 
 def _svg(figure: Figure, salt: str) -> Any:

@@ -10,7 +10,8 @@ from report_paper import BAD, BAD_INK, BAR, GOOD_INK, INK, LEADING, LINE, MARGIN
 
 MOST_ROWS = 400
 MOST_LINES = 30  # of one cell
-PADDING, GAUGE_WIDTH = 2.4, 20.0  # millimetres
+SIZES = (8.5, 7.5, 6.5)  # points
+PADDING, GAUGE_WIDTH = 2.0, 15.0  # millimetres
 TRACK = (233, 237, 241)
 
 
@@ -34,14 +35,17 @@ def draw(paper: Paper, table: Table) -> None:
 class _Grid:
     def __init__(self, paper: Paper, table: Table) -> None:
         self.paper, self.columns = paper, table.columns
-        self.size = 7.5 if len(table.columns) > 6 else 8.5  # points
-        self.line = self.size * POINT * LEADING
         self.numeric = numeric_columns(table)
         columns = [[row[place] for row in table.rows] for place in range(len(self.columns))]
         texts = [{column, *map(cell_text, cells)} for column, cells in zip(self.columns, columns, strict=True)]
         words = [{word for text in column for word in text.split()} or {""} for column in texts]
         gauges = [GAUGE_WIDTH * any(isinstance(cell, Gauge) for cell in cells) for cells in columns]
-        self.widths = shared(self._longest(words, gauges), self._longest(texts, gauges), paper.width)
+        for self.size in SIZES:  # the largest in which no word is broken, if there is one
+            least = self._longest(words, gauges)
+            if sum(least) <= paper.width:
+                break
+        self.line = self.size * POINT * LEADING
+        self.widths = shared(least, self._longest(texts, gauges), paper.width)
 
     def _longest(self, texts: Sequence[set[str]], gauges: Sequence[float]) -> list[float]:
         measured = [max(self.paper.measure(self.paper.shown(each), self.size, True) for each in all_) for all_ in texts]
@@ -101,13 +105,23 @@ class _Grid:
 
 def shared(least: Sequence[float], wanted: Sequence[float], width: float) -> list[float]:
     """Columns' widths: what they want where it fits, else as browsers do it: the least that each can do with, and what
-    is left in proportion to what each lacks. `least` is the longest word's, and no more than a fair share."""
+    is left in proportion to what each lacks. `least` is the longest word's, or where those don't fit a fair share."""
     if sum(wanted) <= width:
         return list(wanted)
-    least = [min(each, width / len(least)) for each in least]
+    least = _capped(least, width)
     lacking = [most - some for most, some in zip(wanted, least, strict=True)]
     part = (width - sum(least)) / sum(lacking)
     return [some + lack * part for some, lack in zip(least, lacking, strict=True)]
+
+
+def _capped(least: Sequence[float], width: float) -> list[float]:
+    """A fair share for each, where short ones leave to the long ones what they don't need."""
+    capped = list(least)
+    shortest_first = sorted(range(len(least)), key=lambda place: least[place])
+    for done, place in enumerate(shortest_first):
+        capped[place] = min(least[place], width / (len(least) - done))
+        width -= capped[place]
+    return capped
 
 
 def _colour(cell: Any) -> Colour:

@@ -214,6 +214,7 @@ def test_columns_of_numbers_are_told_from_others() -> None:
         ([5, 5], [10, 20], [10, 20]),
         ([10, 10, 10], [10, 90, 50], [10, 170 / 3, 100 / 3]),
         ([90, 90], [90, 90], [50, 50]),
+        ([20, 60, 70], [20, 90, 90], [20, 40, 40]),
     ],
 )
 def test_long_columns_share_what_short_ones_leave(
