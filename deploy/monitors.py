@@ -17,7 +17,7 @@ from deploy.wanted import Place, topic_arn
 from deploy.watch import Watch
 
 METRIC = "violations"
-PERIOD = 300  # seconds; a verdict is one number, whenever it comes
+PERIOD = 60  # seconds; a verdict is one number, whenever it comes, and the next one is not to share a period with it
 _METRICS = {
     Kind.DATA_QUALITY: "data-metrics",
     Kind.MODEL_QUALITY: "model-metrics",

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,9 @@ class Sent:
     count: int
     start: datetime  # whole seconds around the requests
     end: datetime
-    shifted: list[str]  # columns that were altered
+    batch: str  # begins the requests' InferenceIds
     answer: str  # to the first request
+    shifted: list[str] = field(default_factory=list)  # columns that were altered
 
 
 def send(target: Target, use_case: str, stage: str, count: int, *, shift: bool, seed: int = 0) -> Sent:
@@ -40,16 +41,24 @@ def send(target: Target, use_case: str, stage: str, count: int, *, shift: bool, 
     records = records.sample(n=count, replace=count > len(records), random_state=seed)
     if shift:
         records, changed = shifted(use_case, records, seed)
-    batch = f"traffic-{secrets.token_hex(4)}"
-    start = datetime.now(UTC).replace(microsecond=0)
-    answers = replay(target, endpoint, lines(records), batch)
-    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    sent = replay(target, endpoint, lines(records))
     console.say(f"Sent {count} {'shifted' if shift else 'held-out'} records to {endpoint}")
     if shift:
         console.say(f"What changed in them: {', '.join(changed)}")
-    if target.settings and not captured(target, endpoint, batch, count, start):
+    return replace(sent, shifted=changed)
+
+
+def replay(target: Target, endpoint: str, payloads: Sequence[str]) -> Sent:
+    """A request each, all of them captured when it returns, on a laptop. Their InferenceIds are `<batch>-<number>`,
+    from 0 on.
+    """
+    batch = f"traffic-{secrets.token_hex(4)}"
+    start = datetime.now(UTC).replace(microsecond=0)
+    answers = _ask(target, endpoint, payloads, batch)
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    if target.settings and not _captured(target, endpoint, batch, len(payloads), start):
         console.note("Not all of it is captured yet; the monitor may see less.")
-    return Sent(endpoint, count, start, end, changed, answers[0])
+    return Sent(endpoint, len(payloads), start, end, batch, answers[0])
 
 
 def held_out(target: Target, use_case: str) -> pd.DataFrame:
@@ -89,8 +98,7 @@ def lines(records: pd.DataFrame) -> list[str]:
     return records.to_csv(index=False, header=False).splitlines()
 
 
-def replay(target: Target, endpoint: str, payloads: Sequence[str], batch: str) -> list[str]:
-    """The answers. Each request's InferenceId is `<batch>-<its number, from 0>`."""
+def _ask(target: Target, endpoint: str, payloads: Sequence[str], batch: str) -> list[str]:
     runtime = target.client("sagemaker-runtime")
 
     def ask(number: int) -> str:
@@ -107,7 +115,7 @@ def replay(target: Target, endpoint: str, payloads: Sequence[str], batch: str) -
         return list(pool.map(ask, range(len(payloads))))
 
 
-def captured(target: Target, endpoint: str, batch: str, count: int, start: datetime) -> bool:
+def _captured(target: Target, endpoint: str, batch: str, count: int, start: datetime) -> bool:
     """Whether all of a batch was captured within a few seconds."""
     s3, place = target.client("s3"), target.place
     folder = f"{names.capture_uri(place.bucket, place.prefix)}/{endpoint}/"
