@@ -14,6 +14,7 @@ import json
 import os
 import runpy
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def main() -> None:
     environment = os.environ
     sys.argv[0] = str(EVALUATION / script)
     environment |= {"publish_cloudwatch_metrics": "Disabled"}
-    if kind(environment.get("dataset_format", "")) in CAPTURED:
+    if kind(environment.get("dataset_format", "")) in CAPTURED or nameless(environment):
         prepare(environment.get("analysis_type", ""))
     runpy.run_path(sys.argv[0], run_name="__main__")
     handlers.postprocess(environment.get("post_analytics_processor_script"))
@@ -47,6 +48,7 @@ def prepare(analysis: str) -> None:
     """Replaces captured records by a table of them; `os.environ` then says what a table's job is told."""
     import records
 
+    environment: Mapping[str, str] = os.environ
     WORK.mkdir(exist_ok=True)
     folder = WORK / "dataset"
     folder.mkdir(exist_ok=True)
@@ -55,9 +57,12 @@ def prepare(analysis: str) -> None:
         columns = records.for_clarify(os.environ, config, folder / "records.csv")
         target = WORK / "analysis_config.json"
         target.write_text(json.dumps(clarify_config(config, columns, analysis)), encoding="utf-8")
-        os.environ |= {"config": str(target), "data": str(folder), "output": os.environ.get("output_path", OUTPUT)}
+        os.environ |= {"config": str(target), "data": str(folder)}
+        os.environ |= {"output": environment.get("output_path", OUTPUT)}
     elif analysis == "MODEL_QUALITY":
         records.for_model_quality(os.environ, folder / "records.csv")
+    elif nameless(os.environ):
+        records.with_names(os.environ, folder / "records.csv")
     else:
         records.for_data_quality(os.environ, folder / "records.csv")
     os.environ |= {"dataset_source": str(folder), "dataset_format": '{"csv": {"header": true}}'}
@@ -86,6 +91,13 @@ def kind(dataset_format: str) -> str:
         return str(next(iter(json.loads(dataset_format))))
     except (ValueError, TypeError, StopIteration):
         return ""
+
+
+def nameless(environment: Mapping[str, str]) -> bool:
+    """Whether a schedule's data is CSV without a header line, of a batch transform: names come from the baseline."""
+    options = environment.get("dataset_format", "")
+    scheduled = environment.get("sagemaker_monitoring_schedule_name") and environment.get("baseline_constraints")
+    return bool(scheduled) and kind(options) == "csv" and not (json.loads(options)["csv"] or {}).get("header")
 
 
 def _only(folder: Path) -> Path:

@@ -35,6 +35,17 @@ def for_data_quality(environment: Environment, target: Path) -> None:
             writer.add(_without(table, environment.get("exclude_features_attribute", "")))
 
 
+def with_names(environment: Environment, target: Path) -> None:
+    """CSV files without header lines, with the names that the baseline's constraints give their columns."""
+    names = _baseline_names(environment)
+    files = sorted(path for path in Path(environment["dataset_source"]).rglob("*") if path.is_file())
+    for number, file in enumerate(files):
+        table = pd.read_csv(file, header=None, dtype=str, keep_default_na=False)
+        table.columns = pd.Index(_named(table, names))
+        table = _without(table, environment.get("exclude_features_attribute", ""))
+        table.to_csv(target, mode="a", header=not number, index=False, encoding="utf-8")
+
+
 def for_model_quality(environment: dict[str, str] | Any, target: Path) -> None:
     """Columns `predicted_label`, `probability` and the truth; the environment's attributes then name these."""
     with _Writer(environment, target) as writer:
@@ -89,7 +100,9 @@ class _Writer:
         self._environment, self._target, self._rows, self._number = environment, target, 0, 0
         script = environment.get("record_preprocessor_script")
         self.preprocess = handlers.preprocessor(script) if script else None
-        self._window = Window.parse(environment.get("start_time"), environment.get("end_time"))
+        # A batch transform's records have the time of their job, and its manifest lies in an hour of the window.
+        limits = ("start_time", "end_time") if environment.get("sagemaker_endpoint_name") else ()
+        self._window = Window.parse(*([environment.get(name) for name in limits] or [None, None]))
 
     def __enter__(self) -> _Writer:
         return self

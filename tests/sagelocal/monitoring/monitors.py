@@ -17,7 +17,8 @@ try:
     from sagemaker.core import model_monitor as monitor
     from sagemaker.core.helper.session_helper import Session
 except ImportError:
-    from sagemaker import Session, clarify, model_monitor as monitor
+    from sagemaker import Session, clarify
+    from sagemaker import model_monitor as monitor
 
 folder, bucket, role, endpoint = Path(sys.argv[1]), *sys.argv[2:]
 now = {
