@@ -127,11 +127,11 @@ def monitor(app: SageLocal, plan: Plan, baseline: Mapping[str, str], merged: boo
         ("RecordPreprocessorSourceUri", "record_preprocessor_script"),
         ("PostAnalyticsProcessorSourceUri", "post_analytics_processor_script"),
     ):
-        if uri := definition.application.get(name):
-            inputs.append(_input(variable, uri, f"{_CODE}/{variable}"))
-            environment[variable] = f"{_CODE}/{variable}/{uri.rpartition('/')[2]}"
-    if uri := definition.application.get("ConfigUri"):
-        inputs.append(_input("analysis_config", uri, _CONFIG))
+        if script := definition.application.get(name):
+            inputs.append(_input(variable, script, f"{_CODE}/{variable}"))
+            environment[variable] = f"{_CODE}/{variable}/{script.rpartition('/')[2]}"
+    if config := definition.application.get("ConfigUri"):
+        inputs.append(_input("analysis_config", config, _CONFIG))
     output = {**definition.output, "S3Uri": plan.results(app.settings.time_scale)}
     output.setdefault("S3UploadMode", "Continuous")
     return _request(

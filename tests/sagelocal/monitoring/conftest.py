@@ -45,7 +45,7 @@ def record(asked: str, answered: str, event: str = "e", moment: float | None = N
 @pytest.fixture
 def capture(app: SageLocal, endpoint: str, put: Any) -> Iterator[Callable[[list[str]], None]]:
     """Stores lines as captured in this hour; gone after the test."""
-    keys = []
+    keys: list[str] = []
 
     def store(lines: list[str]) -> None:
         now = datetime.fromtimestamp(time.time() - 1, UTC)
