@@ -158,7 +158,7 @@ def _curve(feature: dict[str, Any]) -> Figure:
     width = (places[1] - places[0]) if numeric and len(places) > 1 else 0.8
     shares = axes.twinx()
     shares.bar(places, feature["data_distribution"], width=width * 0.9, color=report_pictures.BASELINE, alpha=0.3)
-    shares.set_yticks([])
+    shares.set_axis_off()
     for spine in shares.spines.values():
         spine.set_visible(False)
     colours = [report_pictures.CURRENT, *report_pictures.MORE]
