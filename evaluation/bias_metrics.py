@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from bias_counts import Counts
 
 RESAMPLES = 1000  # of the bootstrap
 Z = 1.96  # 95 % of a normal distribution
+ERROR = 0.05  # chance of a violation without drift, of all metrics together
 NEUTRAL = {"DI": 1.0}  # a ratio; all others are differences or distances
 Array = np.ndarray
 # Shape (samples, rest or group, label, predicted label, subgroup) -> a value for each sample.
@@ -324,18 +326,22 @@ def document(config: Config, counts: Counts, label: str, groups: Iterable[Group]
     return {"label": label, "label_value_or_threshold": counts.label, "facets": facets}
 
 
-def compare(groups: Iterable[Group], baseline: dict[str, Any]) -> list[dict[str, str]]:
+def compare(groups: Sequence[Group], baseline: dict[str, Any]) -> list[dict[str, str]]:
     """Violations: metrics farther from neutral than the baseline's, beyond what chance does.
 
-    Chance is the bootstrap's of these records (developer guide, "Monitor bias drift": a normal interval that overlaps
-    the allowed range is no drift), and of the baseline's, where it has a standard deviation.
+    Chance is the bootstrap's. A baseline of Clarify's has no standard deviations; then the rule is Clarify's: a 95 %
+    interval of these records alone that overlaps the allowed range is no drift (developer guide, "Monitor bias
+    drift"). With 33 metrics of three groups, and nothing changed, that rule found violations in a third of comparisons
+    of 1400 records with 1400, and in nine tenths with 5000. With the baseline's deviations chance is that of both, and
+    95 % is for all metrics together (Bonferroni).
     """
+    limit = NormalDist().inv_cdf(1 - ERROR / max(1, sum(len(group.metrics) for group in groups)))
     violations = []
     for group in groups:
         before = earlier(baseline, group)
         for metric in group.metrics:
             old = before.get(metric.name) or {}
-            if exceeds(metric, old.get("value"), old.get("standard_deviation")):
+            if exceeds(metric, old.get("value"), old.get("standard_deviation"), limit):
                 violations.append(
                     {
                         "facet": group.facet,
@@ -348,15 +354,17 @@ def compare(groups: Iterable[Group], baseline: dict[str, Any]) -> list[dict[str,
     return violations
 
 
-def exceeds(metric: Measured, old: Any, old_deviation: float | None) -> bool:
+def exceeds(metric: Measured, old: Any, old_deviation: float | None, limit: float) -> bool:
+    """Whether a value is farther from neutral than the old one; by `limit` standard deviations, if both have one."""
     if old is None or math.isnan(metric.value):
         return False
     neutral = NEUTRAL.get(metric.name, 0.0)
     far, allowed = abs(metric.value - neutral), abs(float(old) - neutral)
     if math.isinf(far):
         return not math.isinf(allowed)
-    chance = math.hypot(0.0 if math.isnan(metric.deviation) else metric.deviation, old_deviation or 0.0)
-    return far - allowed > Z * chance
+    deviation = 0.0 if math.isnan(metric.deviation) else metric.deviation
+    chance = Z * deviation if old_deviation is None else limit * math.hypot(deviation, old_deviation)
+    return far - allowed > chance
 
 
 def earlier(baseline: dict[str, Any], group: Group) -> dict[str, Any]:

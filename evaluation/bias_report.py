@@ -48,10 +48,9 @@ def _verdict(found: Sequence[Bias], baseline: dict[str, Any], violations: list[d
     if not gaps:
         return "There was nothing to compare with, and no gap between groups beyond chance."
     stage, group, gap = max(gaps, key=lambda each: abs(each[2].value))
-    way = "less" if gap.value > 0 else "more"
     return (
         f"By {WHAT[stage]}, {group.facet} = {group.text} gets the positive outcome {abs(gap.value) * 100:.1f} "
-        f"percentage points {way} often than the others. There was no baseline to compare with."
+        f"percentage points {_way(gap.value)} often than the others. There was no baseline to compare with."
     )
 
 
@@ -63,17 +62,26 @@ def _worst(found: Sequence[Bias], baseline: dict[str, Any], violations: list[dic
     code = next((name for name in TELLING if name in codes), codes[0])
     others = len({(each["facet"], each["facet_value"]) for each in violations}) - 1
     more = f" So are {others} other group{'s' if others > 1 else ''}." if others else ""
+    what = ""
     for bias in found:
-        for group in bias.groups:
+        for group in (each for each in bias.groups if (each.facet, each.value) == who):
             metric = next((each for each in group.metrics if each.name == code), None)
-            if (group.facet, group.value) == who and metric:
-                old = bias_metrics.earlier(baseline.get(bias.key) or {}, group).get(code, {}).get("value")
-                was = f", against {float(old):.3g} in the baseline" if old is not None else ""
-                return (
-                    f"{who[0]} = {who[1]} is farther from fair than in the baseline ({', '.join(codes)}). "
-                    f"{code}, {METRICS[code].meaning}, is {metric.value:.3g}{was}.{more}"
-                )
-    return f"{who[0]} = {who[1]} is farther from fair than in the baseline ({', '.join(codes)}).{more}"
+            old = bias_metrics.earlier(baseline.get(bias.key) or {}, group).get(code, {}).get("value")
+            what = _sentence(metric, old) if metric else what
+    return f"{who[0]} = {who[1]} is farther from fair than in the baseline ({', '.join(codes)}).{what}{more}"
+
+
+def _sentence(metric: Measured, old: float | str | None) -> str:
+    if metric.name not in OUTCOME.values() or old is None:
+        was = f", against {float(old):.3g} in the baseline" if old is not None else ""
+        return f" {metric.name}, {METRICS[metric.name].meaning}, is {metric.value:.3g}{was}."
+    now, before = (f"{abs(value) * 100:.1f} points {_way(value)}" for value in (metric.value, float(old)))
+    what = "label" if metric.name == "DPL" else "prediction"
+    return f" It gets the positive {what} {now} often than the others; in the baseline it was {before}."
+
+
+def _way(gap: float) -> str:
+    return "less" if gap > 0 else "more"
 
 
 def _gap(stage: str, group: Group) -> Measured | None:

@@ -198,9 +198,8 @@ def test_a_check_and_its_next_run(boosted: Path, script: Run, tmp_path: Path) ->
     assert "plan moves the model" in files["report.html"]
     baseline = tmp_path / "baseline.json"
     baseline.write_text(json.dumps(files["drift_check_baseline/analysis.json"]))
-    same = script(
-        customers(300, seed=4), {"shap": {}}, "--model", str(boosted), "--baseline-constraints", str(baseline)
-    )
+    options = ("--model", str(boosted), "--baseline-constraints", str(baseline))
+    same = script(customers(300, seed=4), {"shap": {}}, *options)
     assert same["constraint_violations.json"] == {"version": "1.0", "violations": []}
     assert same["check.json"]["violations"] == 0
     turned = files["analysis.json"]["explanations"]["tree_shap"]["label0"]["global_shap_values"]
