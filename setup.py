@@ -58,6 +58,7 @@ REQUIREMENTS = [
     "cryptography>=45",
     "joblib>=1.4",
     "jsonschema>=4.23",
+    "markupsafe>=3",
     "packaging>=24",
     "protobuf>=5",
 ]
