@@ -325,14 +325,17 @@ def traffic(
     shift: Annotated[bool, typer.Option("--shift", help="From a population that changed.")] = False,
     count: Count = COUNT,
     seed: Annotated[int, typer.Option("--seed", help="Of the choice of records.")] = 0,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Write their ids and true labels to this CSV, for mlops label.")
+    ] = None,
     stage: Stage = "production",
     target: TargetOption = LAPTOP,
 ) -> None:
-    """Replay held-out records of the last execution to an endpoint."""
+    """Replay held-out records of the version in service to its endpoint."""
     known(use_case)
     from mlops import traffic as command
 
-    command.send(connect(target), use_case, stage, count, shift=shift, seed=seed)
+    command.send(connect(target), use_case, stage, count, shift=shift, seed=seed, labels=labels)
 
 
 @app.command()
