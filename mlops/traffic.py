@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import names
+from deploy import names, served
 from mlops import console, executions, storage
 from mlops.targets import Target
 
@@ -34,17 +35,28 @@ class Sent:
     shifted: list[str] = field(default_factory=list)  # columns that were altered
 
 
-def send(target: Target, use_case: str, stage: str, count: int, *, shift: bool, seed: int = 0) -> Sent:
-    """Raises LookupError when there is no execution to take records from, or no shifted population of the use case."""
+def send(
+    target: Target, use_case: str, stage: str, count: int, *, shift: bool, seed: int = 0, labels: Path | None = None
+) -> Sent:
+    """With `labels` the requests' ids and what became of these records go into that file, for `mlops label`.
+
+    Raises LookupError when there is no execution to take records from, or no shifted population of the use case.
+    """
     endpoint = names.endpoint_name(use_case, stage)
-    records, changed = held_out(target, use_case), list[str]()
+    (records, truth), changed = split_of_test(target, use_case, endpoint), list[str]()
     records = records.sample(n=count, replace=count > len(records), random_state=seed)
+    truth = truth.loc[records.index]
     if shift:
         records, changed = shifted(use_case, records, seed)
     sent = replay(target, endpoint, lines(records))
     console.say(f"Sent {count} {'shifted' if shift else 'held-out'} records to {endpoint}")
     if shift:
         console.say(f"What changed in them: {', '.join(changed)}")
+    if labels:
+        ids = [f"{sent.batch}-{number}" for number in range(count)]
+        truth.reset_index(drop=True).assign(inference_id=ids).to_csv(labels, index=False)
+        console.say(f"Their ids and true labels: {labels}")
+        console.note(f"Tell the monitors with: mlops label {use_case} {labels} --stage {stage}")
     return replace(sent, shifted=changed)
 
 
@@ -61,12 +73,19 @@ def replay(target: Target, endpoint: str, payloads: Sequence[str]) -> Sent:
     return Sent(endpoint, len(payloads), start, end, batch, answers[0])
 
 
-def held_out(target: Target, use_case: str) -> pd.DataFrame:
-    """The test split of the last execution that succeeded, as text, with the columns of a request."""
+def held_out(target: Target, use_case: str, endpoint: str = "") -> pd.DataFrame:
+    """The test split with the columns of a request."""
+    return split_of_test(target, use_case, endpoint)[0]
+
+
+def split_of_test(target: Target, use_case: str, endpoint: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Columns of a request, and the label's, of the test split as text: that of the execution which made the version
+    that an endpoint serves, else of the last that succeeded.
+    """
     import pandas as pd
 
     sagemaker, s3 = target.client("sagemaker"), target.client("s3")
-    execution = executions.latest(sagemaker, use_case, "Succeeded")
+    execution = behind(sagemaker, use_case, endpoint) or executions.latest(sagemaker, use_case, "Succeeded")
 
     def read(name: str, **options: Any) -> pd.DataFrame:
         folder = executions.output(sagemaker, execution, "ProcessData", name)
@@ -78,7 +97,18 @@ def held_out(target: Target, use_case: str) -> pd.DataFrame:
         return pd.concat([pd.read_csv(io.BytesIO(part), dtype=str, keep_default_na=False, **options) for part in parts])
 
     # The baseline has what a request has, and no label.
-    return read("test")[list(read("baseline", nrows=0).columns)]
+    asked, every = list(read("baseline", nrows=0).columns), read("test").reset_index(drop=True)
+    return every[asked], every.drop(columns=asked)
+
+
+def behind(sagemaker: Any, use_case: str, endpoint: str) -> str:
+    """ARN of the use case's execution that made the version which an endpoint serves; empty where none is known."""
+    try:
+        package = served.package(sagemaker, use_case, endpoint) if endpoint else {}
+    except LookupError:
+        return ""
+    made = str(package.get("MetadataProperties", {}).get("GeneratedBy", ""))
+    return made if f":pipeline/{use_case}/execution/" in made else ""
 
 
 def shifted(use_case: str, records: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
