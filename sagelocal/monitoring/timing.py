@@ -119,10 +119,10 @@ def window(
 ) -> Window:
     """What an execution analyses that was scheduled for a time.
 
-    By default the time since the one before it by the schedule's expression. DataAnalysisStartTime and
-    DataAnalysisEndTime, and an input's StartTimeOffset and EndTimeOffset, count from the scheduled time (developer
-    guide, "Schedule model quality monitoring jobs": -P8D and -P1D at 2020-01-09T13:00 are 2020-01-01T13:00 to
-    2020-01-08T13:00).
+    By default the time since the one before it by the schedule's expression. An input's StartTimeOffset and
+    EndTimeOffset count from the scheduled time (developer guide, "Schedule model quality monitoring jobs": -P8D and
+    -P1D at 2020-01-09T13:00 are 2020-01-01T13:00 to 2020-01-08T13:00), and so do the schedule's DataAnalysisStartTime
+    and DataAnalysisEndTime. AWS does not document which ones win; here the schedule's, which are of this run.
     """
     expression = schedule["ScheduleExpression"]
     if expression == NOW:
@@ -130,7 +130,7 @@ def window(
     else:
         start = last if scale > 1 else _latest(expression, scheduled - 1)
         end = scheduled
-    for given, names in ((schedule, "DataAnalysis{}Time"), (source, "{}TimeOffset")):
+    for given, names in ((source, "{}TimeOffset"), (schedule, "DataAnalysis{}Time")):
         if offset := given.get(names.format("Start")):
             start = scheduled + seconds(offset, names.format("Start")) / scale
         if offset := given.get(names.format("End")):

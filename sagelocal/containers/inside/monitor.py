@@ -38,7 +38,7 @@ def main() -> None:
     environment = os.environ
     sys.argv[0] = str(EVALUATION / script)
     environment |= {"publish_cloudwatch_metrics": "Disabled"}
-    if kind(environment.get("dataset_format", "")) in CAPTURED or nameless(environment):
+    if kind(environment.get("dataset_format", "")) in CAPTURED or nameless(environment) or explains(environment):
         prepare(environment.get("analysis_type", ""))
     runpy.run_path(sys.argv[0], run_name="__main__")
     handlers.postprocess(environment.get("post_analytics_processor_script"))
@@ -54,7 +54,9 @@ def prepare(analysis: str) -> None:
     folder.mkdir(exist_ok=True)
     if analysis in ("MODEL_BIAS", "MODEL_EXPLAINABILITY"):
         config = json.loads(_only(Path("/opt/ml/processing/input/config")).read_text(encoding="utf-8"))
-        columns = records.for_clarify(os.environ, config, folder / "records.csv")
+        captured = kind(environment.get("dataset_format", "")) in CAPTURED
+        write = records.for_clarify if captured else records.for_clarify_batch
+        columns = write(os.environ, config, folder / "records.csv")
         target = WORK / "analysis_config.json"
         target.write_text(json.dumps(clarify_config(config, columns, analysis)), encoding="utf-8")
         os.environ |= {"config": str(target), "data": str(folder)}
@@ -93,11 +95,19 @@ def kind(dataset_format: str) -> str:
         return ""
 
 
+def explains(environment: Mapping[str, str]) -> bool:
+    """Whether this is a schedule's job of the Clarify image over a batch transform's data."""
+    return bool(environment.get("dataset_format")) and environment.get("analysis_type") == "MODEL_EXPLAINABILITY"
+
+
 def nameless(environment: Mapping[str, str]) -> bool:
     """Whether a schedule's data is CSV without a header line, of a batch transform: names come from the baseline."""
     options = environment.get("dataset_format", "")
     scheduled = environment.get("sagemaker_monitoring_schedule_name") and environment.get("baseline_constraints")
-    return bool(scheduled) and kind(options) == "csv" and not (json.loads(options)["csv"] or {}).get("header")
+    quality = environment.get("analysis_type") == "DATA_QUALITY"
+    return (
+        bool(scheduled and quality) and kind(options) == "csv" and not (json.loads(options)["csv"] or {}).get("header")
+    )
 
 
 def _only(folder: Path) -> Path:

@@ -89,6 +89,24 @@ def for_clarify(environment: Environment, config: Mapping[str, Any], target: Pat
     return writer.columns
 
 
+def for_clarify_batch(environment: Environment, config: Mapping[str, Any], target: Path) -> list[str]:
+    """What a batch transform job was asked, as CSV: the features, named by the configuration; returns the columns."""
+    options = json.loads(environment["dataset_format"])
+    if "csv" not in options:
+        raise ValueError(f"dataset_format {options} of a batch transform is not supported for explanations: CSV is")
+    label = str(config.get("label") or "")
+    names = [name for name in config.get("headers") or [] if name != label]
+    header = 0 if (options["csv"] or {}).get("header") else None
+    columns: list[str] = []
+    for file in sorted(path for path in Path(environment["dataset_source"]).rglob("*") if path.is_file()):
+        table = pd.read_csv(file, header=header, dtype=str, keep_default_na=False)
+        table.columns = table.columns.astype(str) if header == 0 else pd.Index(_named(table, names))
+        table = _without(table, environment.get("exclude_features_attribute", ""))
+        table.to_csv(target, mode="a", header=not columns, index=False, encoding="utf-8")
+        columns = columns or list(table.columns)
+    return columns
+
+
 KEY = ["_request", "_place"]
 
 

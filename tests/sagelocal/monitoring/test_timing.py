@@ -63,7 +63,7 @@ def test_a_time_scale_makes_periods_shorter_and_windows_follow_each_other() -> N
                 "DataAnalysisStartTime": "-PT3H",
                 "DataAnalysisEndTime": "-PT30M",
             },
-            {},
+            {"StartTimeOffset": "-PT9H"},  # the run's own window wins
             "2026-03-02T10:00",
             "2026-03-02T12:30",
         ),
