@@ -76,13 +76,26 @@ class Narrator:
         return time.monotonic() - self.started
 
 
-def play(target: Target, reports: Path) -> Story:
+def play(target: Target, reports: Path) -> None:
     """Raises Failure where the story doesn't go as told: a verdict, the gate, an alarm that doesn't come."""
-    narrator, endpoint = Narrator(), names.endpoint_name(USE_CASE, STAGE)
+    narrator, approved = Narrator(), list[int]()
+    try:
+        story = tell(target, reports, narrator, approved)
+        narrator.heading("The circle is closed")
+    finally:
+        for number in approved:
+            models.decide(target, USE_CASE, number, "rehearsal: learnt from simulated drift, or for it", approve=False)
+    summarise(story)
+
+
+def tell(target: Target, reports: Path, narrator: Narrator, approved: list[int]) -> Story:
+    """Notes the versions that it approves."""
+    endpoint = names.endpoint_name(USE_CASE, STAGE)
     people, sagemaker = customers(), target.client("sagemaker")
     narrator.heading(f"A first model, from {EARLY:,} customers")
     data = {"InputDataUrl": upload(target, people.early), **FIRST}
     first = version(sagemaker, run.run(target, USE_CASE, data, detach=False))
+    approved.append(first)
     in_service(target, first)
     narrator.heading(f"Healthy: {USUAL} other customers ask, and later it is known who left")
     usual = look(target, ask(target, endpoint, people.usual), reports)
@@ -101,14 +114,13 @@ def play(target: Target, reports: Path) -> Story:
     candidate = learned(target, execution)
     comparison = gate(target, execution)
     narrator.heading(f"Version {candidate} is approved and takes over")
+    approved.append(candidate)
     in_service(target, candidate)
     narrator.heading(f"Healthy again: {USUAL} more customers after the change ask")
     later = look(target, ask(target, endpoint, people.later), reports)
     expect(later, violations=False)
     quiet(target, endpoint)
-    story = Story(first, candidate, comparison, usual, changed, later)
-    summarise(target, story, narrator)
-    return story
+    return Story(first, candidate, comparison, usual, changed, later)
 
 
 # Customers.
@@ -254,7 +266,7 @@ def gate(target: Target, execution: str) -> dict[str, Any]:
         within = lead["confidence_interval"]
         words = f"{lead['value']:+.3f} ({within['lower']:+.3f} to {within['upper']:+.3f})"
         rows.append((name, f"{found[name]['current']:.3f}", f"{found[name]['candidate']:.3f}", words))
-    title = f"{found['records']} customers after the change, whom neither model has learnt from"
+    title = f"{found['records']} of these customers, whom neither model has learnt from"
     console.show(("metric", "in service", "candidate", "lead (95 % interval)"), rows, title=title)
     return found
 
@@ -270,10 +282,7 @@ def until(what: str, target: Target, done: Callable[[], bool]) -> None:
 # The end.
 
 
-def summarise(target: Target, story: Story, narrator: Narrator) -> None:
-    narrator.heading("The circle is closed")
-    for number in (story.first, story.second):
-        models.decide(target, USE_CASE, number, "rehearsal: learnt from simulated drift", approve=False)
+def summarise(story: Story) -> None:
     score = story.comparison["average_precision"]
     rows = [
         ("healthy", _all(story.usual)),
