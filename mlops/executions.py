@@ -141,11 +141,15 @@ def checked(target: Target, step: Step) -> str:
         for kind in ("QualityCheck", "ClarifyCheck"):
             if kind in step.metadata:
                 report = step.metadata[kind].get("ViolationReport")
-                return f"{len(storage.read_json(s3, report)['violations'])} violations." if report else "skipped."
+                return _counted(storage.read_json(s3, report)["violations"]) if report else "skipped."
         uri = outputs(describe_job(target.client("sagemaker"), *step.job)).get("check")
         return str(storage.read_json(s3, f"{uri}/check.json")["message"]) if uri else ""
     except s3.exceptions.ClientError:  # pruned, or the bucket's life cycle took it
         return ""
+
+
+def _counted(violations: list[Any]) -> str:
+    return f"{len(violations)} violations." if violations else "no violation."
 
 
 def best_trial(target: Target, step: Step) -> str:
