@@ -38,7 +38,7 @@ TWO = (Variant(instance_count=2),)
 
 def test_every_use_cases_declarations_are_what_aws_takes() -> None:
     found = {case.name: declaration.declared(case.name) for case in find_all()}
-    assert set(found["churn"]) == {"staging", "production"}
+    assert set(found["churn"]) == {"staging", "production", "rehearsal"}
     for stages in found.values():
         for stage, deployment in stages.items():
             checks.check(deployment, stage)
