@@ -210,7 +210,7 @@ def _texts(values: pa.Array) -> pa.Array:
     try:
         return values.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # lists, maps, and bytes that are no text
-        return pa.array(values.to_pandas().astype(str), pa.string())
+        return pa.array(values.to_pandas().map(str), pa.string())
 
 
 def _mask(flags: Any) -> np.ndarray:
