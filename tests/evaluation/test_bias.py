@@ -372,7 +372,7 @@ def test_no_drift_is_seldom_a_violation() -> None:
             sex, label = random.random(1400) < 0.5, random.random(1400) < 0.3
             predicted = random.random(1400) < np.where(label, 0.7, 0.2)
             cells = np.zeros((2, 2, 2, 1), int)
-            np.add.at(cells, (sex * 1, label * 1, predicted * 1, 0), 1)
+            np.add.at(cells[..., 0], (sex * 1, label * 1, predicted * 1), 1)
             counts = bias_counts.Counts([], [], "1", 1400, {}, lambda _: np.array([]))
             counts.facets.append(bias_counts.Facet(str(facet), [("1", "1")], [], lambda _: np.array([]), False))
             counts.cells.append(cells)
