@@ -105,11 +105,10 @@ def test_all_four_monitors(watched: Settings, tmp_path: Path) -> None:
     found = json.loads(ran.stdout.splitlines()[-1])
     assert found["statuses"] == {
         "DataQuality": "CompletedWithViolations",
-        "ModelQuality": found["statuses"]["ModelQuality"],
-        "ModelBias": found["statuses"]["ModelBias"],
-        "ModelExplainability": found["statuses"]["ModelExplainability"],
+        "ModelQuality": "CompletedWithViolations",
+        "ModelBias": "Completed",
+        "ModelExplainability": "Completed",
     }
-    assert all(status.startswith("Completed") for status in found["statuses"].values()), found
     assert ["age", "baseline_drift_check"] in found["violations"]
     metrics = watched.client("cloudwatch").list_metrics(Namespace="aws/sagemaker/Endpoints/data-metrics")["Metrics"]
     names = {metric["MetricName"] for metric in metrics}
