@@ -1,18 +1,26 @@
+"""What `mlops monitor` says of verdicts, and where it finds them."""
+
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-import boto3
 import pytest
-from botocore.stub import Stubber
 
-from deploy.monitor import Verdict
+from deploy import managed_verdicts, verdicts
+from deploy.declaration import Kind
+from deploy.verdicts import Verdict
 from mlops import monitoring
+
+STARTED = datetime(2026, 3, 2, 10, tzinfo=UTC)
+EXECUTION = "arn:aws:sagemaker:eu-west-1:111122223333:pipeline/churn-production-data-quality/execution/abc"
+VIOLATION = {"feature_name": "tenure", "constraint_check_type": "baseline_drift_check", "description": "far off"}
 
 
 def test_moments() -> None:
-    assert monitoring.moment("2026-03-02T10:00:00Z") == datetime(2026, 3, 2, 10, tzinfo=UTC)
-    assert monitoring.moment("2026-03-02T10:00:00") == datetime(2026, 3, 2, 10, tzinfo=UTC)
+    assert monitoring.moment("2026-03-02T10:00:00Z") == STARTED
+    assert monitoring.moment("2026-03-02T10:00:00") == STARTED
     assert monitoring.moment("2026-03-02T10:00:00+02:00") == datetime(2026, 3, 2, 8, tzinfo=UTC)
     ago = datetime.now(UTC) - monitoring.moment("2h")
     assert timedelta(hours=2) <= ago < timedelta(hours=2, minutes=1)
@@ -20,27 +28,101 @@ def test_moments() -> None:
         monitoring.moment("yesterday")
 
 
-def test_the_next_window_starts_where_the_last_one_of_this_endpoint_ended() -> None:
-    client = boto3.client("sagemaker", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
-    arn = "arn:aws:sagemaker:eu-west-1:111122223333:processing-job/j"
-    common = {"ProcessingJobArn": arn, "CreationTime": datetime.now(UTC), "ProcessingJobStatus": "Completed"}
-    jobs = ["churn-production-monitor-2", "churn-production-monitor-1"]
-    listed = {"ProcessingJobSummaries": [{"ProcessingJobName": name, **common} for name in jobs]}
-    resources = {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}}
-    application = {"ProcessingResources": resources, "AppSpecification": {"ImageUri": "x"}}
-    with Stubber(client) as stub:
-        stub.add_response("list_processing_jobs", listed)
-        for name, endpoint in zip(jobs, ["churn-production-eu", "churn-production"], strict=True):
-            environment = {"sagemaker_endpoint_name": endpoint, "end_time": "2026-03-02T10:00:00Z"}
-            job = {"ProcessingJobName": name, "Environment": environment, **common, **application}
-            stub.add_response("describe_processing_job", job)
-        found = monitoring.last_window_end(client, "churn-production")
-        stub.assert_no_pending_responses()
-    assert found == datetime(2026, 3, 2, 10, tzinfo=UTC)
+def test_a_sentence_for_every_verdict() -> None:
+    def said(status: str, **more: Any) -> str:
+        return monitoring.sentence(Verdict(Kind.DATA_QUALITY, EXECUTION, status, STARTED, **more))
+
+    twice = [VIOLATION, VIOLATION, {**VIOLATION, "feature_name": "Contract"}]
+    assert (
+        said("CompletedWithViolations", violations=twice, records=300)
+        == "3 violations in 300 records: tenure, Contract"
+    )
+    assert said("Completed", records=300) == "no violation in 300 records"
+    assert said("Failed", reason="no record in s3://b/c") == "Failed: no record in s3://b/c"
 
 
-def test_a_verdict_names_each_feature_once() -> None:
-    violations = [{"feature_name": name, "constraint_check_type": "x", "description": ""} for name in "aba"]
-    bad = Verdict("CompletedWithViolations", violations, "s3://b/o", "job")
-    assert monitoring.sentence(bad) == "3 violations: a, b"
-    assert monitoring.sentence(Verdict("Completed", [], "s3://b/o", "job")).startswith("no violation")
+@pytest.mark.parametrize(
+    ("violation", "subject"),
+    [
+        (VIOLATION, "tenure"),
+        ({"metric_name": "auc", "constraint_check_type": "LessThanThreshold"}, "auc"),
+        ({"facet": "gender", "facet_value": "Female", "metric_name": "DPPL"}, "DPPL of gender Female"),
+        ({"label": "label0", "metric_name": "shap"}, "shap"),
+    ],
+)
+def test_what_a_violation_is_about(violation: dict[str, str], subject: str) -> None:
+    assert verdicts.subject(violation) == subject
+
+
+class Pipelines:
+    """An execution of a monitor's pipeline whose Collect and Check jobs ended as given."""
+
+    def __init__(self, status: str, jobs: dict[str, dict[str, Any]]) -> None:
+        self.status, self.jobs = status, jobs
+
+    def list_pipeline_executions(self, **_: Any) -> dict[str, Any]:
+        return {"PipelineExecutionSummaries": [{"PipelineExecutionArn": EXECUTION}]}
+
+    def describe_pipeline_execution(self, **_: Any) -> dict[str, Any]:
+        return {"PipelineExecutionStatus": self.status, "CreationTime": STARTED}
+
+    def list_pipeline_execution_steps(self, **_: Any) -> dict[str, Any]:
+        return {
+            "PipelineExecutionSteps": [
+                {"StepName": name, "Metadata": {"ProcessingJob": {"Arn": f"arn:x/{name}"}}} for name in self.jobs
+            ]
+        }
+
+    def describe_processing_job(self, ProcessingJobName: str) -> dict[str, Any]:
+        output = {"Outputs": [{"S3Output": {"S3Uri": f"s3://bucket/{ProcessingJobName}"}}]}
+        job = {"ProcessingJobName": ProcessingJobName, "ProcessingOutputConfig": output}
+        return {**job, "ProcessingJobStatus": "Completed", **self.jobs[ProcessingJobName]}
+
+
+class Bucket:
+    def __init__(self, **files: Any) -> None:
+        self.files = files
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        import io
+
+        from botocore.exceptions import ClientError
+
+        name = Key.replace("/", "_").replace(".json", "")
+        if name not in self.files:
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
+        return {"Body": io.BytesIO(json.dumps(self.files[name]).encode())}
+
+
+def test_a_verdict_has_violations_window_and_report() -> None:
+    window = {"start": "2026-03-02T09:00:00+00:00", "end": "2026-03-02T10:00:00+00:00"}
+    s3 = Bucket(
+        Collect_summary={"records": 300, "window": window}, Check_constraint_violations={"violations": [VIOLATION]}
+    )
+    found = verdicts.latest(Pipelines("Succeeded", {"Collect": {}, "Check": {}}), s3, "name", Kind.DATA_QUALITY)
+    assert found
+    assert (found.status, found.records, found.subjects) == ("CompletedWithViolations", 300, ["tenure"])
+    assert (found.report_uri, found.window) == ("s3://bucket/Check/report.html", (window["start"], window["end"]))
+
+
+def test_a_failed_execution_says_what_its_job_said() -> None:
+    said = "no record in s3://bucket/data-capture; no S3 key lies in these hours"
+    jobs = {"Collect": {"ProcessingJobStatus": "Failed", "ExitMessage": said, "FailureReason": "AlgorithmError"}}
+    found = verdicts.latest(Pipelines("Failed", jobs), Bucket(), "name", Kind.DATA_QUALITY)
+    assert found and found.status == "Failed"
+    assert found.reason == f"{said} (job Collect, log group /aws/sagemaker/ProcessingJobs)"
+
+
+def test_a_running_one_has_no_verdict_yet() -> None:
+    found = verdicts.latest(Pipelines("Executing", {}), Bucket(), "name", Kind.DATA_QUALITY)
+    assert found and (found.status, found.violations, found.output_uri) == ("InProgress", [], "")
+
+
+def test_an_execution_of_a_monitoring_schedule() -> None:
+    summary = {"MonitoringExecutionStatus": "CompletedWithViolations", "ProcessingJobArn": "arn:x/Check"}
+    s3 = Bucket(Check_constraint_violations={"violations": [VIOLATION]})
+    sagemaker = Pipelines("", {"Check": {"Environment": {"start_time": "a", "end_time": "b"}}})
+    found = managed_verdicts.read(sagemaker, s3, {**summary, "CreationTime": STARTED}, Kind.DATA_QUALITY)
+    assert (found.status, found.subjects, found.window) == ("CompletedWithViolations", ["tenure"], ("a", "b"))
+    failed = {"MonitoringExecutionStatus": "Failed", "FailureReason": "No S3 objects", "CreationTime": STARTED}
+    assert managed_verdicts.read(sagemaker, s3, failed, Kind.DATA_QUALITY).reason == "No S3 objects"
