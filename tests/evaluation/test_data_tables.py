@@ -55,3 +55,17 @@ def test_a_table_without_rows_or_form_is_an_error(tmp_path: Path, content: str) 
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(ValueError, match=str(tmp_path)):
         list(read_table(tmp_path / "a.csv", "csv", CSV))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+def test_text_in_other_encodings(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_bytes("age,city\n34,Zürich\n,Genève\n".encode(encoding))
+    assert whole(tmp_path, "csv", CSV) == [{"age": "34", "city": "Zürich"}, {"age": None, "city": "Genève"}]
+
+
+def test_records_of_several_shapes(tmp_path: Path) -> None:
+    records = [{"a": 1, "b": {"c": True}}, {"a": "x", "d": [1, 2]}, {"a": 10**30}]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    found = whole(tmp_path, "json", {"lines": True})
+    assert [record["a"] for record in found] == ["1", "x", str(10**30)]
+    assert [record["b.c"] for record in found] == ["True", None, None]
