@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from deploy import registry
+from deploy.declaration import Kind
 
 
 def test_the_newest_approved_version_is_found(sagemaker: Any, package: Callable[..., str]) -> None:
@@ -32,12 +33,17 @@ def test_a_version_knows_its_baseline() -> None:
     source = {"ContentType": "application/json"}
     quality = {"Statistics": {**source, "S3Uri": "s3://b/s.json"}, "Constraints": {**source, "S3Uri": "s3://b/c.json"}}
     described = {"ModelPackageArn": "arn:churn/1", "ModelMetrics": {"ModelDataQuality": quality}}
-    assert registry.data_quality_baseline(described) == ("s3://b/s.json", "s3://b/c.json")
+    assert registry.baseline(described, Kind.DATA_QUALITY) == {
+        "statistics": "s3://b/s.json",
+        "constraints": "s3://b/c.json",
+    }
     drift = {"Statistics": {**source, "S3Uri": "s3://b/d.json"}, "Constraints": {**source, "S3Uri": "s3://b/e.json"}}
     described["DriftCheckBaselines"] = {"ModelDataQuality": drift}
-    assert registry.data_quality_baseline(described) == ("s3://b/d.json", "s3://b/e.json")
-    with pytest.raises(LookupError, match="arn:churn/1 has no ModelDataQuality"):
-        registry.data_quality_baseline({"ModelPackageArn": "arn:churn/1"})
+    assert registry.baseline(described, Kind.DATA_QUALITY) == {
+        "statistics": "s3://b/d.json",
+        "constraints": "s3://b/e.json",
+    }
+    assert registry.baseline({"ModelPackageArn": "arn:churn/1"}, Kind.DATA_QUALITY) == {}
 
 
 def test_only_an_approved_version_deploys(sagemaker: Any, package: Callable[..., str]) -> None:
