@@ -235,9 +235,7 @@ def test_the_gate_decides_over_registration_and_deployment(churn: Any) -> None:
 
 def test_the_version_carries_its_evaluation(churn: Any) -> None:
     register = next(each for each in all_steps(churn["Steps"]) if each["Name"] == "Register")
-    arguments = substituted(
-        register["Arguments"], dict.fromkeys(("ModelApprovalStatus", "InputDataUrl", "MinAveragePrecision"), "x")
-    )
+    arguments = substituted(register["Arguments"], {each["Name"]: "x" for each in churn["Parameters"]})
     assert arguments["CustomerMetadataProperties"]["Evaluation"] == "s3://bucket/key/evaluation.json"
     assert arguments["CustomerMetadataProperties"]["AveragePrecision"] == "0.7"
     assert arguments["InferenceSpecification"]["Containers"][0]["Environment"]["SAGEMAKER_PROGRAM"] == "inference.py"
