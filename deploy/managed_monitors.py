@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deploy import monitors, names, retraining
+from deploy import monitors, names, retraining, roles
 from deploy.declaration import Kind, Monitoring
 from deploy.managed_schedules import MONITORING_SCHEDULE, definition_name
 from deploy.resources import ALARM, ROLE, TOPIC, Key, Request, Resource
@@ -41,7 +41,7 @@ def keys(endpoint: str, place: Place) -> list[Key]:
     name = function_name(endpoint)
     return [
         (TOPIC, topic_arn(place, names.monitoring_topic(endpoint))),
-        (ROLE, name),
+        (ROLE, roles.name(name, place)),
         (FUNCTION, name),
         (RULE, name),
         *[(MONITORING_SCHEDULE, names.monitor_name(endpoint, kind)) for kind in Kind],
@@ -50,7 +50,7 @@ def keys(endpoint: str, place: Place) -> list[Key]:
 
 
 def function_name(endpoint: str) -> str:
-    """Of the function, its role and its rule."""
+    """Of the function, its rule and, but for the region, its role."""
     return f"{endpoint}-violations"
 
 
@@ -182,7 +182,7 @@ def _function(endpoint: str, watches: Sequence[Watch], tags: list[dict[str, str]
         "Description": f"{names.MADE}publishes how many violations Model Monitor found",
         "Runtime": retraining.RUNTIME,
         "Handler": f"{LAMBDA.stem}.handler",
-        "Role": f"arn:{place.partition}:iam::{place.account}:role/{name}",
+        "Role": roles.arn(name, place),
         "Timeout": retraining.TIMEOUT,
         "Environment": {"Variables": {"MONITORS": json.dumps(places, sort_keys=True), "METRIC": monitors.METRIC}},
         "Code": {"ZipFile": retraining.archive(LAMBDA)},
@@ -220,8 +220,8 @@ def _role(endpoint: str, tags: list[dict[str, str]], place: Place) -> Resource:
     name, region = function_name(endpoint), f"{place.region}:{place.account}"
     logs = f"arn:{place.partition}:logs:{region}:log-group:/aws/lambda/{name}"
     statements = [
-        monitors.allow("sagemaker:DescribeProcessingJob", f"arn:{place.partition}:sagemaker:{region}:processing-job/*"),
-        monitors.allow("cloudwatch:PutMetricData", "*"),  # CloudWatch has no ARNs of metrics
-        monitors.allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], logs, f"{logs}:*"),
+        roles.allow("sagemaker:DescribeProcessingJob", f"arn:{place.partition}:sagemaker:{region}:processing-job/*"),
+        roles.allow("cloudwatch:PutMetricData", "*"),  # CloudWatch has no ARNs of metrics
+        roles.allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], logs, f"{logs}:*"),
     ]
-    return monitors.role(name, "lambda", "what reads Model Monitor's verdicts", statements, tags)
+    return roles.role(name, "lambda", "what reads Model Monitor's verdicts", statements, tags, place)

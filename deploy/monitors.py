@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy import names
+from deploy import names, roles
 from deploy.declaration import Kind, Monitoring
 from deploy.resources import ALARM, PIPELINE, ROLE, SCHEDULE, TOPIC, Key, Request, Resource
 from deploy.wanted import Place, topic_arn
@@ -31,7 +31,7 @@ def keys(endpoint: str, place: Place) -> list[Key]:
     every = [names.monitor_name(endpoint, kind) for kind in Kind]
     return [
         (TOPIC, topic_arn(place, names.monitoring_topic(endpoint))),
-        (ROLE, role_name(endpoint)),
+        (ROLE, roles.name(role_name(endpoint), place)),
         *[(PIPELINE, name) for name in every],
         *[(SCHEDULE, name) for name in every],
         *[(ALARM, names.violations_alarm(endpoint, kind)) for kind in Kind],
@@ -55,6 +55,7 @@ def resources(
 
 
 def role_name(endpoint: str) -> str:
+    """Of the role that schedules take, but for the region."""
     return f"{endpoint}-monitoring"
 
 
@@ -116,38 +117,10 @@ def metric(watch: Watch) -> dict[str, Any]:
 
 
 def _starter(endpoint: str, watches: Sequence[Watch], tags: list[dict[str, str]], place: Place) -> Resource:
-    starts = allow("sagemaker:StartPipelineExecution", *[pipeline_arn(each.name, place) for each in watches])
-    account = {"Condition": {"StringEquals": {"aws:SourceAccount": place.account}}}
-    return role(role_name(endpoint), "scheduler", "what starts the monitors' pipelines", [starts], tags, account)
-
-
-def role(
-    name: str,
-    service: str,
-    what: str,
-    statements: Sequence[Mapping[str, Any]],
-    tags: list[dict[str, str]],
-    condition: Mapping[str, Any] | None = None,
-) -> Resource:
-    """A role that a service may take, with one inline policy."""
-    trust = {
-        "Effect": "Allow",
-        "Principal": {"Service": f"{service}.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-        **(condition or {}),
-    }
-    request: Request = {
-        "RoleName": name,
-        "Description": f"{names.MADE}{what}",
-        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-        "Policy": {"Version": "2012-10-17", "Statement": list(statements)},
-        "Tags": tags,
-    }
-    return Resource(ROLE, name, request)
-
-
-def allow(action: str | list[str], *arns: str) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": list(arns)}
+    starts = roles.allow("sagemaker:StartPipelineExecution", *[pipeline_arn(each.name, place) for each in watches])
+    account = {"StringEquals": {"aws:SourceAccount": place.account}}
+    what = "what starts the monitors' pipelines"
+    return roles.role(role_name(endpoint), "scheduler", what, [starts], tags, place, account)
 
 
 def _pipeline(watch: Watch, definition: str, tags: list[dict[str, str]], place: Place) -> Resource:
@@ -172,7 +145,7 @@ def _schedule(watch: Watch, endpoint: str, place: Place) -> Resource:
         "State": "ENABLED",
         "Target": {
             "Arn": pipeline_arn(watch.name, place),
-            "RoleArn": f"arn:{place.partition}:iam::{place.account}:role/{role_name(endpoint)}",
+            "RoleArn": roles.arn(role_name(endpoint), place),
             "SageMakerPipelineParameters": {"PipelineParameterList": []},
         },
     }

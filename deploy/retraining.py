@@ -19,9 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from deploy import names
+from deploy import names, roles
 from deploy.declaration import Retraining
 from deploy.resources import PIPELINE, ROLE, Key, Request, Resource
 from deploy.retraining_resources import FUNCTION, RULE
@@ -48,12 +47,12 @@ class Target:
 
 
 def name(endpoint: str) -> str:
-    """Of the pipeline, the function and the function's role."""
+    """Of the pipeline, the function and, but for the region, the function's role."""
     return f"{endpoint}-retraining"
 
 
 def rule_name(endpoint: str) -> str:
-    """Of the rule and its role."""
+    """Of the rule and, but for the region, its role."""
     return f"{endpoint}-retrain"
 
 
@@ -61,13 +60,13 @@ def function_arn(endpoint: str, place: Place) -> str:
     return f"arn:{place.partition}:lambda:{place.region}:{place.account}:function:{name(endpoint)}"
 
 
-def keys(endpoint: str) -> list[Key]:
+def keys(endpoint: str, place: Place) -> list[Key]:
     """All that a retraining is made of, in the order in which it is made."""
     return [
-        (ROLE, name(endpoint)),
+        (ROLE, roles.name(name(endpoint), place)),
         (FUNCTION, name(endpoint)),
         (PIPELINE, name(endpoint)),
-        (ROLE, rule_name(endpoint)),
+        (ROLE, roles.name(rule_name(endpoint), place)),
         (RULE, rule_name(endpoint)),
     ]
 
@@ -75,28 +74,22 @@ def keys(endpoint: str) -> list[Key]:
 def resources(retraining: Retraining, target: Target, place: Place) -> list[Resource]:
     tags = names.tags(target.use_case)
     function, rule = name(target.endpoint), rule_name(target.endpoint)
-    requests: list[Request] = [
-        _role(function, "lambda", _function_policy(target, place), tags),
-        _function(retraining, target, place),
-        {
-            "PipelineName": function,
-            "PipelineDescription": f"{names.MADE}collects labelled traffic and starts {target.use_case} on it",
-            "PipelineDefinition": target.definition,
-            "RoleArn": place.role,
-            "Tags": tags,
-        },
-        _role(rule, "events", _rule_policy(target, place), tags),
-        _rule(retraining, target, place),
+    pipeline: Request = {
+        "PipelineName": function,
+        "PipelineDescription": f"{names.MADE}collects labelled traffic and starts {target.use_case} on it",
+        "PipelineDefinition": target.definition,
+        "RoleArn": place.role,
+        "Tags": tags,
+    }
+    most = f"starts {target.use_case}, at most once in {retraining.cooldown}"
+    least = f"with at least {retraining.min_records} labelled records of {retraining.window}"
+    return [
+        roles.role(function, "lambda", "retraining", _function_policy(target, place), tags, place),
+        Resource(FUNCTION, function, _function(retraining, target, place), (most,)),
+        Resource(PIPELINE, function, pipeline, (least,)),
+        roles.role(rule, "events", "retraining", _rule_policy(target, place), tags, place),
+        Resource(RULE, rule, _rule(retraining, target, place), (f"on {', '.join(target.alarms)}",)),
     ]
-    details = [
-        (),
-        (f"starts {target.use_case}, at most once in {retraining.cooldown}",),
-        (f"with at least {retraining.min_records} labelled records of {retraining.window}",),
-        (),
-        (f"on {', '.join(target.alarms)}",),
-    ]
-    parts = zip(keys(target.endpoint), requests, details, strict=True)
-    return [Resource(kind, each, request, words) for (kind, each), request, words in parts]
 
 
 def seconds(duration: str) -> int:
@@ -109,22 +102,7 @@ def seconds(duration: str) -> int:
     return int(timedelta(**{unit: int(count or 0) for unit, count in match.groupdict().items()}).total_seconds())
 
 
-def _role(role: str, service: str, policy: Request, tags: list[dict[str, str]]) -> Request:
-    trust = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    return {
-        "RoleName": role,
-        "Description": f"{names.MADE}retraining",
-        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
-        "Policy": policy,
-        "Tags": tags,
-    }
-
-
-def _statement(actions: Sequence[str], *resources: str) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
-
-
-def _function_policy(target: Target, place: Place) -> Request:
+def _function_policy(target: Target, place: Place) -> list[roles.Statement]:
     sagemaker = f"arn:{place.partition}:sagemaker:{place.region}:{place.account}"
     logs = f"arn:{place.partition}:logs:{place.region}:{place.account}:log-group:/aws/lambda/{name(target.endpoint)}"
     started = f"{sagemaker}:pipeline/{target.use_case}"
@@ -135,20 +113,17 @@ def _function_policy(target: Target, place: Place) -> Request:
         f"{sagemaker}:model-package/{target.use_case}/*",
     ]
     described = [f"sagemaker:Describe{each}" for each in ("Endpoint", "EndpointConfig", "Model", "ModelPackage")]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            _statement(["sagemaker:StartPipelineExecution", "sagemaker:ListPipelineExecutions"], started),
-            _statement(described, *served),
-            _statement(["sns:Publish"], target.topic),
-            _statement(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], logs, f"{logs}:*"),
-        ],
-    }
+    return [
+        roles.allow(["sagemaker:StartPipelineExecution", "sagemaker:ListPipelineExecutions"], started),
+        roles.allow(described, *served),
+        roles.allow("sns:Publish", target.topic),
+        roles.allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], logs, f"{logs}:*"),
+    ]
 
 
-def _rule_policy(target: Target, place: Place) -> Request:
+def _rule_policy(target: Target, place: Place) -> list[roles.Statement]:
     started = f"arn:{place.partition}:sagemaker:{place.region}:{place.account}:pipeline/{name(target.endpoint)}"
-    return {"Version": "2012-10-17", "Statement": [_statement(["sagemaker:StartPipelineExecution"], started)]}
+    return [roles.allow("sagemaker:StartPipelineExecution", started)]
 
 
 def _function(retraining: Retraining, target: Target, place: Place) -> Request:
@@ -167,7 +142,7 @@ def _function(retraining: Retraining, target: Target, place: Place) -> Request:
         "Description": f"{names.MADE}starts {target.use_case} on recent traffic",
         "Runtime": RUNTIME,
         "Handler": f"{SOURCE.stem}.handler",
-        "Role": f"arn:{place.partition}:iam::{place.account}:role/{name(target.endpoint)}",
+        "Role": roles.arn(name(target.endpoint), place),
         "Timeout": TIMEOUT,
         "Environment": {"Variables": variables},
         "Code": {"ZipFile": archive()},
@@ -199,7 +174,6 @@ def _rule(retraining: Retraining, target: Target, place: Place) -> Request:
         "detail": {"alarmName": list(target.alarms), "state": {"value": ["ALARM"]}},
     }
     pipeline = f"arn:{place.partition}:sagemaker:{place.region}:{place.account}:pipeline/{name(target.endpoint)}"
-    role = f"arn:{place.partition}:iam::{place.account}:role/{rule_name(target.endpoint)}"
     parameters = [{"Name": ALARM_PARAMETER, "Value": "$.detail.alarmName"}]
     return {
         "Name": rule_name(target.endpoint),
@@ -211,7 +185,7 @@ def _rule(retraining: Retraining, target: Target, place: Place) -> Request:
             {
                 "Id": "pipeline",
                 "Arn": pipeline,
-                "RoleArn": role,
+                "RoleArn": roles.arn(rule_name(target.endpoint), place),
                 "SageMakerPipelineParameters": {"PipelineParameterList": parameters},
             }
         ],

@@ -76,7 +76,7 @@ def find(
 
 def keys(endpoint: str, place: Place) -> list[Key]:
     """All that a stage may have."""
-    both = [*monitors.keys(endpoint, place), *managed_monitors.keys(endpoint, place), *retraining.keys(endpoint)]
+    both = [*monitors.keys(endpoint, place), *managed_monitors.keys(endpoint, place), *retraining.keys(endpoint, place)]
     return list(dict.fromkeys(both))
 
 

@@ -20,6 +20,7 @@ Clients = Callable[[str], Any]
 NAME = "churn-production"
 PLACE = Place("aws", "123456789012", "us-east-1", "arn:aws:iam::123456789012:role/execution", "bucket")
 TOPIC_ARN = f"arn:aws:sns:us-east-1:123456789012:{NAME}-monitoring"
+ROLE_NAME = f"{NAME}-monitoring-us-east-1"
 PACKAGE = {
     "ModelPackageArn": "arn:aws:sagemaker:us-east-1:123456789012:model-package/churn/3",
     "InferenceSpecification": {"Containers": [{"Image": "image", "ModelDataUrl": "s3://b/model.tar.gz"}]},
@@ -96,7 +97,7 @@ def test_all_of_it_is_made_changed_and_removed(clients: Clients) -> None:
     kinds = ["data-quality", "model-quality", "model-bias"]
     assert said(made) == [
         ("+ SNS topic", TOPIC_ARN),
-        ("+ IAM role", "monitoring"),
+        ("+ IAM role", "monitoring-us-east-1"),
         *[("+ pipeline", kind) for kind in kinds],
         *[("+ schedule", kind) for kind in kinds],
         *[("+ alarm", f"{kind}-violations") for kind in kinds],
@@ -106,7 +107,7 @@ def test_all_of_it_is_made_changed_and_removed(clients: Clients) -> None:
     )
     assert said(deploy(clients, less)) == [
         ("~ SNS topic", TOPIC_ARN),
-        ("~ IAM role", "monitoring"),
+        ("~ IAM role", "monitoring-us-east-1"),
         ("~ schedule", "data-quality"),
         ("- alarm", "model-bias-violations"),
         ("- schedule", "model-bias"),
@@ -125,7 +126,7 @@ def test_a_new_version_changes_what_is_compared_with(clients: Clients) -> None:
     other = {"ModelDataQuality": PACKAGE["DriftCheckBaselines"]["ModelDataQuality"]}  # type: ignore[index]
     changes = deploy(clients, DriftCheckBaselines=other)
     assert ("- pipeline", "model-quality") in said(changes)
-    assert ("~ IAM role", "monitoring") in said(changes)
+    assert ("~ IAM role", "monitoring-us-east-1") in said(changes)
 
 
 def test_an_alarm_watches_the_monitors_violations_and_tells_the_topic(clients: Clients) -> None:
@@ -149,8 +150,8 @@ def test_the_schedules_role_may_start_the_monitors_pipelines_and_nothing_else(cl
     deploy(clients)
     target = clients("scheduler").get_schedule(Name=f"{NAME}-data-quality")["Target"]
     arn = f"arn:aws:sagemaker:us-east-1:123456789012:pipeline/{NAME}-data-quality"
-    assert (target["Arn"], target["RoleArn"]) == (arn, f"arn:aws:iam::123456789012:role/{NAME}-monitoring")
-    policy = clients("iam").get_role_policy(RoleName=f"{NAME}-monitoring", PolicyName=f"{NAME}-monitoring")
+    assert (target["Arn"], target["RoleArn"]) == (arn, f"arn:aws:iam::123456789012:role/{NAME}-monitoring-us-east-1")
+    policy = clients("iam").get_role_policy(RoleName=ROLE_NAME, PolicyName=ROLE_NAME)
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement["Action"] == "sagemaker:StartPipelineExecution"
     assert arn in statement["Resource"] and all(":pipeline/churn-production-" in each for each in statement["Resource"])

@@ -27,7 +27,7 @@ TARGET = Target("churn", "churn-staging", ALARMS, TOPIC, DEFINITION)
 
 
 def changes(clients: Clients, declared: Retraining | None, target: Target = TARGET) -> list[Change]:
-    found = resources.read(clients, retraining.keys("churn-staging"))
+    found = resources.read(clients, retraining.keys("churn-staging", PLACE))
     wanted = retraining.resources(declared, target, PLACE) if declared else []
     return resources.deploy(wanted, found)
 
@@ -41,10 +41,10 @@ def made(clients: Clients, declared: Retraining | None, target: Target = TARGET)
 
 
 ALL = [
-    ("IAM role", "churn-staging-retraining"),
+    ("IAM role", "churn-staging-retraining-us-east-1"),
     ("Lambda function", "churn-staging-retraining"),
     ("pipeline", "churn-staging-retraining"),
-    ("IAM role", "churn-staging-retrain"),
+    ("IAM role", "churn-staging-retrain-us-east-1"),
     ("EventBridge rule", "churn-staging-retrain"),
 ]
 
@@ -52,7 +52,14 @@ ALL = [
 def test_all_of_it_is_made_once_and_goes_again(clients: Clients) -> None:
     assert made(clients, Retraining()) == [("+", *each) for each in ALL]
     assert made(clients, None) == [("-", *each) for each in reversed(ALL)]
-    assert resources.read(clients, retraining.keys("churn-staging")) == {}
+    assert resources.read(clients, retraining.keys("churn-staging", PLACE)) == {}
+
+
+def test_each_region_has_roles_of_its_own(clients: Clients) -> None:
+    made(clients, Retraining())
+    elsewhere = dataclasses.replace(PLACE, region="eu-central-1")
+    kept = set(retraining.keys("churn-staging", PLACE)) & set(retraining.keys("churn-staging", elsewhere))
+    assert {kind.kind for kind, _ in kept} == {"Lambda function", "pipeline", "EventBridge rule"}  # of the region
 
 
 def test_the_rule_waits_for_the_alarms_and_starts_the_pipeline_with_the_alarms_name(clients: Clients) -> None:
@@ -62,7 +69,7 @@ def test_the_rule_waits_for_the_alarms_and_starts_the_pipeline_with_the_alarms_n
     assert pattern["detail"] == {"alarmName": list(ALARMS), "state": {"value": ["ALARM"]}}
     (target,) = events.list_targets_by_rule(Rule="churn-staging-retrain")["Targets"]
     assert target["Arn"].endswith(":pipeline/churn-staging-retraining")
-    assert target["RoleArn"].endswith(":role/churn-staging-retrain")
+    assert target["RoleArn"].endswith(":role/churn-staging-retrain-us-east-1")
     (parameter,) = target["SageMakerPipelineParameters"]["PipelineParameterList"]
     assert parameter == {"Name": "Alarm", "Value": "$.detail.alarmName"}
 
@@ -113,16 +120,19 @@ def test_a_function_that_is_gone_is_made_again(clients: Clients) -> None:
 
 def test_a_users_own_function_and_rule_of_that_name_are_not_ours(clients: Clients) -> None:
     clients("events").put_rule(Name="churn-staging-retrain", ScheduleExpression="rate(1 day)", Description="mine")
-    assert resources.read(clients, retraining.keys("churn-staging")) == {}
+    assert resources.read(clients, retraining.keys("churn-staging", PLACE)) == {}
 
 
 def test_each_role_may_do_what_it_has_to_and_no_more(clients: Clients) -> None:
     made(clients, Retraining())
     iam = clients("iam")
-    allowed = {}
-    for role in ("churn-staging-retraining", "churn-staging-retrain"):
+    allowed: dict[str, dict[str, list[str]]] = {}
+    for base in ("churn-staging-retraining", "churn-staging-retrain"):
+        role = f"{base}-us-east-1"
         policy = iam.get_role_policy(RoleName=role, PolicyName=role)["PolicyDocument"]
-        allowed[role] = {action: each["Resource"] for each in policy["Statement"] for action in each["Action"]}
+        for each in policy["Statement"]:
+            actions = [each["Action"]] if isinstance(each["Action"], str) else each["Action"]
+            allowed.setdefault(base, {}).update(dict.fromkeys(actions, each["Resource"]))
     account = "arn:aws:sagemaker:us-east-1:123456789012"
     assert allowed["churn-staging-retrain"] == {
         "sagemaker:StartPipelineExecution": [f"{account}:pipeline/churn-staging-retraining"]

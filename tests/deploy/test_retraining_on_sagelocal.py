@@ -78,7 +78,7 @@ class Loop:
         return apply(self.clients, resources.deploy(wanted, self.found()))
 
     def found(self) -> dict[resources.Key, Any]:
-        return resources.read(self.clients, retraining.keys(ENDPOINT))
+        return resources.read(self.clients, retraining.keys(ENDPOINT, self.place))
 
     def violate(self, *names: str) -> None:
         for name in names:
