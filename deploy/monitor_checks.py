@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from deploy import monitors
+from deploy import managed_monitors, monitors, names, retraining
 from deploy.declaration import Engine, Kind, Monitor, Monitoring
+from deploy.managed_schedules import MONITORING_SCHEDULE
+from deploy.resources import ROLE, SCHEDULE, Type
+from deploy.retraining_resources import FUNCTION, RULE
+from deploy.wanted import Place
 
 PROBLEMS = ("BinaryClassification", "MulticlassClassification", "Regression")
 _DURATION = re.compile(r"P(?=\d|T\d)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?")
@@ -16,9 +20,13 @@ _EXPRESSION = re.compile(r"rate\([1-9]\d* (minute|hour|day)s?\)|cron\((\S+ ){5}\
 _MANAGED = re.compile(r"cron\(0 (\*|\d{1,2}|\d{1,2}/\d{1,2}) \? \* \* \*\)")
 
 
-def check(monitoring: Monitoring, stage: str) -> None:
+# Characters of a name. A monitoring schedule's 63 are its job definition's, too, whose name has nine more.
+_LONGEST: dict[Type, int] = {ROLE: 64, SCHEDULE: 64, RULE: 64, FUNCTION: 64, MONITORING_SCHEDULE: 54}
+
+
+def check(monitoring: Monitoring, stage: str, endpoint: str, place: Place) -> None:
     """Raises ValueError with every problem."""
-    if found := list(problems(monitoring)):
+    if found := [*problems(monitoring), *too_long(monitoring, endpoint, place)]:
         raise ValueError(f"The monitoring of stage {stage}: " + "; ".join(found) + ".")
 
 
@@ -39,6 +47,17 @@ def problems(monitoring: Monitoring) -> Iterator[str]:
             yield str(error).rstrip(".")
     if monitoring.retraining:
         yield from _retraining(monitoring)
+
+
+def too_long(monitoring: Monitoring, endpoint: str, place: Place) -> Iterator[str]:
+    """Names that AWS refuses, of what would be made for the endpoint."""
+    engine = managed_monitors if monitoring.engine is Engine.MANAGED else monitors
+    unused = {names.monitor_name(endpoint, kind) for kind in Kind if kind not in monitoring.monitors()}
+    keys = [*engine.keys(endpoint, place), *(retraining.keys(endpoint, place) if monitoring.retraining else [])]
+    for type_, name in keys:
+        longest = _LONGEST.get(type_)
+        if longest and len(name) > longest and name not in unused:
+            yield f"the {type_.kind} {name} would have {len(name)} characters, and {longest} are allowed"
 
 
 def _retraining(monitoring: Monitoring) -> Iterator[str]:

@@ -55,7 +55,7 @@ def find(
     monitoring = declaration.monitored(use_case).get(stage)
     if monitoring is None:
         return Beside()
-    monitor_checks.check(monitoring, stage)
+    monitor_checks.check(monitoring, stage, names.endpoint_name(use_case, stage), place)
     found, left_out = watch.watches(monitoring, use_case, stage, package, place)
     s3 = Reading(target.client("s3"))
     if monitoring.engine is Engine.MANAGED:

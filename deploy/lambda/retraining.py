@@ -43,11 +43,12 @@ def decide(sagemaker: Any, event: Mapping[str, Any], environment: Mapping[str, s
     labelled, least = int(event["labelled"]), int(environment["MIN_RECORDS"])
     cause = f"{event['alarm']} is in ALARM" if event.get("alarm") else "Somebody asked for it"
     if labelled < least:
-        reason = f"{cause}. {labelled} records of {endpoint} have labels, and retraining waits until {least} have."
-        return _answer(TOO_FEW, reason)
+        reason = f"{cause}. {labelled} records of {endpoint} have labels, and a retraining needs {least}."
+        return _answer(TOO_FEW, f"{reason} {_later(endpoint)}")
     before = newest(sagemaker, pipeline, endpoint)
     if before and (why := keeps(before, timedelta(seconds=float(environment["COOLDOWN_SECONDS"])))):
-        return _answer(TOO_SOON, f"{cause}. {pipeline} isn't started: {before['PipelineExecutionArn']} {why}.")
+        reason = f"{cause}. {pipeline} isn't started: {before['PipelineExecutionArn']} {why}."
+        return _answer(TOO_SOON, f"{reason} {_later(endpoint)}")
     parameters = json.loads(environment["PARAMETERS"]) | {environment["DATA_PARAMETER"]: event["data"]}
     if CURRENT_MODEL in parameters.values():
         current = model_in_service(sagemaker, endpoint)
@@ -69,6 +70,11 @@ def decide(sagemaker: Any, event: Mapping[str, Any], environment: Mapping[str, s
 
 def _answer(outcome: str, reason: str, execution: str = "") -> dict[str, str]:
     return {"outcome": outcome, "execution": execution, "reason": reason}
+
+
+def _later(endpoint: str) -> str:
+    """Only an alarm's change is an event."""
+    return f"An alarm that stays on starts nothing more: later start the pipeline {endpoint}-retraining by hand."
 
 
 def display_name(endpoint: str) -> str:

@@ -11,8 +11,8 @@ import pytest
 
 from deploy import apply, monitors, names, registry, resources, thresholds, watch
 from deploy.changes import Change
-from deploy.declaration import Kind, Monitor, Monitoring
-from deploy.monitor_checks import problems
+from deploy.declaration import Engine, Kind, Monitor, Monitoring, Retraining
+from deploy.monitor_checks import problems, too_long
 from deploy.resources import ALARM, PIPELINE, ROLE, SCHEDULE, TOPIC
 from deploy.wanted import Place
 
@@ -232,6 +232,20 @@ def test_what_would_be_refused_is_said_before_anything_is_made() -> None:
         "'somebody' can't be told: give an e-mail address, an https URL, or the ARN of a queue or function",
     ]
     assert list(problems(DECLARED)) == []
+
+
+def test_names_that_aws_refuses_are_said_before_anything_is_made() -> None:
+    watched = Monitoring(label="Churn", explainability=None, retraining=Retraining())
+    assert list(too_long(watched, NAME, PLACE)) == []
+    endpoint = "c" * 45
+    assert list(too_long(watched, endpoint, PLACE)) == [
+        f"the IAM role {endpoint}-monitoring-us-east-1 would have 66 characters, and 64 are allowed",
+        f"the IAM role {endpoint}-retraining-us-east-1 would have 66 characters, and 64 are allowed",
+    ]
+    managed = Monitoring(engine=Engine.MANAGED, model_quality=None, model_bias=None, explainability=None)
+    assert list(too_long(managed, "c" * 42, PLACE)) == [
+        f"the monitoring schedule {'c' * 42}-data-quality would have 55 characters, and 54 are allowed"
+    ]
 
 
 @pytest.mark.parametrize("text", ["PT1H", "P7D", "P1DT12H", "PT90S"])

@@ -122,6 +122,7 @@ def test_too_few_labels_start_nothing(function: ModuleType) -> None:
     assert (answer["outcome"], sagemaker.started) == ("too few labelled records", [])
     assert "499 records of churn-production have labels" in answer["reason"]
     assert "500" in answer["reason"]
+    assert "start the pipeline churn-production-retraining by hand" in answer["reason"]  # the alarm won't
 
 
 @pytest.mark.parametrize(
