@@ -93,8 +93,8 @@ def test_a_terminal_is_asked_before_anything_changes(
 
 
 def test_the_proof_names_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
-    before = dataclasses.replace(NOTHING, models=["churn-staging-1-0123abcd"])
-    deployment.prove("churn-staging", before, NOTHING)
+    before = dataclasses.replace(NOTHING, models=["churn-staging-1-0123abcd"]).listed()
+    deployment.prove("churn-staging", before, NOTHING.listed())
     assert "Nothing of churn-staging is left" in capsys.readouterr().out
     with pytest.raises(Failure, match="Not all of churn-staging is gone"):
         deployment.prove("churn-staging", before, before)
