@@ -75,7 +75,7 @@ demo-traffic: $(BASE)  ## replay held-out customers to the production endpoint, 
 	$(BIN)/mlops traffic churn --shift
 
 demo-monitor: $(BASE)  ## check the captured traffic for drift
-	$(BIN)/mlops monitor churn
+	$(BIN)/mlops monitor churn --now --kind data-quality
 
 install: $(BASE)  ## make .venv with what `make run` needs
 install-dev: $(DEV)  ## make .venv with the tools for tests too

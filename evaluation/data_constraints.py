@@ -36,7 +36,7 @@ MONITORING_CONFIG: dict[str, Any] = {
     },
 }
 # What is suggested: distances beyond chance that matter. Model Monitor's 0.1 lets a category's share move by 14 points
-# unseen in a window of 2,000 records (docs/monitoring.md has the measurements).
+# unseen in a window of 2,000 records (docs/data-quality.md has the measurements).
 NUMERIC_THRESHOLD, CATEGORICAL_THRESHOLD = 0.05, 0.015
 
 

@@ -66,7 +66,7 @@ Reports = Annotated[Path, typer.Option("--reports", help="Folder for downloaded 
 Reason = Annotated[str, typer.Option("--reason", help="Kept with the version as its ApprovalDescription.")]
 Count = Annotated[int, typer.Option("--count", min=1, help="Requests, one record each.")]
 LAPTOP = Where.laptop
-COUNT = 300  # with fewer the monitor sees only larger changes (docs/monitoring.md)
+COUNT = 300  # with fewer the monitor sees only larger changes (docs/data-quality.md)
 REPORTS = Path("reports")
 
 
