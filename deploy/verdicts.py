@@ -100,7 +100,11 @@ def read(sagemaker: Any, s3: Any, execution: str, kind: Kind) -> Verdict:
         reason = _reason(sagemaker, described, execution, jobs)
         return Verdict(kind, execution, _STATUSES.get(status, status), started, reason=reason, **looked)
     output = _output(jobs[CHECK])
-    violations = read_json(s3, f"{output}/constraint_violations.json").get("violations", [])
+    found = read_json(s3, f"{output}/constraint_violations.json")
+    if "violations" not in found:
+        reason = f"nothing was compared: {output} has no constraint_violations.json"
+        return Verdict(kind, execution, "Failed", started, output, reason=reason, **looked)
+    violations = list(found["violations"])
     return Verdict(kind, execution, VIOLATIONS if violations else COMPLETED, started, output, violations, **looked)
 
 

@@ -62,18 +62,22 @@ def metric(name: str, value: float | Mapping[str, float], **dimensions: str) -> 
     return {"MetricName": name, "Dimensions": _named(dimensions), **member}
 
 
-def emit(kind: str, args: MonitorArgs, metrics: Iterable[dict[str, Any]], violations: int) -> list[dict[str, Any]]:
+def emit(
+    kind: str, args: MonitorArgs, metrics: Iterable[dict[str, Any]], violations: int | None
+) -> list[dict[str, Any]]:
     """Writes the metrics, and `violations`, to the platform's file, and to CloudWatch if so told; returns them.
 
     Args:
         kind: a key of `analysis_baseline.KINDS`.
+        violations: how many; None where nothing was compared, which is not the same as none found.
         metrics: what `metric` returned. Those that are no finite number are left out: CloudWatch refuses them.
 
     Raises:
         RuntimeError: CloudWatch refused or could not be reached.
     """
     head = {"Timestamp": _time(args.end_time)}
-    found = [each | head for each in [*metrics, metric("violations", violations)] if _finite(each)]
+    counted = [] if violations is None else [metric("violations", violations)]
+    found = [each | head for each in [*metrics, *counted] if _finite(each)]
     found = [each | {"Dimensions": _named(args.dimensions) + each["Dimensions"]} for each in found]
     folder = Path(args.job_output)
     if folder.parent.is_dir():  # by hand there is no /opt/ml

@@ -64,6 +64,15 @@ class Explained:
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an endpoint made here goes with a stopped job
     args = Args(**analysis_job.options(dataclasses.fields(Args), __doc__, None))
+    analysis_job.perform(lambda: run(args), args.job_output)
+
+
+def run(args: Args) -> str:
+    """Explains, compares where there is a baseline, writes everything, and says what was found.
+
+    Raises:
+        ValueError: configuration, data, model or baseline cannot be used; the message says which and why.
+    """
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
     config = analysis_config.read(Path(args.config))
@@ -72,17 +81,19 @@ def main() -> None:
         found = _explain(config, args, output)
         _write(output / "analysis.json", {"version": "1.0", "explanations": found.document})
         baseline = json.loads(before.files["constraints"].read_text(encoding="utf-8")) if before else {}
-        violations = compare(found, baseline) if analysis_baseline.compares(args, before) else None
+        compared = analysis_baseline.compares(args, before)
+        if compared and found.shap is None:
+            raise ValueError("the analysis config's methods have no shap, whose values are what a baseline is for")
+        violations = compare(found, baseline) if compared else None
         if violations is not None:
             _write(output / "constraint_violations.json", {"version": "1.0", "violations": violations})
         write_report(config, args, found, baseline if violations is not None else {}, violations, output)
         if not args.sagemaker_monitoring_schedule_name:
             analysis_baseline.conclude(args, KIND, output, before, violations or [])
-    analysis_metrics.emit(KIND, args, metrics(found), len(violations or []))
+    analysis_metrics.emit(KIND, args, metrics(found), None if violations is None else len(violations))
     for violation in violations or []:
         print(f"{violation['label']}: {violation['description']}")
-    summary = "Completed: Job completed successfully." if violations is None else analysis_job.verdict(violations)
-    analysis_job.finish(summary, args.job_output)
+    return "Completed: Job completed successfully." if violations is None else analysis_job.verdict(violations)
 
 
 def _explain(config: Config, args: Args, output: Path) -> Explained:

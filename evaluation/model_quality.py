@@ -125,7 +125,7 @@ def run(args: Args) -> str:
     report = model_quality_report.make(_title(args), measured, constraints, baseline.get("statistics"), violations)
     analysis_report.write(report, output)
     shown = [metric(name, found.value) for name, found in measured.metrics.items()]
-    emit(KIND, args, shown, len(violations))
+    emit(KIND, args, shown, len(violations) if compared else None)
     for violation in violations:
         print(f"{violation['metric_name']}: {violation['description']}")
     if compared:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -103,6 +104,25 @@ def test_a_verdict_has_violations_window_and_report() -> None:
     assert found
     assert (found.status, found.records, found.subjects) == ("CompletedWithViolations", 300, ["tenure"])
     assert (found.report_uri, found.window) == ("s3://bucket/Check/report.html", (window["start"], window["end"]))
+
+
+def test_a_check_that_compared_nothing_is_no_verdict() -> None:
+    found = verdicts.latest(Pipelines("Succeeded", {"Collect": {}, "Check": {}}), Bucket(), "name", Kind.DATA_QUALITY)
+    assert found and found.status == "Failed"
+    assert found.reason == "nothing was compared: s3://bucket/Check has no constraint_violations.json"
+
+
+def test_a_window_that_ends_before_it_begins_starts_nothing() -> None:
+    with pytest.raises(ValueError, match="The window begins at 2026-03-02T10:00:00Z and ends at 2026-03-02T09:00:00Z"):
+        monitoring.now(
+            cast(Any, None),
+            "churn",
+            "production",
+            [Kind.DATA_QUALITY],
+            "2026-03-02T10:00:00Z",
+            "2026-03-02T09:00:00Z",
+            Path(),
+        )
 
 
 def test_a_failed_execution_says_what_its_job_said() -> None:
