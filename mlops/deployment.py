@@ -47,7 +47,7 @@ def deploy(
     """
     monitoring = declaration.monitored(use_case).get(stage)
     if monitoring and monitoring.captures:
-        return _watch_batches(target, use_case, stage, dry_run=dry_run, yes=yes)
+        return _watch_batches(target, use_case, stage, overrides, dry_run=dry_run, yes=yes)
     deployment = overridden(declaration.find(use_case, stage), overrides)
     checks.check(deployment, stage)
     endpoint, sagemaker = names.endpoint_name(use_case, stage), target.client("sagemaker")
@@ -76,10 +76,12 @@ def deploy(
     return endpoint
 
 
-def _watch_batches(target: Target, use_case: str, stage: str, *, dry_run: bool, yes: bool) -> str:
-    """Monitors alone, of the newest approved version: what batch transform jobs capture has no endpoint."""
+def _watch_batches(target: Target, use_case: str, stage: str, overrides: Overrides, *, dry_run: bool, yes: bool) -> str:
+    """Monitors alone, of the newest approved version or another: what batch transform jobs capture has no endpoint."""
+    if dataclasses.replace(overrides, version=None) != Overrides():
+        raise ValueError(f"The stage {stage} watches batch transform jobs and has no endpoint: --version alone goes.")
     name, where = names.endpoint_name(use_case, stage), place(target)
-    package = registry.latest_approved(target.client("sagemaker"), use_case)
+    package = registry.package(target.client("sagemaker"), use_case, overrides.version or declaration.APPROVED)
     around = beside.find(target, use_case, stage, package, where)
     changes = resources.deploy(around.wanted, beside.read(target, name, where))
     show(name, changes)

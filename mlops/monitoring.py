@@ -72,12 +72,17 @@ def now(
     """Runs the monitors of the kinds, all for none, over a window and prints what they found, with the reports.
 
     The window ends now and is as long as the monitor's own. Raises LookupError for one that isn't deployed, Failure
-    when an execution fails.
+    when an execution fails, ValueError for times that are none or a window without length.
     """
     monitoring, endpoint = beside.monitored(use_case, stage), names.endpoint_name(use_case, stage)
     chosen = list(kinds) or _deployed(target, monitoring, endpoint)
     end = _ceil(moment(until)) if until else _ceil(datetime.now(UTC))
     windows = {kind: (moment(since) if since else end - _length(monitoring, kind), end) for kind in chosen}
+    for start, _ in windows.values():
+        if start >= end:
+            raise ValueError(
+                f"The window begins at {verdicts.iso(start)} and ends at {verdicts.iso(end)}: nothing is in it."
+            )
     with console.stderr().status(f"{', '.join(chosen)} of {endpoint} …"):
         found = (_run_managed if monitoring.engine is Engine.MANAGED else _run)(target, endpoint, windows)
     answers = [(each, _download(target, use_case, endpoint, each, reports)) for each in found]

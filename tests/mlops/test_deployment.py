@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
 import pytest
 
+from deploy import declaration
 from deploy.changes import Change
-from deploy.declaration import Deployment, Variant
+from deploy.declaration import Deployment, Monitoring, Variant
 from deploy.state import State
 from deploy.strategies import AllAtOnce, Canary, Rolling
 from deploy.view import progress
 from mlops import deployment
 from mlops.deployment import Overrides, overridden
 from mlops.errors import Failure
+from mlops.targets import Target
 
 CANARY = Deployment(strategy=Canary(size="20%", wait_interval=7, termination_wait=8))
 NOTHING = State(None, None, {}, [], [], [], [], [], [])
@@ -27,6 +30,13 @@ def test_options_win_over_the_declaration() -> None:
     assert overridden(CANARY, Overrides(strategy="rolling", bake=5)).strategy == Rolling(wait_interval=5)
     assert overridden(CANARY, Overrides(strategy="all-at-once", bake=5)).strategy == AllAtOnce(termination_wait=5)
     assert overridden(CANARY, Overrides(bake=0)).strategy == Canary("20%", 0, 0)
+
+
+def test_a_stage_without_an_endpoint_takes_no_option_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = {"batch": Monitoring(captures="s3://bucket/transform/")}
+    monkeypatch.setattr(declaration, "monitored", lambda use_case: watched)
+    with pytest.raises(ValueError, match="The stage batch watches batch transform jobs and has no endpoint"):
+        deployment.deploy(cast(Target, None), "churn", "batch", Overrides(version=3, instance_count=2))
 
 
 def test_an_ab_test_and_a_shadow_are_more_variants() -> None:
