@@ -20,6 +20,8 @@ from moto import mock_aws
 sys.path.insert(0, str(Path(__file__).parents[2] / "evaluation"))
 
 import captured_traffic
+import model_quality
+import numpy as np
 from captured_traffic import Args, collect
 from data_capture import NoRecordsError
 
@@ -287,3 +289,39 @@ def test_batch_captures_that_do_not_fit(world: World) -> None:
     world.s3.delete_object(Bucket=BUCKET, Key="out/a.csv.out")
     with pytest.raises(ValueError, match=r"s3://bucket/out/a.csv.out, which a captured manifest names, cannot be read"):
         world.collect(capture_uri="s3://bucket/transforms")
+
+
+def quality(folder: Path, table: Path, **baseline: str) -> list[str]:
+    """Metrics of model quality that violate the baseline; none where there is none."""
+    options = {
+        "dataset_source": str(table), "output_path": str(folder), "ground_truth_attribute": "Churn",
+        "inference_attribute": "predicted_label", "probability_attribute": "probability",
+        "job_output": str(folder / "nowhere" / "output"),
+    }  # fmt: skip
+    model_quality.run(model_quality.Args(**{**options, **baseline}))
+    found = folder / "constraint_violations.json"
+    return [each["metric_name"] for each in json.loads(found.read_text())["violations"]] if found.exists() else []
+
+
+def test_labels_that_were_shuffled_violate_model_quality_and_the_true_ones_do_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_quality.analysis_report, "write", lambda *_: None)  # seconds of pictures
+    random = np.random.default_rng(0)
+    chances = random.beta(1, 1, 600).round(3)
+    truth = (random.random(600) < chances).astype(int)
+    world.put(*[record("34,a", f"{chance},{int(chance >= 0.5)}", f"e{at}") for at, chance in enumerate(chances)])
+
+    def labelled(labels: np.ndarray, hour: str) -> Path:
+        world.label({f"e{at}": str(label) for at, label in enumerate(labels)}, hour=hour)
+        world.collect(ground_truth_uri=TRUTH)
+        return world.folder / "out" / "labelled" / "labelled.csv"
+
+    table = labelled(truth, "2026/03/09/00")
+    assert quality(world.folder / "baseline", table) == []
+    constraints = {"baseline_constraints": str(world.folder / "baseline" / "constraints.json")}
+    assert quality(world.folder / "usual", table, **constraints) == []
+    for each in world.s3.list_objects_v2(Bucket=BUCKET, Prefix=TRUTH.removeprefix(f"s3://{BUCKET}/"))["Contents"]:
+        world.s3.delete_object(Bucket=BUCKET, Key=each["Key"])
+    table = labelled(random.permutation(truth), "2026/03/09/01")
+    assert {"auc", "accuracy", "precision", "recall"} <= set(quality(world.folder / "moved", table, **constraints))
