@@ -10,12 +10,11 @@ says the same in order, and so does the row's number.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import tabular
-from tabular import Schema
+from tabular import Schema, SplitArgs
 
 LABEL = "loan"
 SCHEMA = Schema(
@@ -40,52 +39,22 @@ SCHEMA = Schema(
 )
 
 
-@dataclass
-class Args:
-    raw: str = "/opt/ml/processing/input/raw"
-    """folder of CSV (with header) or parquet files that together hold the raw table"""
-    train: str = "/opt/ml/processing/train"
-    """folder for train.csv"""
-    validation: str = "/opt/ml/processing/validation"
-    """folder for validation.csv"""
-    test: str = "/opt/ml/processing/test"
-    """folder for test.csv"""
-    baseline: str = "/opt/ml/processing/baseline"
-    """folder for baseline.csv, the training features without the label"""
-    report: str = "/opt/ml/processing/report"
-    """folder for report.json and report.md: what was dropped"""
-    test_share: float = 0.2
-    """share of the records held out for the final judgement"""
-    validation_share: float = 0.16
-    """share of the records for early stopping and for choosing the mitigation's strength"""
-    seed: int = 0
-    """of the split"""
-
-
-def main(args: Args) -> None:
-    raw = tabular.read(Path(args.raw), SCHEMA)
-    dropped: dict[str, int] = {}
-    table = clean(raw, dropped)
-    splits = tabular.split(table, LABEL, args.test_share, args.validation_share, args.seed)
-    # Nothing is written before this line, so a refused input leaves no half of a result behind.
-    for name, part in splits.items():
-        tabular.write(part, Path(getattr(args, name)) / f"{name}.csv")
-    tabular.write(splits["train"].drop(columns=LABEL), Path(args.baseline) / "baseline.csv")
-    tabular.write_report("Census", tabular.report_of(raw, table, SCHEMA, dropped, {}, splits), Path(args.report))
-
-
-def clean(raw: pd.DataFrame, dropped: dict[str, int]) -> pd.DataFrame:
-    """The features in order with their types and the label as 0 or 1; `dropped` takes what was not kept.
+def clean(raw: pd.DataFrame, dropped: dict[str, int]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Features in order, label as 0 or 1, and nothing filled; `dropped` takes what was not kept.
 
     Raises InputError for values of the wrong type, unknown labels, and a table without enough usable rows.
     """
     table = tabular.typed(raw, SCHEMA, dropped)
     table[SCHEMA.categories] = table[SCHEMA.categories].replace("?", "Unknown")
-    return tabular.complete(table, SCHEMA, dropped)
+    return tabular.complete(table, SCHEMA, dropped), {}
 
 
-def parse(argv: list[str] | None = None) -> Args:
-    return tabular.parse(Args, __doc__, argv)
+def main(args: SplitArgs) -> None:
+    tabular.prepare(args, "Census", SCHEMA, clean)
+
+
+def parse(argv: list[str] | None = None) -> SplitArgs:
+    return tabular.parse(__doc__, argv)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,11 @@ baseline for monitoring is the training features alone, in the order in which re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import tabular
-from tabular import InputError, Schema
+from tabular import InputError, Schema, SplitArgs
 
 ID = "customerID"
 LABEL = "Churn"
@@ -49,41 +47,7 @@ SCHEMA = Schema(
     ignored=(ID,),
     flags=("SeniorCitizen",),
 )
-__all__ = ["Args", "InputError", "clean", "main", "parse"]
-
-
-@dataclass
-class Args:
-    raw: str = "/opt/ml/processing/input/raw"
-    """folder of CSV (with header) or parquet files that together hold the raw table"""
-    train: str = "/opt/ml/processing/train"
-    """folder for train.csv"""
-    validation: str = "/opt/ml/processing/validation"
-    """folder for validation.csv"""
-    test: str = "/opt/ml/processing/test"
-    """folder for test.csv"""
-    baseline: str = "/opt/ml/processing/baseline"
-    """folder for baseline.csv, the training features without the label"""
-    report: str = "/opt/ml/processing/report"
-    """folder for report.json and report.md: what was dropped or filled"""
-    test_share: float = 0.2
-    """share of the customers held out for the final judgement"""
-    validation_share: float = 0.16
-    """share of the customers for early stopping and for choosing the threshold"""
-    seed: int = 0
-    """of the split"""
-
-
-def main(args: Args) -> None:
-    raw = tabular.read(Path(args.raw), SCHEMA)
-    dropped: dict[str, int] = {}
-    table, filled = clean(raw, dropped)
-    splits = tabular.split(table, LABEL, args.test_share, args.validation_share, args.seed)
-    # Nothing is written before this line, so a refused input leaves no half of a result behind.
-    for name, part in splits.items():
-        tabular.write(part, Path(getattr(args, name)) / f"{name}.csv")
-    tabular.write(splits["train"].drop(columns=LABEL), Path(args.baseline) / "baseline.csv")
-    tabular.write_report("Churn", tabular.report_of(raw, table, SCHEMA, dropped, filled, splits), Path(args.report))
+__all__ = ["InputError", "clean", "main", "parse"]
 
 
 def clean(raw: pd.DataFrame, dropped: dict[str, int]) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -103,8 +67,12 @@ def clean(raw: pd.DataFrame, dropped: dict[str, int]) -> tuple[pd.DataFrame, dic
     return tabular.complete(table, SCHEMA, dropped), filled
 
 
-def parse(argv: list[str] | None = None) -> Args:
-    return tabular.parse(Args, __doc__, argv)
+def main(args: SplitArgs) -> None:
+    tabular.prepare(args, "Churn", SCHEMA, clean)
+
+
+def parse(argv: list[str] | None = None) -> SplitArgs:
+    return tabular.parse(__doc__, argv)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
 FEWEST_OF_A_LABEL = 10  # fewer cannot be spread over three splits in proportion
-Args = TypeVar("Args")
 
 
 class InputError(ValueError):
@@ -41,6 +40,45 @@ class Schema:
     @property
     def categories(self) -> list[str]:
         return [name for name, kind in self.features.items() if kind is str]
+
+
+@dataclass
+class SplitArgs:
+    raw: str = "/opt/ml/processing/input/raw"
+    """folder of CSV (with header) or parquet files that together hold the raw table"""
+    train: str = "/opt/ml/processing/train"
+    """folder for train.csv"""
+    validation: str = "/opt/ml/processing/validation"
+    """folder for validation.csv"""
+    test: str = "/opt/ml/processing/test"
+    """folder for test.csv"""
+    baseline: str = "/opt/ml/processing/baseline"
+    """folder for baseline.csv, the training features without the label"""
+    report: str = "/opt/ml/processing/report"
+    """folder for report.json and report.md: what was dropped or filled"""
+    test_share: float = 0.2
+    """share of the records held out for the final judgement"""
+    validation_share: float = 0.16
+    """share of the records for early stopping and for what is chosen afterwards, such as a threshold"""
+    seed: int = 0
+    """of the split"""
+
+
+# The raw table and what was dropped so far, to the clean table and what was filled; it adds to what was dropped.
+Clean = Callable[[pd.DataFrame, dict[str, int]], tuple[pd.DataFrame, dict[str, Any]]]
+
+
+def prepare(args: SplitArgs, title: str, schema: Schema, clean: Clean) -> None:
+    """From the raw table to splits, the monitor's baseline and a report."""
+    raw = read(Path(args.raw), schema)
+    dropped: dict[str, int] = {}
+    table, filled = clean(raw, dropped)
+    splits = split(table, schema.label, args.test_share, args.validation_share, args.seed)
+    # Nothing is written before this line, so a refused input leaves no half of a result behind.
+    for name, part in splits.items():
+        write(part, Path(getattr(args, name)) / f"{name}.csv")
+    write(splits["train"].drop(columns=schema.label), Path(args.baseline) / "baseline.csv")
+    write_report(title, report_of(raw, table, schema, dropped, filled, splits), Path(args.report))
 
 
 def read(folder: Path, schema: Schema) -> pd.DataFrame:
@@ -227,13 +265,12 @@ def readable(title: str, report: dict[str, Any]) -> str:
     )
 
 
-def parse(kind: type[Args], usage: str | None, argv: list[str] | None) -> Args:
-    """The script's dataclass of options, from the command line."""
+def parse(usage: str | None, argv: list[str] | None) -> SplitArgs:
     parser = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(kind):  # type: ignore[arg-type]
+    for field in fields(SplitArgs):
         flag = "--" + field.name.replace("_", "-")
         parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
-    return kind(**vars(parser.parse_args(argv)))
+    return SplitArgs(**vars(parser.parse_args(argv)))
 
 
 def run(main: Callable[[], None]) -> None:
