@@ -9,7 +9,8 @@ constraint_violations.json where there is a baseline, and a report. In a pipelin
 drift_check_baseline/ (analysis_baseline.py). Options are environment variables, too.
 
 Only the columns concerned are read, a part at a time, and metrics follow from counts, so tables may be larger than
-memory. The flip test (FT) compares records, so it takes a sample of FLIP_RECORDS.
+memory: by smclarify's own functions up to bias_metrics.MOST_WORK, by the same formulas beyond. The flip test (FT)
+compares records, so it takes a sample of FLIP_RECORDS.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import analysis_job
 import analysis_metrics
 import bias_counts
 import bias_metrics
+import bias_smclarify
 import numpy as np
 import pandas as pd
 from analysis_config import Config
@@ -182,15 +184,11 @@ def flip_tests(table: Table, counts: bias_counts.Counts) -> list[Measured]:
 
 
 def _flip_test(features: pd.DataFrame, group: np.ndarray, positive: np.ndarray) -> Measured:
-    from smclarify.bias.metrics import FT  # takes seconds to import
-
-    nothing = (math.nan, math.nan)
+    nothing = Measured("FT", math.nan, math.nan, (math.nan, math.nan))
     try:
-        index = features.index
-        value = FT(features, pd.Series(group, index=index), pd.Series(positive, index=index))
+        return nothing._replace(value=bias_smclarify.flip_test(features, group, positive))
     except ValueError as error:
-        return Measured("FT", math.nan, math.nan, nothing, str(error))
-    return Measured("FT", float(value), math.nan, nothing)
+        return nothing._replace(error=str(error))
 
 
 def write_report(

@@ -1,8 +1,13 @@
 """Bias of labels and predictions between groups: Clarify's metrics, calculated from counts, and their drift.
 
-Formulas and rules are those of AWS's library smclarify (https://github.com/aws/amazon-sagemaker-clarify), whose own
-functions loop over records; here each takes any number of tables of counts at once, so that intervals cost no more than
-values. `a` is the rest, `d` the group that the facet lists. The flip test alone compares records: `flip_test`.
+Values are what the functions of AWS's library smclarify (https://github.com/aws/amazon-sagemaker-clarify) return, as
+Clarify's are. Those loop over records, so beyond MOST_WORK, and for the bootstrap's samples, the same formulas are
+written here once more for any number of tables of counts at once; tests hold the two equal. `a` is the rest, `d` the
+group that the facet lists. The flip test alone compares records: `bias.flip_tests`.
+
+Where smclarify departs from the definitions in AWS's developer guide, so do its values here: the labels that only one
+side has are left out of KL, JS, LP, TVD and KS, where KL would be infinite, and can be negative for that; a ratio of 0
+to 0 is 0, where a definition has none; and FT is above 0 where the group is favoured, where the guide's is below.
 """
 
 from __future__ import annotations
@@ -12,10 +17,14 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
+import bias_smclarify
 import numpy as np
 from analysis_config import Config
 from bias_counts import Counts
 
+# Records, and CDDL's and CDDPL's subgroups, each as costly as SUBGROUP records, of all groups together: what smclarify
+# takes a second or two for.
+MOST_WORK, SUBGROUP = 300_000, 200
 RESAMPLES = 1000  # of the bootstrap
 Z = 1.96  # 95 % of a normal distribution
 ERROR = 0.05  # chance of a violation without drift, of all metrics together
@@ -217,7 +226,7 @@ METRICS = {
         _gap(_true(0), _answered(0), group_first=True),
     ),
     "FT": Metric(
-        POST, "Flip Test (FT)", "how often those of the rest who are most alike are predicted otherwise", None
+        POST, "Flip Test (FT)", "how much more often the group is favoured over those of the rest who are most alike", None
     ),
     "GE": Metric(
         POST, "Generalized Entropy (GE)", "how unequally the benefit of predictions is spread over all records",
@@ -257,10 +266,11 @@ def chosen(config: Config, stage: str) -> list[str]:
 def measure(counts: Counts, wanted: Sequence[str], grouped: bool, seed: int = 0) -> list[Group]:
     """The wanted metrics but the flip test, with intervals by a bootstrap of the records."""
     generator = np.random.default_rng(seed)
+    few = sum(cells.sum() + SUBGROUP * cells.shape[-1] for _, _, cells in counts.groups()) <= MOST_WORK
     found = []
     for facet, (text, value), cells in counts.groups():
         samples = resample(cells, generator)
-        metrics = [_measured(name, cells, samples, grouped) for name in wanted if METRICS[name].formula]
+        metrics = _measured([name for name in wanted if METRICS[name].formula], cells, samples, grouped, few)
         found.append(Group(facet.name, text, value, cells.sum(axis=-1), metrics))
     return found
 
@@ -272,19 +282,37 @@ def resample(cells: Array, generator: np.random.Generator) -> Array:
     return generator.multinomial(total, shares / max(shares.sum(), 1e-300), RESAMPLES).reshape(RESAMPLES, *cells.shape)
 
 
-def _measured(name: str, cells: Array, samples: Array, grouped: bool) -> Measured:
+def _measured(names: Sequence[str], cells: Array, samples: Array, grouped: bool, few: bool) -> list[Measured]:
+    errors = {name: _problem(name, cells, grouped) for name in names}
+    defined = [name for name in names if not errors[name]]
+    found = bias_smclarify.values(defined, cells) if few else {name: by_formula(name, cells) for name in defined}
+    return [
+        Measured(name, found[name], *_chance(name, samples))
+        if name in found
+        else Measured(name, math.nan, math.nan, (math.nan, math.nan), errors[name])
+        for name in names
+    ]
+
+
+def by_formula(name: str, cells: Array) -> float:
+    """A metric's value without smclarify, of one table of counts."""
     formula = METRICS[name].formula
     assert formula
-    nothing = (math.nan, math.nan)
-    if error := _problem(name, cells, grouped):
-        return Measured(name, math.nan, math.nan, nothing, error)
     with np.errstate(divide="ignore", invalid="ignore"):
-        value, values = float(formula(cells[None])[0]), formula(samples)
+        return float(formula(cells[None])[0])
+
+
+def _chance(name: str, samples: Array) -> tuple[float, tuple[float, float]]:
+    """Standard deviation and 95 % interval over the samples that have a value."""
+    formula = METRICS[name].formula
+    assert formula
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = formula(samples)
     values = values[np.isfinite(values)]
     if not len(values):
-        return Measured(name, value, math.nan, nothing)
+        return math.nan, (math.nan, math.nan)
     low, high = np.percentile(values, [2.5, 97.5])
-    return Measured(name, value, float(values.std()), (float(low), float(high)))
+    return float(values.std()), (float(low), float(high))
 
 
 def _problem(name: str, cells: Array, grouped: bool) -> str | None:
