@@ -123,14 +123,25 @@ class Summary:
                 yield part
 
 
+def library() -> Any:
+    """The library shap, which takes seconds to import. Raises ModuleNotFoundError with the remedy."""
+    try:
+        import shap
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "Kernel SHAP, and trees without an explain_fn, need the library shap: pip install shap, or in a job "
+            "evaluation/explainability_by_shap.py, whose requirements have it"
+        ) from error
+    return shap
+
+
 def kernel(config: dict[str, Any], features: pd.DataFrame, model: Model, output: Path) -> Explanation:
     """Kernel SHAP; local values and the baseline go to explanations_shap/ unless switched off.
 
     Columns of `features_to_explain` alone are varied, if it is given. Numbers and texts both become codes here, and the
     model is asked for what they stand for: the explainer never computes with a value, it only puts one for another.
     """
-    import shap  # takes seconds, and an extra of the install
-
+    shap = library()
     aggregate = aggregation(config)
     baseline = _baseline(config, features)
     wanted = [column(list(features), each) for each in config.get("features_to_explain") or features.columns]

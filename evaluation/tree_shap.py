@@ -55,9 +55,9 @@ class Trees:
         return np.atleast_1d(np.median(np.log(probability / (1 - probability)) - found[:, :, 0].sum(axis=1)))
 
     def _by_shap(self, records: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-        import shap
         from sklearn.pipeline import Pipeline
 
+        shap = shap_values.library()
         model = self.artifact.model
         steps, trees = (model[:-1], model[-1]) if isinstance(model, Pipeline) else (None, model)
         if self._explainer is None:

@@ -50,6 +50,8 @@ STEPS = {
     "MODEL_BIAS": "ModelBias",
     "MODEL_EXPLAINABILITY": "Explainability",
 }
+# A model's framework -> the script that explains it. XGBoost's artifacts do themselves, others need the library shap.
+EXPLAINERS = {"xgboost": "explainability", "sklearn": "explainability_by_shap"}
 # CheckType -> the member of ModelMetrics and DriftCheckBaselines, and by part of a baseline: its file, the leaf of the
 # first, the leaf of the second.
 MEMBERS: dict[str, tuple[str, dict[str, tuple[str, str, str]]]] = {
@@ -77,6 +79,7 @@ class Table:
     positive: Sequence[int | str]  # values of the label that are the favourable outcome
     facets: Mapping[str, Sequence[int | str]]  # column to its values that are the group to be protected
     problem: str = "BinaryClassification"  # as Model Monitor names it
+    framework: str = "xgboost"  # of the model, among EXPLAINERS
     # Clarify's methods.shap. The samples are Kernel SHAP's, of each record (AWS's step); ours is exact for trees.
     shap: Mapping[str, Any] = field(default_factory=lambda: {"agg_method": "mean_abs", "num_samples": 100})
 
@@ -191,7 +194,8 @@ class Checks:
             return self._managed.explainability(model, test)
         config = self.table.analysis({"shap": dict(self.table.shap)})
         inputs = {"data": test, "model": artifact(self.project, self.use_case, model)}
-        return self._clarify("MODEL_EXPLAINABILITY", "explainability", config, inputs, framework="xgboost")
+        framework = self.table.framework
+        return self._clarify("MODEL_EXPLAINABILITY", EXPLAINERS[framework], config, inputs, framework=framework)
 
     def steps(self, checked: Sequence[Check]) -> list[Step]:
         """All that the pipeline needs for them: where AWS's steps ask a model, also the one that makes it, once."""

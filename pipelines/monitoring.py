@@ -21,6 +21,7 @@ from sagemaker.mlops.workflow.steps import ProcessingStep
 from deploy.declaration import Kind
 from deploy.names import tags
 from deploy.watch import Watch
+from pipelines.checks import EXPLAINERS
 from pipelines.jobs import JOB_RETRIES, Text, image, processing_input
 from pipelines.project import Project
 from pipelines.source import CODE
@@ -32,7 +33,6 @@ SCRIPTS = {
     Kind.DATA_QUALITY: "evaluation/data_quality.py",
     Kind.MODEL_QUALITY: "evaluation/model_quality.py",
     Kind.MODEL_BIAS: "evaluation/bias.py",
-    Kind.EXPLAINABILITY: "evaluation/explainability.py",
 }
 TABLES = {  # of what Collect writes: what each kind looks at
     Kind.DATA_QUALITY: "features",
@@ -118,13 +118,20 @@ def _check(project: Project, watch: Watch, collected: ProcessingStep, output: Te
         project,
         watch.use_case,
         "Check",
-        SCRIPTS[watch.kind],
+        _script(watch),
         inputs=inputs,
         output=(CHECKED, output),
         environment={name: value for name, value in _environment(watch).items() if value},
         instance_type=watch.monitor.instance_type,
         container=watch.image if watch.kind is Kind.EXPLAINABILITY else "",  # which opens the model
     )
+
+
+def _script(watch: Watch) -> str:
+    """Models in any image but XGBoost's are explained by the library shap."""
+    if watch.kind is Kind.EXPLAINABILITY:
+        return f"evaluation/{EXPLAINERS['xgboost' if 'xgboost' in watch.image else 'sklearn']}.py"
+    return SCRIPTS[watch.kind]
 
 
 def _environment(watch: Watch) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -303,8 +302,10 @@ def test_a_baseline_of_another_method_is_no_measure() -> None:
         explainability.compare(explainability.Explained(shap, {}), {"explanations": {"kernel_shap": {}}})
 
 
-def test_the_default_path_imports_no_shap() -> None:
-    code = "import sys, explainability; print('shap' in sys.modules)"
-    folder = Path(__file__).parents[2] / "evaluation"
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+def test_without_the_library_shap_boosted_trees_are_explained_and_others_say_what_to_do(
+    boosted: Path, forest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "shap", None)  # as if it weren't installed
+    assert list(explainability.local_values(boosted, customers(5))) == ["plan", "months", "paid"]
+    with pytest.raises(ModuleNotFoundError, match="pip install shap, or in a job evaluation/explainability_by_shap.py"):
+        explainability.local_values(forest, customers(5))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.run_pipeline import load
+from pipelines.source import bundle
 from sagelocal.api.validation import validate
 from sagelocal.workflow import definition
 
+ROOT = Path(__file__).parents[2]
 KINDS = {
     "DataQuality": "DATA_QUALITY",
     "DataBias": "DATA_BIAS",
@@ -71,6 +74,27 @@ def test_the_same_module_compiles_to_the_same_parameters_and_is_the_same_twice(
         ("RegisterNewBaseline", False),
     }
     assert json.loads(load("churn", dataclasses.replace(project, checks="managed")).definition()) == managed
+
+
+def test_a_model_of_scikit_learn_is_explained_by_the_library_shap(
+    project: Any, churn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pipelines.churn
+
+    monkeypatch.setattr(pipelines.churn, "TABLE", dataclasses.replace(pipelines.churn.TABLE, framework="sklearn"))
+    compiled = json.loads(load("churn", project).definition())
+    found = [by_name(each)["Explainability"]["Arguments"]["AppSpecification"] for each in (churn, compiled)]
+    for each, script, image in zip(
+        found,
+        ("explainability", "explainability_by_shap"),
+        ("sagemaker-xgboost", "sagemaker-scikit-learn"),
+        strict=True,
+    ):
+        assert each["ContainerEntrypoint"][-1].endswith(f"/{script}.py")
+        assert image in each["ImageUri"]
+    bundles = [bundle(ROOT, f"evaluation/{script}.py") for script in ("explainability", "explainability_by_shap")]
+    assert [b"shap==" in each.files["requirements.txt"] for each in bundles] == [False, True]
+    assert set(bundles[1].files) - set(bundles[0].files) == {"explainability_by_shap.py"}
 
 
 def test_no_check_is_cached_as_its_baseline_is_in_the_registry(churn: Any, managed: Any) -> None:
