@@ -129,7 +129,7 @@ def _watch_lines(watcher: Watcher) -> list[Step]:
         steps = watcher.look()
         for step, (name, status, took, outcome) in zip(steps, watcher.rows(steps), strict=True):
             if said.get(name) != status and not step.running:
-                console.say("  ".join(part for part in (f"{name:<22}{status}", took, outcome) if part))
+                console.say("  ".join(part for part in (f"{name:<26}{status}", took, outcome) if part))
                 said[name] = status
         if watcher.status not in executions.RUNNING:
             return steps
