@@ -226,7 +226,7 @@ METRICS = {
         _gap(_true(0), _answered(0), group_first=True),
     ),
     "FT": Metric(
-        POST, "Flip Test (FT)", "how much more often the group is favoured over those of the rest who are most alike", None
+        POST, "Flip Test (FT)", "how often the group is favoured over those of the rest who are most alike", None
     ),
     "GE": Metric(
         POST, "Generalized Entropy (GE)", "how unequally the benefit of predictions is spread over all records",
