@@ -73,6 +73,15 @@ class Bias:
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an endpoint made here goes with a stopped job
     args = Args(**analysis_job.options(dataclasses.fields(Args), __doc__, None))
+    analysis_job.perform(lambda: run(args), args.job_output)
+
+
+def run(args: Args) -> str:
+    """Measures, compares where there is a baseline, writes everything, and says what was found.
+
+    Raises:
+        ValueError: configuration, data or baseline cannot be used; the message says which and why.
+    """
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
     config = analysis_config.read(Path(args.config))
@@ -93,13 +102,12 @@ def main() -> None:
         write_report(config, args, found, baseline if violations is not None else {}, violations, output)
         if not args.sagemaker_monitoring_schedule_name:
             analysis_baseline.conclude(args, kind, output, before, violations or [])
-    analysis_metrics.emit(kind, args, metrics(found), len(violations or []))
+    analysis_metrics.emit(kind, args, metrics(found), None if violations is None else len(violations))
     for violation in violations or []:
         print(
             f"{violation['facet']} {violation['facet_value']}: {violation['metric_name']}: {violation['description']}"
         )
-    summary = "Completed: Job completed successfully." if violations is None else analysis_job.verdict(violations)
-    analysis_job.finish(summary, args.job_output)
+    return "Completed: Job completed successfully." if violations is None else analysis_job.verdict(violations)
 
 
 def predicted(config: Config, table: Table, model_name: str = "", model: Any = None) -> Table:

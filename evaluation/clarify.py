@@ -65,6 +65,15 @@ class Analysis:
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an endpoint made here goes with a stopped job
     args = Args(**analysis_job.options(dataclasses.fields(Args), __doc__, None))
+    analysis_job.perform(lambda: run(args), args.job_output)
+
+
+def run(args: Args) -> str:
+    """Measures, compares where there is a baseline, writes everything, and says what was found.
+
+    Raises:
+        ValueError: configuration, data or baseline cannot be used; the message says which and why.
+    """
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
     config = analysis_config.read(Path(args.config))
@@ -80,11 +89,10 @@ def main() -> None:
     if violations is not None:
         _write(output / "constraint_violations.json", {"version": "1.0", "violations": violations})
     write_report(config, found, baseline, violations, output)
-    emit(args, found, violations or [])
+    emit(args, found, violations)
     for violation in violations or []:
         print(f"{violation['metric_name']}: {violation['description']}")
-    summary = "Completed: Job completed successfully." if violations is None else analysis_job.verdict(violations)
-    analysis_job.finish(summary, args.job_output)
+    return "Completed: Job completed successfully." if violations is None else analysis_job.verdict(violations)
 
 
 def analyse(config: Config, table: Table, output: Path, model_name: str = "") -> Analysis:
@@ -112,15 +120,17 @@ def compare(found: Analysis, baseline: dict[str, Any]) -> list[dict[str, str]]:
     return violations + (explainability.compare(found.explained, baseline) if explains and found.explained else [])
 
 
-def emit(args: Args, found: Analysis, violations: list[dict[str, str]]) -> None:
+def emit(args: Args, found: Analysis, violations: list[dict[str, str]] | None) -> None:
     """Bias and explanations have namespaces of their own."""
-    drifted = [each for each in violations if each["constraint_check_type"] == "bias_drift_check"]
+    drifted = [each for each in violations or [] if each["constraint_check_type"] == "bias_drift_check"]
+    others = len(violations or []) - len(drifted)
     if found.biases:
         metrics = [metric for each in found.biases for metric in bias.metrics(each)]
-        analysis_metrics.emit(bias.KINDS[found.biases[0].stage], args, metrics, len(drifted))
+        count = None if violations is None else len(drifted)
+        analysis_metrics.emit(bias.KINDS[found.biases[0].stage], args, metrics, count)
     if found.explained:
         metrics = list(explainability.metrics(found.explained))
-        analysis_metrics.emit(explainability.KIND, args, metrics, len(violations) - len(drifted))
+        analysis_metrics.emit(explainability.KIND, args, metrics, None if violations is None else others)
 
 
 def write_report(

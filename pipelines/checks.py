@@ -123,10 +123,13 @@ class Check:
 
     @property
     def baselines(self) -> dict[str, dict[str, Any]]:
-        """This check's share of DriftCheckBaselines: what the next run and the monitors compare with."""
+        """This check's share of DriftCheckBaselines: what the next run and the monitors compare with. Bias has one
+        ConfigFile for both of its stages: that of the model's, which monitors take.
+        """
         member, parts = MEMBERS[self.kind]
         found = {leaf: source(self.used[part]) for part, (_, _, leaf) in parts.items()}
-        return {member: found | ({"ConfigFile": source(self.config)} if self.config else {})}
+        carried = self.config and self.kind != "DATA_BIAS"
+        return {member: found | ({"ConfigFile": source(self.config)} if carried else {})}
 
 
 def source(uri: Text) -> dict[str, Text]:
