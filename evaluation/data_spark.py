@@ -1,12 +1,16 @@
 """The profile of a table that one machine can't hold: each Spark partition is profiled where it is, then merged.
 
 The code that sees values is the same as without Spark, so both give the same statistics but for what sketches leave to
-chance. Works in AWS's Spark images (Spark 3.3 and later) and, with `pyspark` and Java, in local mode.
+chance. Works in AWS's Spark images (Spark 3.3 and later) and, with `pyspark` and Java, in local mode. So that a large
+CSV file can be split, a line break ends a record in it, even within quotes.
 """
 
 from __future__ import annotations
 
+import functools
+import os
 import pickle
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +33,7 @@ def spark_profile(source: str, kind: str, options: dict[str, Any]) -> data_stati
     """
     from pyspark.sql import SparkSession
 
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers take any python3 otherwise
     spark = SparkSession.builder.appName("data-quality").getOrCreate()
     for file in (data_columns.__file__, data_statistics.__file__, __file__):  # workers have none of them
         spark.sparkContext.addPyFile(str(file))
@@ -40,8 +45,10 @@ def spark_profile(source: str, kind: str, options: dict[str, Any]) -> data_stati
 
 def merged(table: DataFrame) -> data_statistics.Profile:
     """Raises ValueError for a table without records."""
-    whole = data_statistics.Profile()
-    parts = flat(table).mapInArrow(_profiled, "part binary")
+    whole, columns = data_statistics.Profile(), flat(table)
+    names = columns.columns
+    numbered = columns.toDF(*[f"_{place}" for place in range(len(names))])  # mapInArrow takes `a.b` for a member of `a`
+    parts = numbered.mapInArrow(functools.partial(_profiled, names), "part binary")
     for row in parts.toLocalIterator():
         whole.merge(pickle.loads(row["part"]))
     if not whole.item_count:
@@ -49,11 +56,10 @@ def merged(table: DataFrame) -> data_statistics.Profile:
     return whole
 
 
-def _profiled(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _profiled(names: list[str], batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """One partition's profile, where the partition is."""
-    from data_statistics import profile
-
-    yield pa.RecordBatch.from_pydict({"part": [pickle.dumps(profile(batches))]})
+    found = data_statistics.profile(batch.rename_columns(names) for batch in batches)
+    yield pa.RecordBatch.from_pydict({"part": [pickle.dumps(found)]})
 
 
 def _read(spark: SparkSession, source: str, kind: str, options: dict[str, Any]) -> DataFrame:

@@ -21,7 +21,7 @@ from data_columns import SKETCH_K, Column
 
 SKETCH_SHRINK = 2 / 3  # DataSketches' fixed capacity ratio between levels; Model Monitor's own sketch uses 0.64
 BUCKETS = 10  # fixed in Model Monitor's schema
-FEW_ROWS = 20_000  # of which threads cost more than they save
+FEW_ROWS = 10_000  # of which threads cost more than they save
 LARGEST = sys.float_info.max
 
 

@@ -19,8 +19,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-CHUNK_ROWS = 131_072
-CHUNK_BYTES = 2**24  # of text
+CHUNK_ROWS = 65_536
+CHUNK_BYTES = 2**22  # of text
+READ_BYTES = 2**16  # of a column of a Parquet file at a time; without, a whole row group's are in memory
 FORMATS = '{"csv": {"header": true}}, {"json": {"lines": true}}, {"parquet": {}}'
 BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -67,7 +68,9 @@ def _read_parquet(file: Path) -> Iterator[pa.RecordBatch]:
 
     schema = parquet.read_schema(file)
     texts = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
-    with parquet.ParquetFile(file, read_dictionary=texts) as table:  # texts come counted, nearly
+    with parquet.ParquetFile(
+        file, read_dictionary=texts, buffer_size=READ_BYTES, pre_buffer=False
+    ) as table:  # texts come counted, nearly
         for batch in table.iter_batches(CHUNK_ROWS):
             yield flat(batch)
 
