@@ -34,6 +34,7 @@ PREDICTION = "0"  # the first column of an answer
 # Seconds that an hourly schedule's jobs may take; labels are merged first, in the same hour.
 LIMIT, LABELLED_LIMIT = 3600, 1800
 _VOLUME = 30  # GB
+NAMESPACES = {"cloudwatch:namespace": "aws/sagemaker/*"}  # Model Monitor's
 
 
 def keys(endpoint: str, place: Place) -> list[Key]:
@@ -221,7 +222,8 @@ def _role(endpoint: str, tags: list[dict[str, str]], place: Place) -> Resource:
     logs = f"arn:{place.partition}:logs:{region}:log-group:/aws/lambda/{name}"
     statements = [
         roles.allow("sagemaker:DescribeProcessingJob", f"arn:{place.partition}:sagemaker:{region}:processing-job/*"),
-        roles.allow("cloudwatch:PutMetricData", "*"),  # CloudWatch has no ARNs of metrics
+        # CloudWatch has no ARNs of metrics.
+        {**roles.allow("cloudwatch:PutMetricData", "*"), "Condition": {"StringLike": NAMESPACES}},
         roles.allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], logs, f"{logs}:*"),
     ]
     return roles.role(name, "lambda", "what reads Model Monitor's verdicts", statements, tags, place)

@@ -106,9 +106,9 @@ def differences(request: Described, described: Described) -> tuple[str, ...]:
 
 
 def _differences(path: str, wanted: Any, found: Any) -> Iterator[str]:
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
-        for key, value in wanted.items():
-            yield from _differences(f"{path}.{key}" if path else key, value, found.get(key))
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping | None):
+        for key, value in wanted.items():  # AWS leaves out what is empty
+            yield from _differences(f"{path}.{key}" if path else key, value, (found or {}).get(key))
     elif isinstance(wanted, list) and _sorted(wanted) == _sorted(found or []):
         return
     elif wanted != found:

@@ -470,6 +470,8 @@ def demo(
 ) -> None:
     """The whole loop: pipeline, approval, production endpoint, traffic, monitor, changed traffic, monitor."""
     if use_case == "drift":
+        if count != COUNT:
+            raise typer.BadParameter("drift has its own numbers of requests, and takes no --count.")
         from mlops import drift_demo
 
         drift_demo.play(connect(target), reports)

@@ -121,6 +121,7 @@ def test_the_rule_calls_a_function_that_may_publish_and_nothing_else_of_the_acco
     actions = [each["Action"] for each in policy["Statement"]]
     assert actions[:2] == ["sagemaker:DescribeProcessingJob", "cloudwatch:PutMetricData"]
     assert all(each.startswith("logs:") for each in actions[2])
+    assert policy["Statement"][1]["Condition"] == {"StringLike": {"cloudwatch:namespace": "aws/sagemaker/*"}}
 
 
 class SageMaker:

@@ -121,6 +121,15 @@ def test_all_of_it_is_made_changed_and_removed(clients: Clients) -> None:
     assert clients("sns").list_topics()["Topics"] == []
 
 
+def test_what_aws_leaves_out_of_an_answer_as_it_is_empty_is_no_difference(clients: Clients) -> None:
+    deploy(clients)
+    (key, found), *_ = [each for each in read(clients).items() if each[0][0] is SCHEDULE]
+    request = next(each.request for each in wanted() if (each.type, each.name) == key)
+    target = {name: value for name, value in found["Target"].items() if name != "SageMakerPipelineParameters"}
+    assert SCHEDULE.differences(request, {**found, "Target": target}) == ()
+    assert SCHEDULE.differences(request, {**found, "Target": None}) != ()
+
+
 def test_a_new_version_changes_what_is_compared_with(clients: Clients) -> None:
     deploy(clients)
     other = {"ModelDataQuality": PACKAGE["DriftCheckBaselines"]["ModelDataQuality"]}  # type: ignore[index]

@@ -53,6 +53,12 @@ def test_every_command_of_the_project_is_there(capsys: pytest.CaptureFixture[str
     assert {name for name in wanted if f" {name} " not in out} == set()
 
 
+def test_an_option_that_would_do_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = run(capsys, "demo", "drift", "--count", "5")
+    assert code == 2
+    assert "takes no --count" in error
+
+
 def test_list_shows_use_cases_with_their_first_line(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "list")
     assert code == 0
