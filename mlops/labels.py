@@ -42,6 +42,8 @@ def label(
     shares = ", ".join(f"{value}: {count:,}" for value, count in values.value_counts().head(5).items())
     console.say(f"{len(found):,} requests of {endpoint} have labels now ({shares})")
     console.say(f"{made[0]}{f' and {len(made) - 1} more' if len(made) > 1 else ''}")
+    if several := sum(not isinstance(each, str) for each in found.values()):
+        console.note(f"{several:,} of them come in several rows: each is taken for a request of so many records.")
     console.note("Monitors see those whose requests are captured, before or after this.")
     return len(found)
 

@@ -41,6 +41,12 @@ def test_labels_mean_what_the_processing_script_says(tmp_path: Path) -> None:
     assert labels.meanings("no-such-use-case") == {}
 
 
+def test_an_id_in_several_rows_is_pointed_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.csv").write_text("inference_id,Churn\ni1,Yes\ni1,No\ni2,No\n")
+    assert send(tmp_path / "a.csv") == {"i1": "1\n0", "i2": "0"}
+    assert "1 of them come in several rows" in " ".join(capsys.readouterr().err.split())
+
+
 def test_parquet_json_lines_and_other_columns(tmp_path: Path) -> None:
     table = pd.DataFrame({"order": ["a", "b", "a"], "left": [1.0, 0.0, 0.0]})
     table.to_parquet(tmp_path / "a.parquet")
