@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ PASSING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 # What Scheduler, Lambda and SageMaker say of a role that IAM doesn't show to them yet.
 _ROLE = re.compile(r"must allow .* to assume the role|role defined .* cannot be assumed|unable to assume role", re.I)
 _ROLE_SECONDS = 60.0
+_STOP_SECONDS = 300.0  # that a pipeline's jobs may take to stop
 Watch = Callable[[Described], None]  # is told how an endpoint that changes is described
 
 
@@ -30,7 +32,7 @@ def apply(clients: Clients, changes: Sequence[Change], watch: Watch | None = Non
     for number, change in enumerate(changes, 1):
         for call in change.calls:
             request = _resolved(call.request, arns)
-            answer = _made(getattr(clients(call.service), call.operation), request)
+            answer = _made(clients(call.service), call.operation, request)
             if call.operation == "put_scaling_policy":
                 arns[policy_arn(request["PolicyName"])] = answer["PolicyARN"]
         if change.waits and (wait or change.sign == "-"):
@@ -40,16 +42,30 @@ def apply(clients: Clients, changes: Sequence[Change], watch: Watch | None = Non
     return len(changes)
 
 
-def _made(operation: Callable[..., Any], request: dict[str, Any]) -> Any:
-    """The answer. A role that was made a moment ago can't be taken yet (IAM is eventually consistent): again, then."""
-    deadline = time.monotonic() + _ROLE_SECONDS
+def _made(client: Any, operation: str, request: dict[str, Any]) -> Any:
+    """The answer. A role that was made a moment ago can't be taken yet (IAM is eventually consistent), and a pipeline
+    that runs not be deleted: again, then.
+    """
+    started = time.monotonic()
     while True:
         try:
-            return operation(**request)
+            return getattr(client, operation)(**request)
         except ClientError as error:
-            if not _ROLE.search(error.response["Error"]["Message"]) or time.monotonic() > deadline:
+            waited, problem = time.monotonic() - started, error.response["Error"]
+            runs = operation == "delete_pipeline" and problem["Code"] == "ConflictException"
+            if runs and waited < _STOP_SECONDS:
+                _stop(client, request["PipelineName"])
+            elif not _ROLE.search(problem["Message"]) or waited > _ROLE_SECONDS:
                 raise
             time.sleep(1)
+
+
+def _stop(sagemaker: Any, pipeline: str) -> None:
+    pages = sagemaker.get_paginator("list_pipeline_executions").paginate(PipelineName=pipeline)
+    for each in [each for page in pages for each in page["PipelineExecutionSummaries"]]:
+        if each["PipelineExecutionStatus"] == "Executing":
+            with contextlib.suppress(ClientError):  # it has ended meanwhile; else the deletion says so again
+                sagemaker.stop_pipeline_execution(PipelineExecutionArn=each["PipelineExecutionArn"])
 
 
 def _resolved(request: dict[str, Any], arns: dict[str, str]) -> dict[str, Any]:

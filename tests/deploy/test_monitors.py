@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from deploy import apply, monitors, names, registry, resources, thresholds, watch
 from deploy.changes import Change
@@ -119,6 +120,39 @@ def test_all_of_it_is_made_changed_and_removed(clients: Clients) -> None:
     assert [names for _, names in resources.listed(read(clients), [TOPIC, ROLE, PIPELINE, SCHEDULE, ALARM])] == [[]] * 5
     assert clients("iam").list_roles()["Roles"] == []
     assert clients("sns").list_topics()["Topics"] == []
+
+
+class Running:
+    """SageMaker with a pipeline that still runs, as AWS deletes none."""
+
+    def __init__(self) -> None:
+        self.status = "Executing"
+        self.calls: list[str] = []
+
+    def delete_pipeline(self, PipelineName: str) -> None:
+        self.calls.append(f"delete {PipelineName}")
+        if self.status != "Stopped":
+            raise ClientError({"Error": {"Code": "ConflictException", "Message": "has running executions"}}, "Delete")
+
+    def get_paginator(self, operation: str) -> Running:
+        return self
+
+    def paginate(self, PipelineName: str) -> list[dict[str, Any]]:
+        summary = {"PipelineExecutionArn": "arn", "PipelineExecutionStatus": self.status}
+        self.status = "Stopped" if self.status == "Stopping" else self.status
+        return [{"PipelineExecutionSummaries": [summary]}]
+
+    def stop_pipeline_execution(self, PipelineExecutionArn: str) -> None:
+        self.calls.append(f"stop {PipelineExecutionArn}")
+        self.status = "Stopping"
+
+
+def test_a_monitor_that_runs_is_stopped_before_it_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply.time, "sleep", lambda _: None)
+    sagemaker = Running()
+    change = Change("-", "pipeline", "name", PIPELINE.remove("name", {}))
+    assert apply.apply(lambda _: sagemaker, [change]) == 1
+    assert sagemaker.calls == ["delete name", "stop arn", "delete name", "delete name"]
 
 
 def test_what_aws_leaves_out_of_an_answer_as_it_is_empty_is_no_difference(clients: Clients) -> None:
