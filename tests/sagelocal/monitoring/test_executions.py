@@ -92,19 +92,9 @@ def truth(put: Any, name: str, labels: dict[str, str]) -> None:
 def test_model_quality_merges_the_ground_truth_first(
     app: SageLocal, put: Any, got: Any, capture: Any, monitored: Any
 ) -> None:
-    rows = "".join(f"{at % 2},{0.9 if at % 2 else 0.2},{at % 2}\n" for at in range(100))
-    files = baseline(
-        app,
-        put,
-        "model",
-        f"prediction,probability,label\n{rows}",
-        analysis_type="MODEL_QUALITY",
-        problem_type="BinaryClassification",
-        inference_attribute="prediction",
-        probability_attribute="probability",
-        ground_truth_attribute="label",
-    )
-    del files["StatisticsResource"]
+    accuracy = {"accuracy": {"threshold": 1.0, "comparison_operator": "LessThanThreshold"}}
+    constraints = {"version": 0.0, "binary_classification_constraints": accuracy}
+    files = {"ConstraintsResource": {"S3Uri": put("model/constraints.json", json.dumps(constraints))}}
     capture([record(f"{20 + at},a", f"{at / 100}", f"event-{at}") for at in range(100)])
     truth(put, "model", {f"event-{at}": str(int(at < 40)) for at in range(100)})
     summary = monitored(
