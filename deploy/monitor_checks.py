@@ -37,6 +37,8 @@ def problems(monitoring: Monitoring) -> Iterator[str]:
         yield "explainability has no thresholds: its nDCG of 0.9 is fixed"
     if monitoring.problem_type not in PROBLEMS:
         yield f"problem_type is {monitoring.problem_type!r}, and there are {', '.join(PROBLEMS)}"
+    if not 0 <= monitoring.probability_threshold <= 1:
+        yield f"probability_threshold is {monitoring.probability_threshold:g}, and it lies between 0 and 1"
     for name, uri in (("captures", monitoring.captures), ("ground_truth", monitoring.ground_truth)):
         if uri and not uri.startswith("s3://"):
             yield f"{name} is {uri!r}, and has to be an S3 URI"
@@ -61,16 +63,18 @@ def too_long(monitoring: Monitoring, endpoint: str, place: Place) -> Iterator[st
 
 
 def _retraining(monitoring: Monitoring) -> Iterator[str]:
-    retraining = monitoring.retraining
-    assert retraining
+    declared = monitoring.retraining
+    assert declared
     if not monitoring.label:
         yield "retraining needs labelled traffic, and no label is named"
     if monitoring.captures:
         yield "retraining collects an endpoint's traffic, and this is of batch transform jobs"
-    if missing := [each for each in retraining.on if each not in monitoring.monitors()]:
+    if declared.min_records < 1:
+        yield f"retraining.min_records is {declared.min_records}, and it takes at least 1"
+    if missing := [each for each in declared.on if each not in monitoring.monitors()]:
         yield f"retraining waits for {', '.join(missing)}, which is not monitored"
     for name in ("window", "cooldown"):
-        yield from _duration(f"retraining.{name}", getattr(retraining, name))
+        yield from _duration(f"retraining.{name}", getattr(declared, name))
 
 
 def _monitor(kind: Kind, monitor: Monitor, engine: Engine) -> Iterator[str]:
@@ -88,3 +92,5 @@ def _monitor(kind: Kind, monitor: Monitor, engine: Engine) -> Iterator[str]:
 def _duration(what: str, text: str) -> Iterator[str]:
     if not _DURATION.fullmatch(text):
         yield f"{what} is {text!r}, which is no duration such as PT1H or P7D"
+    elif what.endswith("window") and not retraining.seconds(text):
+        yield f"{what} is {text!r}, in which there is nothing to look at"

@@ -296,6 +296,20 @@ def test_durations(text: str) -> None:
     assert list(problems(Monitoring(data_quality=Monitor(window=text)))) == []
 
 
+def test_numbers_that_make_no_sense_are_said() -> None:
+    wrong = Monitoring(
+        label="Churn",
+        data_quality=Monitor(window="PT0S", delay="PT0S"),
+        probability_threshold=50,
+        retraining=Retraining(min_records=0),
+    )
+    assert list(problems(wrong)) == [
+        "data-quality: window is 'PT0S', in which there is nothing to look at",
+        "probability_threshold is 50, and it lies between 0 and 1",
+        "retraining.min_records is 0, and it takes at least 1",
+    ]
+
+
 @pytest.mark.parametrize("text", ["P", "PT", "1H", "P1H", "P1DT", ""])
 def test_what_is_no_duration(text: str) -> None:
     assert len(list(problems(Monitoring(data_quality=Monitor(window=text))))) == 1
