@@ -12,9 +12,9 @@ its averages, medians, standard deviations and missing values, and takes a whole
 identifier with a value of its own in each row.
 
 Ours runs `--rounds` times and the fastest counts; a peer runs once, and again only where it is done within 30 s. One
-that is not done after `--limit` seconds is stopped, counts as that, and the note says so. CPU seconds are of all
-threads, so that a busy machine can be told from a slow tool. Memory is the process' peak above what it had with
-everything imported, against the size of the current table alone as Arrow has it, the smallest of all ways to count.
+that is not done after `--limit` seconds, imports included, is stopped and counts as that, and the note says so. CPU
+seconds are of all threads, so that a busy machine can be told from a slow tool. Memory is the process' peak above what
+it had with everything imported, against the size of the current table alone as Arrow has it, the strictest measure.
 
 SHAP: see monitoring_peers/explanations.py. One line of JSON ends it.
 """
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3, help="of ours and of quick peers; the fastest one counts")
     parser.add_argument("--only", default=",".join(["ours", *REQUIREMENTS]), help="%(default)s")
-    parser.add_argument("--limit", type=float, default=200, help="seconds after which a tool is stopped")
+    parser.add_argument("--limit", type=float, default=200, help="seconds after which a tool's process is stopped")
     arguments = parser.parse_args()
     tools = arguments.only.split(",")
     for tool in tools:
@@ -102,15 +102,17 @@ def table(seed: int, rows: int) -> pd.DataFrame:
 
 
 def measure(tool: str, folder: Path, limit: float) -> dict[str, Any]:
-    """What the tool printed; `limit` seconds and `stopped` where it took longer."""
+    """What the tool printed; `limit` seconds, `stopped` and the CPU seconds until then where it took longer."""
     files = [str(folder / f"{name}.parquet") for name in ("baseline", "current")]
     quiet = {"EVALUATION": str(ROOT / "evaluation"), "NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1"}
     command = [python_of(tool), str(PEERS / "tool.py"), tool, *files]
+    before = sum(os.times()[2:4])
     try:
         done = subprocess.run(command, env=os.environ | quiet, capture_output=True, text=True, timeout=limit)
     except subprocess.TimeoutExpired:
-        print(f"{tool:10} stopped after {limit:g} s", flush=True)
-        return {"seconds": limit, "stopped": True}
+        cpu = sum(os.times()[2:4]) - before
+        print(f"{tool:10} stopped after {limit:g} s, CPU {cpu:.1f} s until then", flush=True)
+        return {"seconds": limit, "stopped": True, "cpu": cpu}
     if done.returncode:
         raise SystemExit(f"{tool} failed: {done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
