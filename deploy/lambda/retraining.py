@@ -48,7 +48,8 @@ def decide(sagemaker: Any, event: Mapping[str, Any], environment: Mapping[str, s
     before = newest(sagemaker, pipeline, endpoint)
     if before and (why := keeps(before, timedelta(seconds=float(environment["COOLDOWN_SECONDS"])))):
         reason = f"{cause}. {pipeline} isn't started: {before['PipelineExecutionArn']} {why}."
-        return _answer(TOO_SOON, f"{reason} {_later(endpoint)}")
+        runs = before["PipelineExecutionStatus"] in _RUNNING
+        return _answer(TOO_SOON, reason if runs else f"{reason} {_later(endpoint)}")
     parameters = json.loads(environment["PARAMETERS"]) | {environment["DATA_PARAMETER"]: event["data"]}
     if CURRENT_MODEL in parameters.values():
         current = model_in_service(sagemaker, endpoint)

@@ -140,6 +140,7 @@ def test_a_cool_down_and_an_execution_that_runs(function: ModuleType, before: di
     assert bool(sagemaker.started) == starts
     assert answer["outcome"] == ("started" if starts else "too soon")
     assert starts or before["PipelineExecutionArn"] in answer["reason"]
+    assert ("by hand" in answer["reason"]) == (not starts and before["PipelineExecutionStatus"] != "Executing")
 
 
 def test_two_alarms_at_once_start_one_execution(function: ModuleType) -> None:
