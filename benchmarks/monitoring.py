@@ -1,6 +1,6 @@
 """Statistics and drift of a table of 1 M rows and 30 columns, here and by Evidently, whylogs and NannyML; TreeSHAP.
 
-    python benchmarks/monitoring.py [--rows 1000000] [--rounds 3] [--only ours,whylogs] [--limit 200]
+    python benchmarks/monitoring.py [--rows 1000000] [--rounds 3] [--only ours,whylogs] [--limit 240]
 
 Each tool runs in a process of its own, the peers in environments of their own in the project's cache folder (made at
 the first run, which takes minutes more), one after the other. All do the same: read two Parquet files (pandas writes
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3, help="of ours and of quick peers; the fastest one counts")
     parser.add_argument("--only", default=",".join(["ours", *REQUIREMENTS]), help="%(default)s")
-    parser.add_argument("--limit", type=float, default=200, help="seconds after which a tool's process is stopped")
+    parser.add_argument("--limit", type=float, default=240, help="seconds after which a tool's process is stopped")
     arguments = parser.parse_args()
     tools = arguments.only.split(",")
     for tool in tools:
