@@ -121,7 +121,13 @@ def _metric_lines(target: Target, loop: Loop) -> list[tuple[bool, str]]:
     """Metrics of the test split with their intervals, then what the gate compared."""
     folder = executions.output(target.client("sagemaker"), loop.execution, "Evaluate", "evaluation")
     report = executions.evaluation(target, folder)
-    details = {name: each for group in report.values() if isinstance(group, dict) for name, each in group.items()}
+    groups = [group for group in report.values() if isinstance(group, dict)]
+    details = {
+        name: each
+        for group in groups
+        for name, each in group.items()
+        if isinstance(each, dict) and "value" in each  # a comparison repeats the names
+    }
     lines = []
     for name, value in executions.headline(report).items():
         interval = details[name].get("confidence_interval")
