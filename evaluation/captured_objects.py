@@ -46,7 +46,7 @@ def by_hour(s3: Any, bucket: str, prefix: str, start: pd.Timestamp, end: pd.Time
     """Objects of the hours from that of `start` to that of `end`, an exclusive time; None: to the last there is."""
     first = f"{prefix}{start:{HOUR}}"
     last = "" if end is None else f"{prefix}{end - pd.Timedelta('1us'):{HOUR}}"
-    found = []
+    found: list[Stored] = []
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=first):
         for each in page.get("Contents", []):
             if last and each["Key"][: len(last)] > last:

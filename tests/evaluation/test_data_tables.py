@@ -34,7 +34,10 @@ def test_json_and_parquet(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in RECORDS))
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "a.json").write_text(json.dumps(RECORDS))
-    flat = [{"age": 34, "plan": "basic", "home.rooms": 2}, {"age": None, "plan": "pro", "home.rooms": 3}]
+    flat: list[dict[str, Any]] = [
+        {"age": 34, "plan": "basic", "home.rooms": 2},
+        {"age": None, "plan": "pro", "home.rooms": 3},
+    ]
     assert whole(tmp_path / "a.jsonl", "json", {"lines": True}) == flat
     texts = [{name: value and str(value) for name, value in record.items()} for record in flat]
     assert whole(tmp_path / "b", "json", {"lines": False}) == texts
