@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
 from sagelocal import config, sandbox, server
@@ -23,13 +24,15 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(autouse=True)
 def _no_user_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A developer's own AWS profile, defaults file or state folder must never be what a test sees."""
+    """No test sees a developer's own AWS profile, defaults file or state folder, nor what another test left."""
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "SAGEMAKER_USER_CONFIG_OVERRIDE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLOPS_STATE", str(tmp_path / "no-state"))  # without it the clone's own folder would be meant
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    # boto3 keeps the first session that anybody needed, with the credentials of that moment.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -156,12 +156,12 @@ def test_a_container_that_does_not_start_is_named(account: Account) -> None:
 @pytest.mark.namespaces
 def test_a_transform_job_runs_a_pipeline(account: Account, series: str) -> None:
     bucket = account.settings.bucket
-    account.s3.put_object(Bucket=bucket, Key="in/a.txt", Body=b"one\ntwo\n")
+    account.s3.put_object(Bucket=bucket, Key="series/in/a.txt", Body=b"one\ntwo\n")
     account.sagemaker.create_transform_job(
         TransformJobName="series",
         ModelName=series,
         TransformInput={
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/in/"}},
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/series/in/"}},
             "ContentType": "text/plain",
             "SplitType": "Line",
         },
