@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,3 +50,10 @@ def _leave(message: str, job_output: str) -> None:
     if folder.parent.is_dir():
         folder.mkdir(exist_ok=True)
         (folder / "message").write_text(message[:MESSAGE_LIMIT], encoding="utf-8")
+
+
+def start(kind: Any, usage: str | None, run: Callable[[Any], str]) -> None:
+    """Performs `run` with the options of the dataclass `kind`. A stop ends it in order: what it made goes, too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    args = kind(**options(dataclasses.fields(kind), usage, None))
+    perform(lambda: run(args), args.job_output)

@@ -18,8 +18,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import signal
-import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -71,9 +69,7 @@ class Bias:
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an endpoint made here goes with a stopped job
-    args = Args(**analysis_job.options(dataclasses.fields(Args), __doc__, None))
-    analysis_job.perform(lambda: run(args), args.job_output)
+    analysis_job.start(Args, __doc__, run)
 
 
 def run(args: Args) -> str:

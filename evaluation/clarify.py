@@ -14,10 +14,7 @@ What the config asks for and this does not do is an error that names it, before 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
-import signal
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +60,7 @@ class Analysis:
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an endpoint made here goes with a stopped job
-    args = Args(**analysis_job.options(dataclasses.fields(Args), __doc__, None))
-    analysis_job.perform(lambda: run(args), args.job_output)
+    analysis_job.start(Args, __doc__, run)
 
 
 def run(args: Args) -> str:
