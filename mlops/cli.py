@@ -9,12 +9,28 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from mlops.targets import Target
+from mlops.commands import abtest, cards, changed, cicd, cost, lineage
+from mlops.options import (
+    COUNT,
+    LAPTOP,
+    REPORTS,
+    Count,
+    Execution,
+    Reason,
+    Reports,
+    Stage,
+    TargetOption,
+    UseCase,
+    Version,
+    Where,
+    Yes,
+    connect,
+    known,
+)
 
 app = typer.Typer(
     name="mlops",
@@ -24,11 +40,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-class Where(StrEnum):
-    laptop = "laptop"
-    aws = "aws"
 
 
 class Shift(StrEnum):
@@ -54,32 +65,6 @@ class By(StrEnum):
 
     ours = "ours"
     managed = "managed"
-
-
-UseCase = Annotated[str, typer.Argument(metavar="USE_CASE", help="What `mlops list` lists, such as churn.")]
-TargetOption = Annotated[Where, typer.Option("--target", help="Where to work.")]
-Stage = Annotated[str, typer.Option("--stage", help="The endpoint is <use case>-<stage>.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask; without a terminal nothing is asked.")]
-Version = Annotated[int | None, typer.Option("--version", min=1, help="The newest if none is named.")]
-Execution = Annotated[str | None, typer.Option("--execution", help="Id or ARN; the newest if none is named.")]
-Reports = Annotated[Path, typer.Option("--reports", help="Folder for downloaded HTML reports.")]
-Reason = Annotated[str, typer.Option("--reason", help="Kept with the version as its ApprovalDescription.")]
-Count = Annotated[int, typer.Option("--count", min=1, help="Requests, one record each.")]
-LAPTOP = Where.laptop
-COUNT = 300  # with fewer the monitor sees only larger changes (docs/data-quality.md)
-REPORTS = Path("reports")
-
-
-def connect(target: Where) -> Target:
-    from mlops import targets
-
-    return targets.connect(target.value)
-
-
-def known(use_case: str) -> str:
-    from mlops import use_cases
-
-    return use_cases.check(use_case)
 
 
 @app.command("list")
@@ -480,6 +465,10 @@ def demo(
     from mlops import demo as command
 
     command.demo(connect(target), use_case, count, reports)
+
+
+for each in (abtest, cards, changed, cicd, cost, lineage):
+    each.register(app)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -19,6 +19,8 @@ from sagelocal.store import Exists, Store
 from sagelocal.sts_proxy import access
 
 if TYPE_CHECKING:
+    from sagelocal.cicd.codebuild.engine import Builder
+    from sagelocal.cicd.codepipeline.engine import Delivery
     from sagelocal.endpoints.manager import Manager
     from sagelocal.jobs.runner import Runner
     from sagelocal.jobs.tuning.engine import Tuner
@@ -40,9 +42,13 @@ class SageLocal:
     endpoints: Manager
     scaler: Scaler
     monitoring: Monitor
+    codebuild: Builder
+    codepipeline: Delivery
     sts_proxy: StsProxy
 
     def __init__(self, settings: Settings) -> None:
+        from sagelocal.cicd.codebuild.engine import Builder
+        from sagelocal.cicd.codepipeline.engine import Delivery
         from sagelocal.endpoints.manager import Manager
         from sagelocal.jobs.runner import Runner
         from sagelocal.jobs.tuning.engine import Tuner
@@ -65,6 +71,8 @@ class SageLocal:
         self.endpoints = Manager(self)
         self.scaler = Scaler(self)
         self.monitoring = Monitor(self)
+        self.codebuild = Builder(self)
+        self.codepipeline = Delivery(self)
         self.sts_proxy = StsProxy(settings)
 
     def _changed(self, kind: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -84,6 +92,8 @@ class SageLocal:
         self.scaler.resume()
         self.monitoring.resume()
         self.workflow.resume()
+        self.codebuild.resume()
+        self.codepipeline.resume()
         if access.wanted(self.settings):
             try:
                 self.sts_proxy.start()
@@ -92,6 +102,8 @@ class SageLocal:
 
     def close(self) -> None:
         self.sts_proxy.close()
+        self.codepipeline.close()
+        self.codebuild.close()
         self.workflow.close()
         self.monitoring.close()
         self.tuning.close()

@@ -16,7 +16,14 @@ import psutil
 
 LOOPBACK = "127.0.0.1"
 _FIRST_PORTS = (4610, 4611)  # preferred, so that addresses look the same on most machines; else any free ones
-_OURS = ("sagemaker", "sagemaker-runtime", "sagemaker-metrics", "application-autoscaling")
+_OURS = (
+    "sagemaker",
+    "sagemaker-runtime",
+    "sagemaker-metrics",
+    "application-autoscaling",
+    "codebuild",
+    "codepipeline",
+)
 LAMBDA_SECONDS = 600  # how long a Lambda function's answer is waited for: the limit of a pipeline's Lambda step
 _client_lock = threading.Lock()  # creating boto3 clients is not thread-safe, using them is
 
@@ -74,6 +81,8 @@ class Settings:
             "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.url,
             "AWS_ENDPOINT_URL_SAGEMAKER_METRICS": self.url,
             "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING": self.url,
+            "AWS_ENDPOINT_URL_CODEBUILD": self.url,
+            "AWS_ENDPOINT_URL_CODEPIPELINE": self.url,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_ACCESS_KEY_ID": self.access_key,

@@ -36,6 +36,7 @@ _STATE = {
     "ModelPackage": ("ModelPackageStatus", "ModelApprovalStatus", "ModelLifeCycle"),
     "Endpoint": ("EndpointStatus",),
 }
+_SOURCES: dict[str, str] = {}  # of kinds that are not SageMaker's, such as aws.codebuild
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts while MiniStack is away
 _TRIES = 5  # of an event that MiniStack fails on
 _REQUEST_SECONDS = 30.0
@@ -50,15 +51,15 @@ def for_change(kind: str, before: Document | None, after: Document | None, setti
         built.append(_BUILDERS[kind](before, after))
     if kind == "Endpoint" and (stages := _stages(after)) and (before is None or stages != _stages(before)):
         built.append(("SageMaker Endpoint Deployment State Change", *_endpoint(before, after)[1:]))
-    return [_envelope(*each, settings) for each in built]
+    return [_envelope(*each, settings, _SOURCES.get(kind, "aws.sagemaker")) for each in built]
 
 
-def _envelope(detail_type: str, resources: list[str], detail: Document, settings: Settings) -> Document:
+def _envelope(detail_type: str, resources: list[str], detail: Document, settings: Settings, source: str) -> Document:
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
         "detail-type": detail_type,
-        "source": "aws.sagemaker",
+        "source": source,
         "account": settings.account,
         "time": _iso(time.time()),
         "region": settings.region,

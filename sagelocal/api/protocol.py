@@ -19,6 +19,8 @@ from sagelocal import __version__
 from sagelocal.api import guard, invocations, local, operations
 from sagelocal.api.errors import AwsError, not_implemented
 from sagelocal.api.runtime import Runtime, answers
+from sagelocal.cicd.codebuild import operations as codebuild
+from sagelocal.cicd.codepipeline import operations as codepipeline
 from sagelocal.scaling import operations as scaling
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ _JSON = "application/x-amz-json-1.1"
 _SERVICES: dict[str, Callable[[SageLocal, str, dict[str, Any]], dict[str, Any]]] = {  # by the X-Amz-Target's prefix
     "SageMaker": operations.call,
     "AnyScaleFrontendService": scaling.call,
+    "CodeBuild_20161006": codebuild.call,
+    "CodePipeline_20150709": codepipeline.call,
 }
 
 

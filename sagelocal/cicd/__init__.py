@@ -1,0 +1,1 @@
+"""Delivery: CodeBuild, CodePipeline and the git remote that starts them."""

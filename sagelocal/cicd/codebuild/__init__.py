@@ -1,0 +1,1 @@
+"""CodeBuild: projects, builds of a buildspec in a sandbox, reports, artifacts."""

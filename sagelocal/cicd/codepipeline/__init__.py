@@ -1,0 +1,1 @@
+"""CodePipeline V2: stages, actions, approvals, triggers."""

@@ -1,0 +1,1 @@
+"""CloudFormation templates on a laptop: resolved here, made by the services that a laptop has."""
