@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
+
+from mlops.options import LAPTOP, TargetOption, connect
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Adds the command."""
+    app.command()(changed)
+
+
+def changed(
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="REV", help="A commit; else the last one that was built with success."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With every changed file, as JSON.")] = False,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Which use cases' pipelines the commits since a revision touch, and by which files."""
+    from mlops import changed as command
+
+    command.changed(command.find(since) if since else command.built(connect(target)), as_json=as_json)
