@@ -60,6 +60,8 @@ REQUIREMENTS = [
     "jsonschema>=4.23",
     "markupsafe>=3",
     "packaging>=24",
+    "pydantic>=2.10",
+    "pyyaml>=6",
     "protobuf>=5",
 ]
 

@@ -1,8 +1,5 @@
-"""What a use case declares about an endpoint. Plain data with AWS's names; `deploy/<use case>.py` holds a dict of them,
-a stage each:
-
-    DEPLOYMENTS = {"staging": Deployment(), "production": Deployment(strategy=Canary(), alarms=(...))}
-    MONITORING = {"production": Monitoring(label="Churn", notify=("oncall@example.com",), retraining=Retraining())}
+"""What is declared of a stage and its endpoints: the members that `deploy/stages.yml` may have, with their defaults.
+Plain data with AWS's names; `stages.py` reads the file into it.
 
 `checks.py` says what AWS would refuse, `wanted.py` makes the API's requests of it, `state.py` reads what exists,
 `plan.py` gets from one to the other, and `apply.py` makes the calls.
@@ -10,12 +7,9 @@ a stage each:
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from deploy.names import VARIANT
 from deploy.strategies import AllAtOnce, Strategy
@@ -195,21 +189,49 @@ class Monitoring:
         return {kind: monitor for kind, monitor in every.items() if monitor}
 
 
+@dataclass(frozen=True)
+class Tests:
+    """What `mlops cicd test` allows an endpoint that has just been deployed."""
+
+    tolerance: float = 0.02  # how far a metric, asked of the endpoint, may lie from the registered one, either way
+    records: int = 500  # of the held-out ones, at most, that are asked for it
+    requests: int = 200  # of the load, one record each
+    workers: int = 4  # that ask at the same time
+    p50: float = 500  # milliseconds an answer may take, the network included
+    p95: float = 1000
+    p99: float = 2000
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage, as a use case has it."""
+
+    name: str
+    account: str = ""  # twelve digits; empty: the caller's own, as are region and role
+    region: str = ""
+    role: str = ""  # ARN of the role to assume there
+    external_id: str = ""  # that the role asks for, if it does
+    cost_ceiling: float | None = None  # US dollars a month and endpoint; None: no ceiling
+    time_to_live: str = ""  # ISO 8601 duration of its endpoints; empty: they stay
+    deployment: Deployment = field(default_factory=Deployment)
+    monitoring: Monitoring | None = None
+    tests: Tests = field(default_factory=Tests)
+
+
 def declared(use_case: str) -> dict[str, Deployment]:
-    """Stage to declaration, as in `deploy/<use case>.py`; none for a use case without that file."""
-    return _declared(use_case, "DEPLOYMENTS")
+    """Stage to declaration, as in `deploy/stages.yml`."""
+    return {name: stage.deployment for name, stage in _stages(use_case).items()}
 
 
 def monitored(use_case: str) -> dict[str, Monitoring]:
-    """Stage to the declaration of its monitors, as in `deploy/<use case>.py`."""
-    return _declared(use_case, "MONITORING")
+    """Stage to the declaration of its monitors, as in `deploy/stages.yml`."""
+    return {name: stage.monitoring for name, stage in _stages(use_case).items() if stage.monitoring}
 
 
-def _declared(use_case: str, member: str) -> dict[str, Any]:
-    module = f"deploy.{use_case}"
-    if importlib.util.find_spec(module) is None:
-        return {}
-    return dict(getattr(importlib.import_module(module), member, {}))
+def _stages(use_case: str) -> dict[str, Stage]:
+    from deploy import stages  # which needs the classes above
+
+    return stages.of(use_case)
 
 
 def find(use_case: str, stage: str) -> Deployment:

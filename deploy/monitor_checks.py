@@ -13,7 +13,7 @@ from deploy.retraining_resources import FUNCTION, RULE
 from deploy.wanted import Place
 
 PROBLEMS = ("BinaryClassification", "MulticlassClassification", "Regression")
-_DURATION = re.compile(r"P(?=\d|T\d)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?")
+DURATION = r"P(?=\d|T\d)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?"  # ISO 8601's, of what has one length
 _EXPRESSION = re.compile(r"rate\([1-9]\d* (minute|hour|day)s?\)|cron\((\S+ ){5}\S+\)")
 # The developer guide's schedules of Model Monitor ("Cron expressions for monitoring schedule"): hourly, daily, every
 # so many hours from one hour on.
@@ -90,7 +90,7 @@ def _monitor(kind: Kind, monitor: Monitor, engine: Engine) -> Iterator[str]:
 
 
 def _duration(what: str, text: str) -> Iterator[str]:
-    if not _DURATION.fullmatch(text):
+    if not re.fullmatch(DURATION, text):
         yield f"{what} is {text!r}, which is no duration such as PT1H or P7D"
     elif what.endswith("window") and not retraining.seconds(text):
         yield f"{what} is {text!r}, in which there is nothing to look at"

@@ -137,5 +137,6 @@ def monitored(use_case: str, stage: str) -> Monitoring:
     found = declaration.monitored(use_case)
     if stage not in found:
         stages = ", ".join(found) or "none"
-        raise LookupError(f"deploy/{use_case}.py declares no monitors for {stage}. Stages with monitors: {stages}.")
+        who = f"{use_case} for {stage}"
+        raise LookupError(f"deploy/stages.yml declares no monitors of {who}. Stages with monitors: {stages}.")
     return found[stage]

@@ -39,15 +39,15 @@ TWO = (Variant(instance_count=2),)
 def test_every_use_cases_declarations_are_what_aws_takes() -> None:
     found = {case.name: declaration.declared(case.name) for case in find_all()}
     assert set(found["churn"]) == {"staging", "production", "rehearsal"}
+    assert declaration.monitored("churn").keys() == {"production", "rehearsal"}
     for stages in found.values():
         for stage, deployment in stages.items():
             checks.check(deployment, stage)
 
 
-def test_a_stage_or_use_case_without_a_declaration_has_defaults() -> None:
-    assert declaration.declared("no_such_use_case") == {}
-    assert declaration.find("no_such_use_case", "production") == Deployment()
+def test_a_stage_that_is_not_declared_has_defaults_and_a_use_case_its_stages() -> None:
     assert declaration.find("churn", "eu") == Deployment()
+    assert declaration.find("census", "production") == declaration.find("churn", "production") != Deployment()
     checks.check(Deployment(), "eu")
 
 
