@@ -99,6 +99,7 @@ EXTRAS = {
 
 # The tests run what these are for.
 EXTRAS["dev"] += [*EXTRAS["algorithms"], *EXTRAS["checks"], *EXTRAS["dashboard"], *EXTRAS["notebooks"]]
+EXTRAS["dev"] += EXTRAS["forecast"]  # a second opinion on the statistics of A/B tests, too
 
 setup(
     name="sagemaker-mlops-template",
