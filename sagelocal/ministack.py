@@ -132,6 +132,7 @@ def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
         role_arn=settings.role_arn,
         s3=str(s3),
         lock=str(state / "lock"),
+        time_scale=settings.time_scale,
     )
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # it ended at once; whoever waits for it says so

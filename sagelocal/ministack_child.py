@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sagelocal import ministack_alarms, ministack_triggers
+from sagelocal import ministack_alarms, ministack_calls, ministack_triggers
 from sagelocal.ministack_gate import (
     Gate,
     Orders,
@@ -67,7 +67,9 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     let_logs_be_filtered_by_prefix()
     let_athena_write_below_a_location()
     let_lambda_targets_take_turns()
-    ministack_triggers.install(ministack_triggers.starter(orders.sagemaker_port, orders.access_key))
+    starter = ministack_triggers.starter(orders.sagemaker_port, orders.access_key)
+    ministack_triggers.install(starter, orders.time_scale)
+    ministack_calls.install(ministack_calls.caller(orders.sagemaker_port, orders.access_key))
     alarms = ministack_alarms.install(taken)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

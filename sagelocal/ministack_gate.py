@@ -56,6 +56,7 @@ class Orders:
     role_arn: str
     s3: str
     lock: str
+    time_scale: float = 1.0
 
 
 class Gate:

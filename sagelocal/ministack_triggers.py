@@ -32,8 +32,11 @@ _PRECISION = 60.0  # seconds, EventBridge Scheduler's
 _saving = threading.Lock()
 
 
-def install(start: Start) -> None:
-    """Has pipelines started by rules and schedules, and schedules fired as EventBridge Scheduler does."""
+def install(start: Start, time_scale: float = 1.0) -> None:
+    """Has pipelines started by rules and schedules, and schedules fired as EventBridge Scheduler does.
+
+    The time scale makes the wait for a one-time schedule shorter; a calendar's and a rate's moments stay what they are.
+    """
     from ministack.services import eventbridge, scheduler
 
     _start_pipelines(eventbridge, start)
@@ -47,7 +50,7 @@ def install(start: Start) -> None:
 
     eventbridge._tick_scheduled_rules = tick_scheduled_rules
     eventbridge._SCHEDULER_TICK_INTERVAL = _TICK_SECONDS
-    scheduler._tick_schedules = lambda: _tick_schedules(fired)
+    scheduler._tick_schedules = lambda: _tick_schedules(fired, time_scale)
     scheduler._SCHEDULE_TICK_INTERVAL = _TICK_SECONDS
 
 
@@ -120,7 +123,7 @@ def starter(port: int, access_key: str) -> Start:
         for pause in _PAUSES:
             time.sleep(pause)
             try:
-                refusal = _post(port, access_key, request)
+                refusal = post(port, access_key, "StartPipelineExecution", request)
             except (OSError, http.client.HTTPException) as error:
                 refusal = str(error)
                 continue
@@ -131,12 +134,12 @@ def starter(port: int, access_key: str) -> Start:
     return start
 
 
-def _post(port: int, access_key: str, request: Document) -> str:
-    """What sagelocal says against it. Raises OSError when it is not there or fails."""
+def post(port: int, access_key: str, operation: str, request: Document) -> str:
+    """What sagelocal says against a call of an operation. Raises OSError when it is not there or fails."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_REQUEST_SECONDS)
     headers = {
         "Content-Type": "application/x-amz-json-1.1",
-        "X-Amz-Target": "SageMaker.StartPipelineExecution",
+        "X-Amz-Target": f"SageMaker.{operation}",
         "Authorization": f"AWS4-HMAC-SHA256 Credential={access_key}/20260101/-/sagemaker/aws4_request",
     }
     try:
@@ -175,7 +178,7 @@ class _Fired:
                 persistence.save_state(_FIRED, self._all)
 
 
-def _tick_schedules(fired: _Fired) -> None:
+def _tick_schedules(fired: _Fired, time_scale: float = 1.0) -> None:
     """Fires every schedule that is due. What was due while nothing ran fires once."""
     from ministack.services import scheduler
 
@@ -185,7 +188,7 @@ def _tick_schedules(fired: _Fired) -> None:
         mark = last.get(key) or {}
         before = mark["at"] if mark.get("of") == schedule["LastModificationDate"] else None
         try:
-            moment = due(schedule, before, now)
+            moment = due(schedule, before, now, time_scale)
         except Exception as error:  # a time zone or a date that there is not; one schedule must not hold up the others
             log.error("schedule %s never fires: %s", schedule["Arn"], error)
             moment = None
@@ -237,7 +240,7 @@ def _with_context(target: Document, schedule: Document, event: Document) -> Docu
     return dict(json.loads(written))
 
 
-def due(schedule: Mapping[str, Any], last: float | None, now: float) -> float | None:
+def due(schedule: Mapping[str, Any], last: float | None, now: float, time_scale: float = 1.0) -> float | None:
     """The moment (epoch seconds) for which a schedule is to fire now, None when it is not.
 
     `last` is when it fired last since it was made or changed. A rate begins at StartDate or, without one, at once; a
@@ -253,7 +256,8 @@ def due(schedule: Mapping[str, Any], last: float | None, now: float) -> float | 
     zone = ZoneInfo(schedule.get("ScheduleExpressionTimezone") or "UTC")
     if expression.startswith("at("):
         moment = datetime.fromisoformat(expression[3:-1].strip()).replace(tzinfo=zone).timestamp()
-        return moment if last is None and moment <= now else None
+        waited = (now - made) * time_scale
+        return moment if last is None and waited >= moment - made else None
     if end is not None and now > end:
         return None
     if interval := eventbridge._parse_rate_seconds(expression):
