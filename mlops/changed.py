@@ -137,6 +137,11 @@ def last_built(codepipeline: Any, name: str) -> str:
     return ""
 
 
+def subject(commit: str, root: Path = ROOT) -> str:
+    """The first line of a commit's message."""
+    return _git(root, "log", "-1", "--format=%s", commit).decode(errors="replace").strip()
+
+
 def _commit(root: Path, revision: str) -> str:
     """Its full id; "" where this clone has no such commit."""
     # An option in its place would be taken as one.

@@ -73,7 +73,10 @@ def run(
     return execution
 
 
-def start(target: Target, use_case: str, parameters: dict[str, str], selection: Selection | None = None) -> str:
+def start(
+    target: Target, use_case: str, parameters: dict[str, str], selection: Selection | None = None, **named: str
+) -> str:
+    """The new execution's ARN; `named` are its PipelineExecutionDisplayName and -Description."""
     from pipelines import run_pipeline
     from pipelines.project import Project
 
@@ -85,12 +88,12 @@ def start(target: Target, use_case: str, parameters: dict[str, str], selection: 
     sagemaker = target.client("sagemaker")
     run_pipeline.upsert(pipeline, project)
     if selection is None:
-        return run_pipeline.start(sagemaker, pipeline.name, parameters)
+        return run_pipeline.start(sagemaker, pipeline.name, parameters, **named)
     source = selections.find_source(sagemaker, pipeline.name, selection)
     if source:
         console.note(f"What other steps made is taken from {source}, and so are parameters that are not given")
     version = selections.version_with(sagemaker, pipeline.name, selection.given)
-    more: dict[str, Any] = {"SelectiveExecutionConfig": selections.request(selection, source)}
+    more: dict[str, Any] = {"SelectiveExecutionConfig": selections.request(selection, source), **named}
     if version:
         more["PipelineVersionId"] = version
     return run_pipeline.start(

@@ -93,7 +93,7 @@ def enter_laptop(settings: Settings, environ: MutableMapping[str, str]) -> None:
     """The laptop's variables, and none of the user's own AWS settings: no profile, session token or endpoint of theirs
     may win over them.
     """
-    for name in [name for name in environ if name.startswith(("AWS_", "SAGEMAKER_"))]:
+    for name in [name for name in environ if name.startswith(("AWS_", "SAGEMAKER_")) or name == "MLOPS_BUCKET"]:
         del environ[name]
     environ.update(shell_variables(settings, environ))
     # An empty file each: a broken one of the user's would keep boto3 from making any client.

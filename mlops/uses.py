@@ -34,7 +34,7 @@ def files(root: Path, use_case: str) -> dict[str, tuple[str, ...]]:
     first, itself last.
     """
     own = [f"pipelines/{use_case}.py", f"data/{use_case}.py", *INSTALLED]
-    found = {path: (path,) for path in own if (root / path).is_file()}
+    found: dict[str, tuple[str, ...]] = {path: (path,) for path in own if (root / path).is_file()}
     reader = _Reader(root, sorted(_paths(root, *SCRIPTS)))
     _follow(found, reader)
     return found

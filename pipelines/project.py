@@ -19,6 +19,8 @@ from sagemaker.core.config.config_schema import PIPELINE_ROLE_ARN_PATH, SAGEMAKE
 from sagemaker.core.helper.session_helper import get_execution_role
 from sagemaker.core.workflow.pipeline_context import PipelineSession
 
+from pipelines import revision
+from pipelines.revision import Revision
 from pipelines.source import Bundle, bundle, folder
 
 CHECKS = ("ours", "managed")  # by this project's own jobs, by AWS's QualityCheck and ClarifyCheck steps
@@ -74,6 +76,7 @@ class Project:
     prefix: str = ""  # of keys in the bucket and of nothing else
     checks: str = CHECKS[0]
     root: Path = ROOT  # the folder that holds processing/, training/ and evaluation/
+    revision: Revision = field(default_factory=Revision)  # of the code; recorded with what is registered
     s3: Any = field(default=None, compare=False)  # boto3 client
 
     @classmethod
@@ -81,8 +84,9 @@ class Project:
         """The project as boto3's usual chain and the SDK's defaults file describe it.
 
         The role is, in this order: the argument, $SAGEMAKER_ROLE_ARN, the defaults file's, the caller's own (inside
-        Studio or CodeBuild). $MLOPS_CHECKS is one of CHECKS. Raises LookupError with the remedy when there is no region
-        or no role, or for another $MLOPS_CHECKS.
+        Studio or CodeBuild). The bucket is $MLOPS_BUCKET, the defaults file's, or the account's default one.
+        $MLOPS_CHECKS is one of CHECKS. Raises LookupError with the remedy when there is no region or no role, or for
+        another $MLOPS_CHECKS.
         """
         checks = os.environ.get("MLOPS_CHECKS") or CHECKS[0]
         if checks not in CHECKS:
@@ -90,13 +94,14 @@ class Project:
         boto_session = boto_session or boto3.Session()
         if not boto_session.region_name:
             raise LookupError("No AWS region. Set AWS_DEFAULT_REGION, or `region` in ~/.aws/config.")
-        session = Session(boto_session=boto_session)
+        session = Session(boto_session=boto_session, default_bucket=os.environ.get("MLOPS_BUCKET") or None)
         return cls(
             session=session,
             bucket=session.default_bucket(),
             role=role or os.environ.get("SAGEMAKER_ROLE_ARN") or default_role(session),
             prefix=session.default_bucket_prefix or "",
             checks=checks,
+            revision=revision.find(ROOT),
             s3=boto_session.client("s3"),
         )
 

@@ -224,6 +224,10 @@ def register(
         model_metrics=together(each.metrics for each in checks),
         drift_check_baselines=together(each.baselines for each in checks),
         customer_metadata_properties={name: text(value) for name, value in found.items()},
+        metadata_properties={
+            **project.revision.metadata,
+            "GeneratedBy": ExecutionVariables.PIPELINE_EXECUTION_ARN,
+        },
     )
     return ModelStep(name, step_args=step_args, retry_policies=SERVICE_RETRIES)
 
