@@ -177,6 +177,7 @@ class Monitoring:
     ground_truth: str = ""  # the S3 prefix of labels; else names.ground_truth_uri, where `mlops label` puts them
     notify: tuple[str, ...] = ()  # who hears of alarms: e-mail addresses, https URLs, ARNs of queues or functions
     retraining: Retraining | None = None
+    max_model_age: str = ""  # ISO 8601: when a version that was registered longer ago raises an alarm; empty: never
 
     def monitors(self) -> dict[Kind, Monitor]:
         """The monitors that are wanted, by kind."""
@@ -211,6 +212,8 @@ class Stage:
     region: str = ""
     role: str = ""  # ARN of the role to assume there
     external_id: str = ""  # that the role asks for, if it does
+    execution_role: str = ""  # ARN of its models' role, and
+    bucket: str = ""  # where it captures, both in its own account; empty: those of the build
     cost_ceiling: float | None = None  # US dollars a month and endpoint; None: no ceiling
     time_to_live: str = ""  # ISO 8601 duration of its endpoints; empty: they stay
     deployment: Deployment = field(default_factory=Deployment)

@@ -33,6 +33,7 @@ _REMEDIES = {"string_type": "Put it in quotes.", "int_type": "Write a whole numb
 _PATTERNS = (
     ("name", r"[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*", "letters, digits and hyphens: endpoints are named <use case>-<stage>"),
     ("account", r"\d{12}", "twelve digits"),
+    ("execution_role", r"arn:[\w-]+:iam::\d{12}:role/.+", "a role's ARN"),
     ("role", r"arn:[\w-]+:iam::\d{12}:role/.+", "a role's ARN"),
     ("time_to_live", DURATION, "an ISO 8601 duration of days, hours, minutes and seconds, such as P1D or PT8H"),
 )

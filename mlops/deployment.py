@@ -23,7 +23,7 @@ _STYLES = {"+": "green", "~": "yellow", "-": "red"}
 class Overrides:
     """What the command line says instead of the declaration."""
 
-    version: int | None = None
+    version: int | str | None = None  # or a model package's ARN
     strategy: str | None = None  # a key of strategies.STRATEGIES
     bake: int | None = None  # seconds
     instance_type: str | None = None
@@ -41,9 +41,14 @@ def deploy(
     wait: bool = True,
     dry_run: bool = False,
     yes: bool = False,
+    registry_client: Any = None,
+    watch: apply.Watch | None = None,
 ) -> str:
-    """The endpoint's name. Raises LookupError when nothing is approved, ValueError for what AWS would refuse, Failure
-    when the user says no, RuntimeError with the reason when the endpoint fails or goes back.
+    """The endpoint's name. `registry_client`: SageMaker's where the versions are registered, if that is another
+    account; `watch` is told how the endpoint is described while it changes.
+
+    Raises LookupError when nothing is approved, ValueError for what AWS would refuse, Failure when the user says no,
+    RuntimeError with the reason when the endpoint fails or goes back.
     """
     monitoring = declaration.monitored(use_case).get(stage)
     if monitoring and monitoring.captures:
@@ -52,15 +57,14 @@ def deploy(
     checks.check(deployment, stage)
     endpoint, sagemaker = names.endpoint_name(use_case, stage), target.client("sagemaker")
     versions = {each.version for each in [*deployment.variants, deployment.shadow] if each}
-    packages = {version: registry.package(sagemaker, use_case, version) for version in versions}
+    packages = {each: registry.package(registry_client or sagemaker, use_case, each) for each in versions}
     served, where = packages[deployment.variants[0].version], place(target)
     desired = wanted.make(deployment, use_case, stage, packages, where)
     started = time.monotonic()
     with Progress(endpoint) as progress:
         if not dry_run:
             apply.settled(sagemaker, endpoint, progress)
-        model = str(desired.config["ProductionVariants"][0]["ModelName"])
-        around = beside.find(target, use_case, stage, served, where, model)
+        around = beside.find(target, use_case, stage, served, where, deployment, desired)
         changes = plan.deploy(desired, state.read(target.client, endpoint, target.account))
         changes += resources.deploy(around.wanted, beside.read(target, endpoint, where))
     show(endpoint, changes)
@@ -70,7 +74,7 @@ def deploy(
         return endpoint
     confirm(changes, yes)
     around.upload(target)
-    with Progress(endpoint) as progress:
+    with Progress(endpoint, watch) as progress:
         made = apply.apply(target.client, changes, progress, wait=wait)
     _report(endpoint, use_case, served, changes[made:], started, waited=wait)
     return endpoint
@@ -232,8 +236,8 @@ def prove(endpoint: str, before: Listed, after: Listed) -> None:
 class Progress:
     """How an endpoint that changes is described: a line that changes in a terminal, else a line for each change."""
 
-    def __init__(self, endpoint: str) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoint: str, watch: apply.Watch | None = None) -> None:
+        self._watch = watch
         self._shown = ""
         self._status = console.stderr().status(f"Looking at {endpoint} …")
 
@@ -245,6 +249,8 @@ class Progress:
         self._status.stop()
 
     def __call__(self, endpoint: state.Described) -> None:
+        if self._watch:
+            self._watch(endpoint)
         text = view.progress(endpoint)
         if console.stderr().is_terminal:
             self._status.update(text)

@@ -1,0 +1,105 @@
+"""`mlops cicd release`, what a deploy action of CodePipeline runs: a version goes into a stage, and nobody is asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from deploy import accounts, served, stages, state, view
+from deploy.declaration import Stage
+from mlops import console, deployment, use_cases
+from mlops.deployment import Overrides
+from mlops.errors import Failure
+from mlops.targets import Target
+
+# Tags of an endpoint, and the variables of a build that they are taken from.
+TAGS = {
+    "mlops:commit": "CODEBUILD_RESOLVED_SOURCE_VERSION",
+    "mlops:pipeline-execution": "PIPELINE_EXECUTION_ID",
+    "mlops:build": "CODEBUILD_BUILD_ID",
+}
+
+
+def release(target: Target, stage_name: str, package_arn: str) -> str:
+    """Puts the version in service as the stage declares it and returns the endpoint's name, when all waits are over.
+
+    Raises Failure with the reason for a version that isn't approved (any more), and for an update that went back.
+    """
+    registry = target.client("sagemaker")
+    package = registry.describe_model_package(ModelPackageName=package_arn)
+    use_case = use_cases.check(package["ModelPackageGroupName"])
+    stage = stages.find(stage_name, use_case)
+    check_approved(package)
+    there = enter(target, stage)
+    version = package["ModelPackageVersion"]
+    console.say(f"Version {version} of {use_case} goes to {stage.name}: account {there.account}, {there.region}")
+    alarms = Alarms(there.client("cloudwatch"))
+    overrides = Overrides(version=package["ModelPackageArn"])
+    try:
+        endpoint = deployment.deploy(there, use_case, stage.name, overrides, registry_client=registry, watch=alarms)
+    except RuntimeError as error:
+        raise Failure(
+            f"Version {version} of {use_case} is not in service: {' '.join([str(error), *alarms.said()])}"
+        ) from error
+    if stage.monitoring is None or not stage.monitoring.captures:
+        mark(there, endpoint, os.environ)
+        show(there, use_case, endpoint)
+    return endpoint
+
+
+def check_approved(package: Mapping[str, Any]) -> None:
+    status = package.get("ModelApprovalStatus")
+    if status != "Approved":
+        why = f" ({package['ApprovalDescription']})" if package.get("ApprovalDescription") else ""
+        raise Failure(f"{package['ModelPackageArn']} is {status} now{why}: nothing was deployed.")
+
+
+def enter(target: Target, stage: Stage) -> Target:
+    """The target in the stage's account and region; role and bucket of the stage go before the build's own."""
+    session = accounts.enter(target.session, stage)
+    if session is target.session:
+        account = target.account
+    else:
+        account = session.client("sts").get_caller_identity()["Account"]
+    found = {"SAGEMAKER_ROLE_ARN": stage.execution_role, "MLOPS_BUCKET": stage.bucket}
+    os.environ.update({name: value for name, value in found.items() if value})
+    return Target(target.name, account, session.region_name, session, target.settings)
+
+
+class Alarms:
+    """Of an update: those that were in ALARM while it went, with what they saw then."""
+
+    def __init__(self, cloudwatch: Any) -> None:
+        self._cloudwatch = cloudwatch
+        self._seen: dict[str, str] = {}
+
+    def __call__(self, endpoint: state.Described) -> None:
+        prefix = endpoint["EndpointName"] + "-"
+        found = self._cloudwatch.describe_alarms(AlarmNamePrefix=prefix, StateValue="ALARM")["MetricAlarms"]
+        for each in found:
+            self._seen[each["AlarmName"]] = f"{view.alarm(each)}: {each['StateReason'].rstrip('.')}."
+
+    def said(self) -> list[str]:
+        return [f"Alarm {name}, {said}" for name, said in self._seen.items()]
+
+
+def mark(target: Target, endpoint: str, environ: Mapping[str, str]) -> None:
+    """Tags the endpoint with what put this version there, as far as the build's variables say."""
+    found = {tag: environ[variable] for tag, variable in TAGS.items() if environ.get(variable)}
+    if not found:
+        return
+    sagemaker = target.client("sagemaker")
+    arn = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointArn"]
+    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": key, "Value": value[:256]} for key, value in found.items()])
+
+
+def show(target: Target, use_case: str, endpoint: str) -> None:
+    """What is in service now."""
+    sagemaker = target.client("sagemaker")
+    described = state.endpoint(sagemaker, endpoint)
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
+    package = served.package(sagemaker, use_case, endpoint)
+    console.say(f"{endpoint} is {described['EndpointStatus']} with {package['ModelPackageArn']}")
+    for label, text in view.labels(config, described).items():
+        console.say(f"  {label}: {text}")
