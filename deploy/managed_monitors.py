@@ -176,8 +176,13 @@ def _input(watch: Watch) -> Request:
 
 def _function(endpoint: str, watches: Sequence[Watch], tags: list[dict[str, str]], place: Place) -> Resource:
     name = function_name(endpoint)
-    metrics = {each.name: monitors.metric(each) for each in watches}
-    places = {each: {part: metric[part] for part in ("Namespace", "Dimensions")} for each, metric in metrics.items()}
+    told = {each.name: {**monitors.metric(each), "Registered": each.registered} for each in watches}
+    parts = ("Namespace", "Dimensions", "Registered")
+    variables = {
+        "MONITORS": json.dumps({each: {part: of[part] for part in parts} for each, of in told.items()}, sort_keys=True),
+        "METRIC": monitors.METRIC,
+        "AGE_METRIC": monitors.AGE_METRIC,
+    }
     request: Request = {
         "FunctionName": name,
         "Description": f"{names.MADE}publishes how many violations Model Monitor found",
@@ -185,7 +190,7 @@ def _function(endpoint: str, watches: Sequence[Watch], tags: list[dict[str, str]
         "Handler": f"{LAMBDA.stem}.handler",
         "Role": roles.arn(name, place),
         "Timeout": retraining.TIMEOUT,
-        "Environment": {"Variables": {"MONITORS": json.dumps(places, sort_keys=True), "METRIC": monitors.METRIC}},
+        "Environment": {"Variables": variables},
         "Code": {"ZipFile": retraining.archive(LAMBDA)},
         "Tags": {each["Key"]: each["Value"] for each in tags},
         "Permission": {
@@ -195,7 +200,7 @@ def _function(endpoint: str, watches: Sequence[Watch], tags: list[dict[str, str]
             "SourceArn": f"arn:{place.partition}:events:{place.region}:{place.account}:rule/{name}",
         },
     }
-    return Resource(FUNCTION, name, request, (f"publishes {monitors.METRIC}",))
+    return Resource(FUNCTION, name, request, (f"publishes {monitors.METRIC} and {monitors.AGE_METRIC}",))
 
 
 def _rule(endpoint: str, tags: list[dict[str, str]], place: Place) -> Resource:

@@ -47,6 +47,10 @@ def problems(monitoring: Monitoring) -> Iterator[str]:
             monitors.protocol(each)
         except ValueError as error:
             yield str(error).rstrip(".")
+    if monitoring.max_model_age:
+        yield from _duration("max_model_age", monitoring.max_model_age)
+        if not monitoring.monitors():
+            yield "max_model_age needs a monitor, which says how old the model is, and none is declared"
     if monitoring.retraining:
         yield from _retraining(monitoring)
 

@@ -17,6 +17,7 @@ from deploy.wanted import Place, topic_arn
 from deploy.watch import Watch
 
 METRIC = "violations"
+AGE_METRIC = "model_age_days"  # since the version in service was registered
 PERIOD = 60  # seconds; a verdict is one number, whenever it comes, and the next one is not to share a period with it
 _METRICS = {
     Kind.DATA_QUALITY: "data-metrics",

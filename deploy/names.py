@@ -50,6 +50,15 @@ def violations_alarm(endpoint: str, kind: str) -> str:
     return f"{endpoint}-{kind}-violations"
 
 
+def staleness_alarm(endpoint: str) -> str:
+    return f"{endpoint}-staleness"
+
+
+def expiry(endpoint: str) -> str:
+    """Of the schedule that deletes the endpoint in the end and, but for the region, of its role."""
+    return f"{endpoint}-expiry"
+
+
 def asynchronous_uri(bucket: str, prefix: str, endpoint: str) -> str:
     """Where an asynchronous endpoint writes answers; failures beside them."""
     return "s3://" + "/".join(part for part in (bucket, prefix.strip("/"), "asynchronous", endpoint) if part)

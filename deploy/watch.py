@@ -27,6 +27,7 @@ class Watch:
     features: str  # URI of data quality's constraints: names and order of the features
     model: str  # URI of the model.tar.gz
     image: str  # of the version in service
+    registered: str  # when the version in service was, ISO 8601
     ground_truth: str  # URI of the folder above the labels' hours
     declared: Monitoring
     monitor: Monitor
@@ -62,6 +63,7 @@ def _watches(
             features=features,
             model=container.get("ModelDataUrl", ""),
             image=container["Image"],
+            registered=package["CreationTime"].isoformat(timespec="seconds"),
             ground_truth=monitoring.ground_truth.rstrip("/")
             or names.ground_truth_uri(place.bucket, place.prefix, name),
             declared=monitoring,

@@ -1,9 +1,10 @@
-"""A monitor's CloudWatch metrics, of all four kinds: Model Monitor's names and namespaces, and one metric of ours.
+"""A monitor's CloudWatch metrics, of all four kinds: Model Monitor's names and namespaces, and two metrics of ours.
 
 Sources: SageMaker developer guide, "CloudWatch metrics for data quality", "Monitor model quality", "CloudWatch metrics
 for bias drift analysis" and "… for feature attribution drift". They disagree about a slash before the namespace, so
-`cloudwatch_namespace` replaces it. Ours is `violations`, the number found and 0 where all was well: one alarm on it
-sees every violation, also of a check whose distance AWS doesn't publish.
+`cloudwatch_namespace` replaces it. `violations` is the number found and 0 where all was well: one alarm on it
+sees every violation, also of a check whose distance AWS doesn't publish. `model_age_days` is how old the version in
+service is, where the analysis is told when it was registered.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class MonitorArgs(CheckArgs):
     cloudwatch_namespace: str = ""  # another namespace than Model Monitor's
     sagemaker_endpoint_name: str = ""  # a metric dimension and part of the report's title
     sagemaker_monitoring_schedule_name: str = ""  # likewise
+    model_registered: str = ""  # when the version in service was registered, ISO 8601
     job_output: str = "/opt/ml/output"  # the platform's folder for `message` and `metrics/cloudwatch`
 
     @property
@@ -77,6 +79,9 @@ def emit(
     """
     head = {"Timestamp": _time(args.end_time)}
     counted = [] if violations is None else [metric("violations", violations)]
+    if args.model_registered:
+        age = head["Timestamp"] - _time(args.model_registered)
+        counted.append(metric("model_age_days", age / datetime.timedelta(days=1)))
     found = [each | head for each in [*metrics, *counted] if _finite(each)]
     found = [each | {"Dimensions": _named(args.dimensions) + each["Dimensions"]} for each in found]
     folder = Path(args.job_output)

@@ -1,4 +1,4 @@
-"""What stands beside a stage's endpoint: its monitors and what retrains it, from declaration to resources.
+"""What stands beside a stage's endpoint: its monitors and what retrains it, its dashboard, and what ends it.
 
 The pipelines are compiled with the SageMaker SDK, which takes seconds to import: a stage that declares no monitors does
 without.
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from deploy import (
+    dashboard,
     declaration,
     managed_monitors,
     monitor_checks,
@@ -19,12 +20,15 @@ from deploy import (
     names,
     resources,
     retraining,
+    stages,
+    staleness,
     thresholds,
+    time_to_live,
     watch,
 )
-from deploy.declaration import Engine, Monitoring
+from deploy.declaration import Deployment, Engine, Monitoring, Stage
 from deploy.resources import Found, Key, Resource
-from deploy.wanted import Place, topic_arn
+from deploy.wanted import Place, Wanted, topic_arn
 from deploy.watch import Watch
 from mlops import managed, storage, uploads
 from mlops.targets import Target
@@ -46,38 +50,74 @@ class Beside:
 
 
 def find(
-    target: Target, use_case: str, stage: str, package: Mapping[str, Any], place: Place, model: str = ""
+    target: Target,
+    use_case: str,
+    stage: str,
+    package: Mapping[str, Any],
+    place: Place,
+    deployment: Deployment | None = None,
+    desired: Wanted | None = None,
 ) -> Beside:
-    """What the stage's declaration asks for with a version in service, and its model. Writes nothing.
+    """What the stage's declaration asks for with a version in service, and its endpoint, none of batches. Writes
+    nothing.
 
     Raises ValueError for a declaration that would be refused.
     """
-    monitoring = declaration.monitored(use_case).get(stage)
-    if monitoring is None:
-        return Beside()
-    monitor_checks.check(monitoring, stage, names.endpoint_name(use_case, stage), place)
+    declared = stages.of(use_case).get(stage, Stage(stage))
+    found, watches = Beside(), list[Watch]()
+    if declared.monitoring:
+        model = str(desired.config["ProductionVariants"][0]["ModelName"]) if desired else ""
+        found, watches = _monitors(target, use_case, stage, declared.monitoring, package, place, model)
+    if deployment is None or desired is None:
+        return found
+    standing = [
+        *time_to_live.resources(declared.time_to_live, desired.endpoint, desired.tags, place),
+        dashboard.resource(deployment, desired, place, declared.monitoring, watches),
+    ]
+    return dataclasses.replace(found, wanted=found.wanted + standing)
+
+
+def _monitors(
+    target: Target,
+    use_case: str,
+    stage: str,
+    monitoring: Monitoring,
+    package: Mapping[str, Any],
+    place: Place,
+    model: str,
+) -> tuple[Beside, list[Watch]]:
+    """Monitors, what they start, and what they look at."""
+    endpoint = names.endpoint_name(use_case, stage)
+    monitor_checks.check(monitoring, stage, endpoint, place)
     found, left_out = watch.watches(monitoring, use_case, stage, package, place)
     s3 = Reading(target.client("s3"))
     if monitoring.engine is Engine.MANAGED:
         found, more = managed.watches(s3, found, model)
         left_out += more
     if not found:
-        return Beside(left_out=left_out)
+        return Beside(left_out=left_out), []
     adjusted = [_adjusted(s3, each) for each in found]
-    endpoint = names.endpoint_name(use_case, stage)
     if monitoring.engine is Engine.MANAGED:
         images = managed.images(target.region)
         wanted = managed_monitors.resources(monitoring, endpoint, adjusted, images, place)
     else:
         wanted = monitors.resources(monitoring, endpoint, adjusted, _definitions(target, s3, adjusted), place)
+    wanted += staleness.resources(monitoring, endpoint, adjusted, names.tags(use_case), place)
     wanted += _retraining(target, s3, adjusted, package, place)
-    return Beside(wanted, left_out, s3.uploads)
+    return Beside(wanted, left_out, s3.uploads), adjusted
 
 
 def keys(endpoint: str, place: Place) -> list[Key]:
     """All that a stage may have."""
-    both = [*monitors.keys(endpoint, place), *managed_monitors.keys(endpoint, place), *retraining.keys(endpoint, place)]
-    return list(dict.fromkeys(both))
+    every = [
+        *monitors.keys(endpoint, place),
+        *managed_monitors.keys(endpoint, place),
+        *staleness.keys(endpoint),
+        *retraining.keys(endpoint, place),
+        *time_to_live.keys(endpoint, place),
+        *dashboard.keys(endpoint),
+    ]
+    return list(dict.fromkeys(every))
 
 
 def read(target: Target, endpoint: str, place: Place) -> Found:

@@ -143,6 +143,7 @@ def _environment(watch: Watch) -> dict[str, str]:
         "publish_cloudwatch_metrics": "Enabled",
         "sagemaker_endpoint_name": watch.endpoint,
         "sagemaker_monitoring_schedule_name": watch.name,
+        "model_registered": watch.registered,
     }
     if watch.kind is Kind.MODEL_BIAS:
         return {**shared, "config": files["config"], "stage": "post_training"}

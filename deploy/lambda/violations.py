@@ -6,7 +6,8 @@ account; jobs of other schedules are passed over. boto3 is all that it needs, an
 
     event:   {"detail": {"ProcessingJobName": "data-quality-monitoring-202611210900-…", …}}
 
-Environment: MONITORS (JSON: a schedule's name to Namespace and Dimensions of its metric), METRIC.
+Environment: MONITORS (JSON: a schedule's name to Namespace and Dimensions of its metrics, and when the version in
+service was registered), METRIC, AGE_METRIC.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -30,10 +32,18 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any] | None:
     datum = measured(job, json.loads(os.environ["MONITORS"]))
     if datum is None:
         return None
-    metric = {"MetricName": os.environ["METRIC"], "Dimensions": datum["Dimensions"], "Value": datum["Value"]}
-    boto3.client("cloudwatch").put_metric_data(Namespace=datum["Namespace"], MetricData=[metric])
+    values = {os.environ["METRIC"]: datum["Value"], os.environ["AGE_METRIC"]: age(datum["Registered"])}
+    metrics = [
+        {"MetricName": name, "Dimensions": datum["Dimensions"], "Value": value} for name, value in values.items()
+    ]
+    boto3.client("cloudwatch").put_metric_data(Namespace=datum["Namespace"], MetricData=metrics)
     print(json.dumps(datum))
     return datum
+
+
+def age(registered: str) -> float:
+    """Days since then, ISO 8601."""
+    return (datetime.now(UTC) - datetime.fromisoformat(registered)) / timedelta(days=1)
 
 
 def measured(job: Mapping[str, Any], monitors: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -27,6 +28,7 @@ PLACE = Place("aws", "123456789012", "us-east-1", "arn:aws:iam::123456789012:rol
 FUNCTION = f"arn:aws:lambda:us-east-1:123456789012:function:{NAME}-violations"
 PACKAGE = {
     "ModelPackageArn": "arn:aws:sagemaker:us-east-1:123456789012:model-package/churn/3",
+    "CreationTime": datetime(2026, 3, 1, tzinfo=UTC),
     "InferenceSpecification": {"Containers": [{"Image": "image", "ModelDataUrl": "s3://b/model.tar.gz"}]},
     "DriftCheckBaselines": {
         "ModelDataQuality": {"Statistics": {"S3Uri": "s3://b/s.json"}, "Constraints": {"S3Uri": "s3://b/c.json"}},
@@ -258,7 +260,8 @@ def test_the_function_publishes_what_it_read(monkeypatch: pytest.MonkeyPatch, tm
         monkeypatch.setenv(name, value)
     event = {"detail": {"ProcessingJobName": "data-quality-monitoring-202611210900-0123456789"}}
     assert function.handler(event, None)["Value"] == 3.0
-    (metric,) = clients("cloudwatch").list_metrics()["Metrics"]
+    metric, age = clients("cloudwatch").list_metrics()["Metrics"]
+    assert age["MetricName"] == "model_age_days"
     alarm = next(call.request for call in calls() if call.operation == "put_metric_alarm")
     assert (metric["Namespace"], metric["MetricName"]) == (alarm["Namespace"], alarm["MetricName"])
     assert metric["Dimensions"] == alarm["Dimensions"]

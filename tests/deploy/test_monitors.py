@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ TOPIC_ARN = f"arn:aws:sns:us-east-1:123456789012:{NAME}-monitoring"
 ROLE_NAME = f"{NAME}-monitoring-us-east-1"
 PACKAGE = {
     "ModelPackageArn": "arn:aws:sagemaker:us-east-1:123456789012:model-package/churn/3",
+    "CreationTime": datetime(2026, 3, 1, tzinfo=UTC),
     "InferenceSpecification": {"Containers": [{"Image": "image", "ModelDataUrl": "s3://b/model.tar.gz"}]},
     "DriftCheckBaselines": {
         "ModelDataQuality": {"Statistics": {"S3Uri": "s3://b/s.json"}, "Constraints": {"S3Uri": "s3://b/c.json"}},
