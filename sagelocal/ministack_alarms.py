@@ -1,8 +1,8 @@
 """CloudWatch alarms as AWS evaluates them: runs inside MiniStack's process.
 
 MiniStack 1.5 evaluates an alarm over all metrics of its name, whatever their dimensions; looks at one window instead of
-EvaluationPeriods; leaves an alarm in its state when values stop; knows no metric math; and forgets alarms when it is
-killed. It keeps each value by itself for two weeks, and reads all of them at each request.
+EvaluationPeriods; leaves an alarm in its state when values stop; knows no metric math; and forgets alarms and
+dashboards when it is killed. It keeps each value by itself for two weeks, and reads all of them at each request.
 
 Here an alarm is evaluated every two seconds over periods that end now, where AWS waits for whole minutes: what breaches
 is seen within seconds.
@@ -24,7 +24,7 @@ from sagelocal import metric_math, ministack_alarm_events
 log = logging.getLogger(__name__)
 Document = dict[str, Any]
 _SAVED = "sagelocal_alarms"  # beside MiniStack's own state files
-_KEPT = ("alarms", "composite_alarms", "composite_triggers", "resource_tags")
+_KEPT = ("alarms", "composite_alarms", "composite_triggers", "dashboards", "resource_tags")
 _TICK_SECONDS = 2.0
 _HOLD_SECONDS = 60.0  # that SetAlarmState lasts at most; on AWS until the next evaluation
 _MORE = 2  # periods beyond EvaluationPeriods in which values are looked for when some are missing
@@ -260,7 +260,7 @@ def _holding(set_state: Handler) -> Handler:
 
 
 def _keep_on_disk(cloudwatch: Any, persistence: Any) -> None:
-    """Alarms are on disk before their call is answered; MiniStack saves only when it stops cleanly."""
+    """Alarms and dashboards are on disk before their call is answered; MiniStack saves only when it stops cleanly."""
     get_state, load = cloudwatch.get_state, cloudwatch.load_persisted_state
 
     def save() -> None:
@@ -281,7 +281,7 @@ def _keep_on_disk(cloudwatch: Any, persistence: Any) -> None:
 
     for name in (
         *("_put_metric_alarm", "_put_composite_alarm", "_delete_alarms", "_enable_alarm_actions"),
-        *("_disable_alarm_actions", "_tag_resource", "_untag_resource"),
+        *("_disable_alarm_actions", "_put_dashboard", "_delete_dashboards", "_tag_resource", "_untag_resource"),
     ):
         setattr(cloudwatch, name, saving(getattr(cloudwatch, name)))
     saved = persistence.load_state(_SAVED)

@@ -179,17 +179,21 @@ def test_a_state_that_was_set_lasts_until_the_next_evaluation(aws: Settings) -> 
     assert alarm_state(aws, "set") == "ALARM"
 
 
-def test_a_kill_loses_no_alarm_and_brings_none_back(tmp_path: Path) -> None:
+def test_a_kill_loses_no_alarm_or_dashboard_and_brings_none_back(tmp_path: Path) -> None:
     settings = config.load(tmp_path / "state")
     child = ministack.MiniStack(settings)
     try:
         child.wait()
         for name in ("kept", "gone"):
             put_alarm(settings, name, MetricName="m", Namespace="test", Statistic="Sum", Period=60)
+            settings.client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody='{"widgets": []}')
         settings.client("cloudwatch").delete_alarms(AlarmNames=["gone"])
+        settings.client("cloudwatch").delete_dashboards(DashboardNames=["gone"])
         os.kill(child.pid, signal.SIGKILL)
         until(lambda: ministack.healthy(settings))
         found = settings.client("cloudwatch").describe_alarms()["MetricAlarms"]
         assert [one["AlarmName"] for one in found] == ["kept"]
+        boards = settings.client("cloudwatch").list_dashboards()["DashboardEntries"]
+        assert [one["DashboardName"] for one in boards] == ["kept"]
     finally:
         child.stop()
