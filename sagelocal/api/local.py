@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -14,8 +14,12 @@ from starlette.responses import Response
 
 from sagelocal.api import guard
 from sagelocal.api.errors import AwsError
+from sagelocal.api.validation import validate
+from sagelocal.cicd.codepipeline import executions, triggers
+from sagelocal.cicd.hook import PUSHES as PUSHES
 from sagelocal.config import LOOPBACK, Settings
 from sagelocal.jobs import spot
+from sagelocal.ministack_deliveries import STARTS as STARTS
 from sagelocal.ministack_gate import TOKEN_HEADER
 from sagelocal.sts_proxy import access
 
@@ -43,6 +47,27 @@ async def sts_proxy_started(app: SageLocal, request: Request) -> Response:
         file = access.folder(app.settings) / "access.json"
         raise AwsError("ConflictException", f"The STS proxy's port is taken ({error}): delete {file}.", 409) from error
     return Response(status_code=204)
+
+
+async def pushed(app: SageLocal, request: Request) -> Response:
+    """Looks at the git repositories; answers what the given references started and what not. Raises AwsError."""
+    _check(app, request)
+    given = await request.json()
+    await run_in_threadpool(triggers.look, app)
+    return _json(await run_in_threadpool(triggers.outcome, app, given["repository"], given["references"]))
+
+
+async def started_by_rule(app: SageLocal, request: Request) -> Response:
+    """StartPipelineExecution of CodePipeline, with the rule or schedule as its trigger. Raises AwsError."""
+    _check(app, request)
+    given = await request.json()
+    trigger = {"triggerType": "CloudWatchEvent", "triggerDetail": given["rule"]}
+    validate("codepipeline", "StartPipelineExecution", given["request"])
+    return _json(await run_in_threadpool(executions.start, app, given["request"], trigger))
+
+
+def _json(answer: dict[str, Any]) -> Response:
+    return Response(json.dumps(answer), media_type="application/json")
 
 
 def _check(app: SageLocal, request: Request) -> None:

@@ -70,6 +70,12 @@ def _routes(app: SageLocal) -> Starlette:
     async def sts_proxy(request: Request) -> Response:
         return await _answer(local.sts_proxy_started(app, request), "application/json", rest=True)
 
+    async def pushed(request: Request) -> Response:
+        return await _answer(local.pushed(app, request), "application/json", rest=True)
+
+    async def started_by_rule(request: Request) -> Response:
+        return await _answer(local.started_by_rule(app, request), "application/json", rest=True)
+
     async def ping(request: Request) -> Response:
         return Response(json.dumps({"service": "sagelocal", "version": __version__}), media_type="application/json")
 
@@ -80,6 +86,8 @@ def _routes(app: SageLocal) -> Starlette:
             Route("/ping", ping),
             Route(local.INTERRUPTION, interrupted, methods=["POST"]),
             Route(local.STS_PROXY, sts_proxy, methods=["POST"]),
+            Route(local.PUSHES, pushed, methods=["POST"]),
+            Route(local.STARTS, started_by_rule, methods=["POST"]),
             Route("/endpoints/{EndpointName}/async-invocations", invoke_async, methods=["POST"]),
             Route("/endpoints/{EndpointName}/invocations-response-stream", invoke_stream, methods=["POST"]),
             Route("/BatchPutMetrics", metrics, methods=["PUT"]),

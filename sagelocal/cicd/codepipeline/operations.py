@@ -6,13 +6,34 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.api import service
 from sagelocal.api.refused import Paths
+from sagelocal.cicd.codepipeline import executions, pipelines, states
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 Document = dict[str, Any]
 SERVICE = "codepipeline"
-OPERATIONS: dict[str, service.Handler] = {}
+OPERATIONS: dict[str, service.Handler] = {
+    "CreatePipeline": pipelines.create_pipeline,
+    "UpdatePipeline": pipelines.update_pipeline,
+    "GetPipeline": pipelines.get_pipeline,
+    "ListPipelines": pipelines.list_pipelines,
+    "DeletePipeline": pipelines.delete_pipeline,
+    "EnableStageTransition": pipelines.enable_stage_transition,
+    "DisableStageTransition": pipelines.disable_stage_transition,
+    "ListTagsForResource": pipelines.list_tags_for_resource,
+    "TagResource": pipelines.tag_resource,
+    "UntagResource": pipelines.untag_resource,
+    "StartPipelineExecution": executions.start_pipeline_execution,
+    "StopPipelineExecution": executions.stop_pipeline_execution,
+    "RetryStageExecution": executions.retry_stage_execution,
+    "RollbackStage": executions.rollback_stage,
+    "PutApprovalResult": executions.put_approval_result,
+    "GetPipelineState": states.get_pipeline_state,
+    "GetPipelineExecution": states.get_pipeline_execution,
+    "ListPipelineExecutions": states.list_pipeline_executions,
+    "ListActionExecutions": states.list_action_executions,
+}
 REFUSED: dict[str, Paths] = {}
 
 

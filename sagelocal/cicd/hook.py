@@ -1,0 +1,95 @@
+"""The post-receive hook of a local repository: `python -m sagelocal.cicd.hook NAME`, references on standard input.
+
+git has taken the push when this runs, whatever it says. Tells sagelocal to look, then shows what that started.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sys
+from typing import Any
+
+from sagelocal import config
+from sagelocal.cicd import progress
+from sagelocal.config import LOOPBACK, Settings
+from sagelocal.ministack_gate import TOKEN_HEADER
+
+Document = dict[str, Any]
+PUSHES = "/_sagelocal/pushes"
+_REQUEST_SECONDS = 60.0
+_GONE = "0" * 40
+
+
+def main() -> int:
+    settings, name = config.load(), sys.argv[1]
+    moved = [line.split() for line in sys.stdin]
+    references = [reference for _, after, reference in moved if after != _GONE]
+    try:
+        found = notify(settings, name, references)
+        if not references:
+            return 0
+        started = _say(found)
+        if started and not _asked("nowait"):
+            _write("Ctrl-C ends this view, not the pipeline.")
+            progress.follow(lambda operation, request: _call(settings, operation, request), started, _write)
+    except (OSError, http.client.HTTPException) as error:
+        _write(f"The push is kept, but sagelocal does not answer ({error}).")
+        _write("`mlops up` starts it, and it then starts what this push triggers.")
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _say(found: Document) -> list[Document]:
+    """Writes what a push started and what not; those that started."""
+    for one in found["ignored"]:
+        _write(f"[{one['pipelineName']}] not started: {one['why']}.")
+    for one in found["started"]:
+        _write(f"[{one['pipelineName']}] " + one.get("error", f"execution {one.get('pipelineExecutionId')} started"))
+    if not found["started"] and not found["ignored"]:
+        _write("No pipeline reads this repository; `mlops cicd up` loads them.")
+    return [one for one in found["started"] if "pipelineExecutionId" in one]
+
+
+def _asked(option: str) -> bool:
+    """Whether `git push -o OPTION` was said."""
+    count = int(os.environ.get("GIT_PUSH_OPTION_COUNT", "0"))
+    return option in [os.environ.get(f"GIT_PUSH_OPTION_{number}") for number in range(count)]
+
+
+def _write(text: str) -> None:
+    print(text, flush=True)
+
+
+def notify(settings: Settings, name: str, references: list[str]) -> Document:
+    """Has sagelocal look at its repositories: {"started": [...], "ignored": [...]}. Raises OSError."""
+    headers = {TOKEN_HEADER: settings.internal_token, "Content-Type": "application/json"}
+    return _post(settings, PUSHES, {"repository": name, "references": references}, headers)
+
+
+def _call(settings: Settings, operation: str, request: Document) -> Document:
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": f"CodePipeline_20150709.{operation}",
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={settings.access_key}/20260101/-/codepipeline/aws4_request",
+    }
+    return _post(settings, "/", request, headers)
+
+
+def _post(settings: Settings, path: str, request: Document, headers: dict[str, str]) -> Document:
+    connection = http.client.HTTPConnection(LOOPBACK, settings.port, timeout=_REQUEST_SECONDS)
+    try:
+        connection.request("POST", path, json.dumps(request), headers)
+        answer = connection.getresponse()
+        body = answer.read().decode(errors="replace")
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise OSError(f"{answer.status} {body[:500]}")
+    return dict(json.loads(body))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Executions of pipelines as lines of text, for the terminal that pushed and for whoever watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+Document = dict[str, Any]
+Call = Callable[[str, Document], Document]  # an operation of CodePipeline's and its request
+Write = Callable[[str], None]
+_POLL_SECONDS = 0.5
+_RUNNING = ("InProgress", "Stopping")
+
+
+def follow(call: Call, started: list[Document], write: Write) -> bool:
+    """Writes what executions do until each has ended or waits for a person; whether none of them failed.
+
+    `started`: [{"pipelineName", "pipelineExecutionId"}].
+    """
+    views = [_View(call, one["pipelineName"], one["pipelineExecutionId"], write) for one in started]
+    while sum(view.update() for view in views):
+        time.sleep(_POLL_SECONDS)
+    return not any(view.failed for view in views)
+
+
+class _View:
+    def __init__(self, call: Call, pipeline: str, execution: str, write: Write) -> None:
+        self._call, self._pipeline, self._execution, self._write = call, pipeline, execution, write
+        self._seen: dict[str, str] = {}  # action execution id -> what was last said of it
+        self._over = False
+        self.failed = False
+
+    def update(self) -> bool:
+        """Writes what changed; whether there will be more."""
+        if self._over:
+            return False
+        named = {"pipelineName": self._pipeline, "pipelineExecutionId": self._execution}
+        # First how the execution is, so that what its last action said is there when it has ended.
+        execution = self._call("GetPipelineExecution", named)["pipelineExecution"]
+        wanted = {"pipelineName": self._pipeline, "filter": {"pipelineExecutionId": self._execution}}
+        actions = list(reversed(self._call("ListActionExecutions", wanted)["actionExecutionDetails"]))
+        for action in actions:
+            self._show(action)
+        if execution["status"] not in _RUNNING:
+            self._end(execution)
+            return False
+        open_ones = [action for action in actions if action["status"] == "InProgress"]
+        if open_ones and all(_is_approval(action) for action in open_ones):
+            self._approval(open_ones)
+            return False
+        return True
+
+    def _show(self, action: Document) -> None:
+        identity, status = action["actionExecutionId"], action["status"]
+        if self._seen.get(identity) == status:
+            return
+        began = identity not in self._seen
+        self._seen[identity] = status
+        where = f"{action['stageName']}/{action['actionName']}"
+        result = action["output"].get("executionResult", {})
+        if status == "InProgress":
+            if not _is_approval(action):
+                self._line(f"{where}: started")
+            return
+        seconds = action["lastUpdateTime"] - action["startTime"]
+        took = "" if began and seconds < 1 else f" after {_duration(seconds)}"
+        summary = result.get("externalExecutionSummary", "").split("\n")[0]
+        if status != "Failed":
+            self._line(f"{where}: {status.lower()}{took}" + (f" ({summary})" if summary else ""))
+            return
+        self._line(f"{where}: FAILED{took}")
+        for line in result.get("errorDetails", {}).get("message", summary).split("\n"):
+            self._line(f"    {line}")
+        if build := result.get("externalExecutionId", ""):
+            self._line(f"    whole log: {log_command(build)}")
+
+    def _end(self, execution: Document) -> None:
+        self._over = True
+        self.failed = execution["status"] not in ("Succeeded", "Superseded")
+        said = f": {execution['statusSummary']}" if execution.get("statusSummary") else ""
+        self._line(f"{execution['status']}{said} (execution {self._execution})")
+        if execution["status"] == "Failed":
+            self._line(f"what it did: aws codepipeline get-pipeline-state --name {self._pipeline}")
+
+    def _approval(self, waiting: list[Document]) -> None:
+        self._over = True
+        for action in waiting:
+            given = action["input"].get("resolvedConfiguration", {})
+            self._line(f"{action['stageName']}/{action['actionName']}: waits for an approval")
+            for text in (given.get("CustomData", ""), given.get("ExternalEntityLink", "")):
+                if text:
+                    self._line(f"    {text}")
+            self._line("    answer it: mlops cicd approve, or aws codepipeline put-approval-result")
+
+    def _line(self, text: str) -> None:
+        self._write(f"[{self._pipeline}] {text}")
+
+
+def log_command(build: str) -> str:
+    """How a build's log is read: CodeBuild's default group and stream are named after project and build."""
+    project, _, stream = build.partition(":")
+    return f"aws logs tail /aws/codebuild/{project} --log-stream-names {stream} --since 1d" if stream else build
+
+
+def _is_approval(action: Document) -> bool:
+    return bool(action["input"]["actionTypeId"]["category"] == "Approval")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,194 @@
+"""The local git remote: bare repositories in the state folder, which a push reaches and CodePipeline reads.
+
+A source action names one as `local/<name>` (FullRepositoryId of a connection) or `<name>` (CodeCommit's
+RepositoryName). Whoever holds the state folder may push; nothing listens for it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sagelocal.config import Settings
+
+OWNER = "local"
+NOTHING = "0" * 40  # how git writes that a reference was not there
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_GIT_SECONDS = 120.0
+_SETTINGS = {
+    "receive.denyNonFastForwards": "false",
+    "receive.denyDeletes": "false",
+    "receive.denyCurrentBranch": "ignore",
+    "receive.advertisePushOptions": "true",  # git push -o nowait
+    "receive.autogc": "false",  # a push never waits for a repacking, nor finds objects gone
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "uploadpack.allowAnySHA1InWant": "true",  # a build clones the commit it was started for
+    "core.logAllRefUpdates": "true",
+    "core.hooksPath": "hooks",  # a user's own global setting would keep the hook from running
+}
+_HOOK = """#!/bin/sh
+# Written by sagelocal: tells it of a push and shows what that started. `mlops cicd up` writes it anew.
+for name in $(git rev-parse --local-env-vars); do unset "$name"; done
+MLOPS_STATE={state} PYTHONPATH={root} exec {python} -P -m sagelocal.cicd.hook {name}
+"""
+
+
+class NoRepository(LookupError):
+    """There is no such repository or reference on this machine."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    id: str
+    message: str
+    author: str
+    email: str
+    authored: str  # 2026-03-02T09:00:00Z
+    committed: str
+
+
+def folder(settings: Settings) -> Path:
+    return settings.state / "git"
+
+
+def create(settings: Settings, name: str) -> Path:
+    """The bare repository `local/<name>`, made when it is not there; settings and hook are written each time.
+
+    Raises ValueError for a name that is none, RuntimeError with git's words.
+    """
+    if not _NAME.fullmatch(name) or name.endswith((".git", ".lock")) or ".." in name:
+        raise ValueError(f"{name!r} cannot be a repository's name: letters, digits, '.', '_' and '-', at most 100.")
+    bare = folder(settings) / f"{name}.git"
+    if not (bare / "HEAD").exists():
+        bare.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _run("init", "--quiet", "--bare", "--template=", str(bare))
+        _run("--git-dir", str(bare), "symbolic-ref", "HEAD", "refs/heads/main")  # --initial-branch needs git 2.28
+    for key, value in _SETTINGS.items():
+        git(bare, "config", key, value)
+    _write_hook(settings, bare, name)
+    return bare
+
+
+def _write_hook(settings: Settings, bare: Path, name: str) -> None:
+    hook = bare / "hooks" / "post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    text = _HOOK.format(
+        state=shlex.quote(str(settings.state)),
+        root=shlex.quote(str(Path(__file__).parents[2])),
+        python=shlex.quote(sys.executable),
+        name=shlex.quote(name),
+    )
+    draft = hook.with_suffix(".tmp")
+    draft.write_text(text)
+    draft.chmod(0o755)
+    draft.replace(hook)
+
+
+def repository(settings: Settings, full_name: str) -> Path:
+    """The bare repository that `local/<name>` or `<name>` names. Raises NoRepository."""
+    owner, _, name = full_name.rpartition("/")
+    bare = folder(settings) / f"{name}.git"
+    if owner not in ("", OWNER) or not _NAME.fullmatch(name) or not (bare / "HEAD").exists():
+        there = ", ".join(f"{OWNER}/{one}" for one in names(settings)) or "none"
+        raise NoRepository(
+            f"There is no repository {full_name} on this machine (there are: {there}); `mlops cicd up` makes one."
+        )
+    return bare
+
+
+def names(settings: Settings) -> list[str]:
+    found = folder(settings)
+    return sorted(one.name.removesuffix(".git") for one in found.glob("*.git")) if found.exists() else []
+
+
+def references(bare: Path) -> dict[str, str]:
+    """Every branch and tag with the commit it leads to: {"refs/heads/main": id}."""
+    written = git(bare, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", "refs/heads", "refs/tags")
+    found = {}
+    for line in written.splitlines():
+        name, own, *peeled = line.split()
+        found[name] = peeled[0] if peeled else own
+    return found
+
+
+def commit(bare: Path, revision: str) -> Commit:
+    """Raises NoRepository for a branch or commit that is not there."""
+    try:
+        full = git(bare, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
+    except RuntimeError as error:
+        raise NoRepository(f"The repository {bare.stem} has no {revision}: push it first.") from error
+    written = git(bare, "log", "-1", "--no-show-signature", "--format=%H%x00%an%x00%ae%x00%at%x00%ct%x00%B", full)
+    found, author, email, authored, committed, message = written.split("\0", 5)
+    return Commit(found, message.strip(), author, email, _time(authored), _time(committed))
+
+
+def changed(bare: Path, reference: str, before: str, after: str) -> list[str]:
+    """The paths that a push changed; of a new branch those since it left the default branch."""
+    if before == NOTHING:
+        before = "" if reference == git(bare, "symbolic-ref", "HEAD").strip() else _left(bare, after)
+    if not before:
+        return _paths(git(bare, "ls-tree", "-r", "-z", "--name-only", after))
+    return _paths(git(bare, "diff", "--no-renames", "--no-ext-diff", "-z", "--name-only", before, after))
+
+
+def _left(bare: Path, after: str) -> str:
+    try:
+        return git(bare, "merge-base", "HEAD", after).strip()
+    except RuntimeError:  # no default branch yet, or no history in common
+        return ""
+
+
+def _paths(written: str) -> list[str]:
+    return [path for path in written.split("\0") if path]
+
+
+def archive(bare: Path, revision: str, into: Path) -> None:
+    """The commit's files as a zip. Raises RuntimeError."""
+    git(bare, "archive", "--format=zip", f"--output={into}", revision)
+
+
+def git(bare: Path, *arguments: str) -> str:
+    """What git answers of a repository. Raises RuntimeError with what git says against it."""
+    return _run("--git-dir", str(bare), *arguments)
+
+
+def _run(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_GIT_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").strip()
+        raise RuntimeError(f"git {' '.join(arguments[-3:])} failed with {done.returncode}: {words}")
+    return done.stdout.decode(errors="surrogateescape")
+
+
+def environment() -> dict[str, str]:
+    """This process's variables without git's: those of a hook or of a user's shell would lead it elsewhere."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+    }
+
+
+def _time(seconds: str) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def repositories(settings: Settings) -> Iterator[tuple[str, Path]]:
+    for name in names(settings):
+        yield name, folder(settings) / f"{name}.git"
