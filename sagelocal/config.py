@@ -16,7 +16,7 @@ import psutil
 
 LOOPBACK = "127.0.0.1"
 _FIRST_PORTS = (4610, 4611)  # preferred, so that addresses look the same on most machines; else any free ones
-_OURS = (
+OURS = (
     "sagemaker",
     "sagemaker-runtime",
     "sagemaker-metrics",
@@ -24,6 +24,7 @@ _OURS = (
     "codebuild",
     "codepipeline",
 )
+SESSION, PRINCIPAL = "laptop", "AROASAGELOCALLAPTOP00"  # the role's session that the key stands for, the role's id
 LAMBDA_SECONDS = 600  # how long a Lambda function's answer is waited for: the limit of a pipeline's Lambda step
 _client_lock = threading.Lock()  # creating boto3 clients is not thread-safe, using them is
 
@@ -68,6 +69,12 @@ class Settings:
     @property
     def role_arn(self) -> str:
         return f"arn:aws:iam::{self.account}:role/sagelocal-execution"
+
+    @property
+    def caller(self) -> dict[str, Any]:
+        """The UserContext of whoever holds the key: STS answers the same (sagelocal.ministack_gate)."""
+        session = f"arn:aws:sts::{self.account}:assumed-role/{self.role_arn.rsplit('/', 1)[1]}/{SESSION}"
+        return {"IamIdentity": {"Arn": session, "PrincipalId": f"{PRINCIPAL}:{SESSION}"}}
 
     @property
     def defaults_file(self) -> Path:
@@ -115,7 +122,7 @@ def _client(settings: Settings, service: str) -> Any:
     with _client_lock:
         return _session().client(
             service,
-            endpoint_url=settings.url if service in _OURS else settings.ministack_url,
+            endpoint_url=settings.url if service in OURS else settings.ministack_url,
             region_name=settings.region,
             aws_access_key_id=settings.access_key,
             aws_secret_access_key=settings.secret_key,

@@ -28,6 +28,7 @@ from sagelocal.ministack_gate import (
     let_logs_be_filtered_by_prefix,
     taken,
 )
+from sagelocal.stacks import extension
 
 _STOP_SECONDS = 5.0  # for saving its state; then it is killed
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -70,6 +71,7 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     starter = ministack_triggers.starter(orders.sagemaker_port, orders.access_key)
     ministack_triggers.install(starter, orders.time_scale)
     ministack_calls.install(ministack_calls.caller(orders.sagemaker_port, orders.access_key))
+    extension.install(extension.Provisioner(orders.sagemaker_port, orders.port, orders.access_key, orders.secret_key))
     alarms = ministack_alarms.install(taken)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

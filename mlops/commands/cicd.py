@@ -7,9 +7,48 @@ from typing import Annotated
 
 import typer
 
-from mlops.options import TargetOption, Where, connect
+from mlops.options import LAPTOP, TargetOption, Where, Yes, connect
 
 cicd = typer.Typer(name="cicd", help="Delivery: from a git push to production.", no_args_is_help=True)
+
+
+Project = Annotated[str, typer.Option("--project", help="ProjectName of the stacks: what their names begin with.")]
+PROJECT = "mlops"
+
+
+@cicd.command()
+def up(
+    project: Project = PROJECT,
+    remote: Annotated[str, typer.Option("--remote", help="On the laptop: the name of the git remote.")] = "local",
+    repository: Annotated[
+        str,
+        typer.Option("--repository", metavar="OWNER/NAME", help="On AWS: what a push goes to; kept by later calls."),
+    ] = "",
+    connection: Annotated[
+        str, typer.Option("--connection", metavar="ARN", help="On AWS: the CodeConnections connection to it; kept too.")
+    ] = "",
+    branch: Annotated[str, typer.Option("--branch", help="Pushes to it are built; main at first.")] = "",
+    email: Annotated[str, typer.Option("--email", help="On AWS: hears of approvals that wait and of failures.")] = "",
+    yes: Yes = False,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Make or update the pipelines that a git push and an approval start; on the laptop, the git remote too."""
+    from mlops import cicd as command
+
+    command.up(connect(target), project, command.Source(connection, repository, branch, email), remote, yes=yes)
+
+
+@cicd.command()
+def down(
+    project: Project = PROJECT,
+    remote: Annotated[str, typer.Option("--remote", help="On the laptop: the name of the git remote.")] = "local",
+    yes: Yes = False,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Remove them. Endpoints, models and data stay."""
+    from mlops import cicd as command
+
+    command.down(connect(target), project, remote, yes=yes)
 
 
 @cicd.command()

@@ -1,1 +1,1 @@
-"""CloudFormation templates on a laptop: resolved here, made by the services that a laptop has."""
+"""CloudFormation on a laptop: MiniStack's own, which here also makes what sagelocal answers and forgets no stack."""

@@ -1,0 +1,157 @@
+"""`mlops cicd up` and `down`: delivery's stacks, and on a laptop the git remote that a push goes to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops import console
+from mlops.cicd_stacks import Change, Review, Stacks
+from mlops.errors import Failure
+from mlops.targets import Target
+
+ROOT = Path(__file__).absolute().parents[1]
+TEMPLATES = ROOT / "deploy" / "cloudformation"
+PROJECT = "mlops"  # the templates' default ProjectName
+REMOTE = "local"
+_PRESIGNED = "presigned"  # reports are linked by presigned URLs: a laptop has no console to show them
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the pipelines' commits come from, as the parameters of cicd.yml; an empty one keeps what a stack has."""
+
+    connection: str = ""
+    repository: str = ""
+    branch: str = ""
+    email: str = ""
+
+
+def up(target: Target, project: str, source: Source, remote: str = REMOTE, *, yes: bool = False) -> None:
+    """Raises Failure when a stack cannot be made, ValueError for what the target cannot take."""
+    stacks = Stacks(target.client("cloudformation"), target.poll)
+    address = _remote(target, project, remote) if target.settings else None
+    review = _review(yes or target.settings is not None)
+    baseline, cicd = f"{project}-baseline", f"{project}-cicd"
+    chosen = {"ProjectName": project} | _source(target, project, source)
+    _check(stacks, cicd, chosen)
+    _deploy(stacks, baseline, _template("baseline"), {"ProjectName": project}, review)
+    _deploy(stacks, cicd, _template("cicd"), stacks.outputs(baseline) | chosen, review)
+    if address is None:
+        repository = stacks.parameters(cicd)["FullRepositoryId"]
+        console.say(f"A push to {stacks.parameters(cicd)['BranchName']} of {repository} builds, tests and deploys it.")
+        return
+    branch = _git("symbolic-ref", "--short", "HEAD") or "HEAD"
+    console.say(f"git push {remote} {branch if branch == 'main' else branch + ':main'}")
+    console.note(f"builds, tests and deploys what you push; {console.command()} cicd status says how far it is.")
+
+
+def down(target: Target, project: str, remote: str = REMOTE, *, yes: bool = False) -> None:
+    """Removes the stacks. What holds data is kept: the key and buckets of the baseline (DeletionPolicy: Retain)."""
+    stacks = Stacks(target.client("cloudformation"), target.poll)
+    names = [f"{project}-{part}" for part in ("monitoring", "cicd", "baseline")]
+    there = [name for name in names if stacks.status(name) is not None]
+    if not there and target.settings is None:
+        raise LookupError(f"There is no stack of the project {project}.")
+    found = {name: stacks.resources(name) for name in there}
+    changes = [Change("-", "", kind, physical) for rows in found.values() for kind, physical, _ in rows]
+    if changes:
+        _review(yes or target.settings is not None)(", ".join(there), changes)
+    for name in there:
+        stacks.delete(name)
+        console.say(f"The stack {name} is gone.")
+    if target.settings and _git("remote", "get-url", remote).startswith(str(target.settings.state)):
+        _git("remote", "remove", remote)
+        console.note(f"The git remote {remote} is gone, too; what was pushed stays in {target.settings.state / 'git'}.")
+
+
+def _remote(target: Target, project: str, remote: str) -> Path:
+    """The bare repository, and the user's clone has a remote that leads to it.
+
+    Raises ValueError where the clone has another remote of that name, or is none.
+    """
+    from sagelocal.cicd import remote as repositories
+
+    assert target.settings
+    if not _git("rev-parse", "--git-dir"):
+        raise ValueError(f"{ROOT} is no git repository: git init, then commit what is to be built.")
+    address = repositories.create(target.settings, project)
+    there = _git("remote", "get-url", remote)
+    if there and there != str(address):
+        raise ValueError(f"The git remote {remote} leads to {there}: name another by --remote, or remove it.")
+    if not there:
+        subprocess.run(["git", "-C", str(ROOT), "remote", "add", remote, str(address)], check=True)
+        console.note(f"git remote {remote}: {address}")
+    return address
+
+
+def _git(*arguments: str) -> str:
+    """What git answers of this clone, "" where it refuses."""
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _source(target: Target, project: str, source: Source) -> dict[str, str]:
+    """Raises ValueError for options that a laptop has no use for."""
+    if target.settings is None:
+        given = {
+            "ConnectionArn": source.connection,
+            "FullRepositoryId": source.repository,
+            "BranchName": source.branch,
+            "NotificationEmail": source.email,
+        }
+        return {name: value for name, value in given.items() if value}
+    if source.connection or source.repository:
+        raise ValueError("On a laptop the repository is its own: --connection and --repository are for --target aws.")
+    place = f"{target.region}:{target.account}"
+    return {
+        "ConnectionArn": f"arn:aws:codeconnections:{place}:connection/local",
+        "FullRepositoryId": f"local/{project}",
+        "BranchName": source.branch or "main",
+        "NotificationEmail": source.email,
+        # The bucket and role of everything else on a laptop, so that builds share its data and its cache.
+        "DataBucket": target.settings.bucket,
+        "ExecutionRoleArn": target.settings.role_arn,
+        "ReportUrl": _PRESIGNED,
+    }
+
+
+def _check(stacks: Stacks, name: str, parameters: Mapping[str, str]) -> None:
+    """Raises ValueError, naming the options, for what a new stack lacks."""
+    complete = stacks.parameters(name) | dict(parameters)
+    missing = []
+    if not complete.get("FullRepositoryId"):
+        missing.append("--repository owner/name")
+    if complete.get("SourceProvider", "CodeConnections") == "CodeConnections" and not complete.get("ConnectionArn"):
+        missing.append(
+            "--connection ARN (aws codeconnections create-connection makes one; authorise it in the console)"
+        )
+    if missing:
+        raise ValueError(f"The stack {name} needs {' and '.join(missing)}.")
+
+
+def _deploy(stacks: Stacks, name: str, body: str, parameters: Mapping[str, str], review: Review) -> None:
+    changed = stacks.deploy(name, body, parameters, review)
+    console.note(f"The stack {name} is {'made' if changed else 'as it was'}.")
+
+
+def _template(name: str) -> str:
+    return (TEMPLATES / f"{name}.yml").read_text(encoding="utf-8")
+
+
+def _review(yes: bool) -> Review:
+    def review(stack: str, changes: Sequence[Change]) -> None:
+        if yes:
+            return
+        console.show(
+            ("", "resource", "type", "name"),
+            [(each.sign, each.logical_id, each.kind, each.name) for each in changes],
+            title=stack,
+        )
+        if sys.stdin.isatty() and sys.stdout.isatty() and input("Go on? [y/N] ").lower() not in ("y", "yes"):
+            raise Failure("Nothing was changed.")
+
+    return review
