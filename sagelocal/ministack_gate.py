@@ -24,6 +24,7 @@ from urllib.parse import parse_qs
 from sagelocal import ministack_triggers
 from sagelocal.api import guard
 from sagelocal.api.errors import AwsError
+from sagelocal.config import PRINCIPAL, SESSION
 
 log = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
@@ -214,8 +215,8 @@ def know_the_key_as_the_role(orders: Orders) -> None:
     caller = {
         "accessKey": orders.access_key,
         "accountId": orders.account,
-        "userArn": f"arn:aws:sts::{orders.account}:assumed-role/{role}/laptop",
-        "userId": "AROASAGELOCALLAPTOP00:laptop",
+        "userArn": f"arn:aws:sts::{orders.account}:assumed-role/{role}/{SESSION}",
+        "userId": f"{PRINCIPAL}:{SESSION}",
         "principalOrgId": None,
         "session": None,
     }

@@ -18,7 +18,7 @@ _EMPTY_STATUS: dict[str, list[Any]] = {"ValidationStatuses": [], "ImageScanStatu
 
 def create_model_package_group(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
     document = {name: value for name, value in request.items() if name != "Tags"}
-    document |= {"ModelPackageGroupStatus": "Completed", "CreatedBy": {}}
+    document |= {"ModelPackageGroupStatus": "Completed", "CreatedBy": app.settings.caller}
     return app.create("ModelPackageGroup", document, tags=request.get("Tags"))
 
 
@@ -42,7 +42,7 @@ def create_model_package(app: SageLocal, request: dict[str, Any]) -> dict[str, A
     if ("ModelPackageGroupName" in request) == ("ModelPackageName" in request):
         raise validation("Specify exactly one of ModelPackageGroupName (for a version) and ModelPackageName.")
     if "ModelPackageName" in request:
-        document = _package(request) | {"ModelPackageName": request["ModelPackageName"]}
+        document = _package(app, request) | {"ModelPackageName": request["ModelPackageName"]}
         path = request["ModelPackageName"].lower()
         return app.create("ModelPackage", document, tags=request.get("Tags"), name=path, path=path)
     return _create_version(app, request)
@@ -58,7 +58,7 @@ def _create_version(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
         # Version numbers are never reused, so the last one is kept with the group.
         version = app.store.get("ModelPackageGroup", name).get("_last_version", 0) + 1
         app.store.update("ModelPackageGroup", name, {"_last_version": version})
-        document = _package(request) | {
+        document = _package(app, request) | {
             "ModelPackageGroupName": name,
             "ModelPackageVersion": version,
             "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
@@ -69,7 +69,7 @@ def _create_version(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
         return app.create("ModelPackage", document, tags=request.get("Tags"), parent=name, name=key, path=path)
 
 
-def _package(request: dict[str, Any]) -> dict[str, Any]:
+def _package(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in request.items() if name not in ("Tags", "ClientToken")}
     return {
         "ModelPackageRegistrationType": "Registered",
@@ -77,7 +77,7 @@ def _package(request: dict[str, Any]) -> dict[str, Any]:
         "ModelPackageStatus": "Completed",
         "ModelPackageStatusDetails": _EMPTY_STATUS,
         "CertifyForMarketplace": request.get("CertifyForMarketplace", False),
-        "CreatedBy": {},
+        "CreatedBy": app.settings.caller,
     }
 
 
@@ -105,7 +105,7 @@ def update_model_package(app: SageLocal, request: dict[str, Any]) -> dict[str, A
         added = request.get("AdditionalInferenceSpecificationsToAdd", [])
         if added:
             document.setdefault("AdditionalInferenceSpecifications", []).extend(added)
-        document["LastModifiedBy"] = {}
+        document["LastModifiedBy"] = app.settings.caller
 
     app.store.update("ModelPackage", package["_name"], edit=edit)
     return {"ModelPackageArn": package["ModelPackageArn"]}

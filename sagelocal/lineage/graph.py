@@ -60,7 +60,7 @@ def artifact_id(source: Document) -> str:
 def create(app: SageLocal, kind: str, request: Document) -> Document:
     """An entity; its parent in the store is its source's URI, by which List finds it. Raises AwsError if it exists."""
     document = {key: value for key, value in request.items() if key != "Tags"}
-    document |= {"CreatedBy": {}, "LastModifiedBy": {}}
+    document |= {"CreatedBy": app.settings.caller, "LastModifiedBy": app.settings.caller}
     key = artifact_id(request["Source"]) if kind == "Artifact" else request[f"{kind}Name"].lower()
     parent = request["Source"]["SourceUri"]
     return app.create(kind, document, tags=request.get("Tags"), parent=parent, name=key, path=key)
@@ -116,7 +116,7 @@ def _connect(app: SageLocal, source: str, destination: str, type_: str | None, s
         "DestinationName": end.name or None,
         "AssociationType": type_,
         "CreationTime": app.now(),
-        "CreatedBy": {},
+        "CreatedBy": app.settings.caller,
         "_source_kind": start.kind,
         "_destination_kind": end.kind,
     }
