@@ -94,7 +94,7 @@ class Overlays:
     def _build(self, key: str, install: Install, binds: Mapping[str, Path], active: Sequence[str], say: Say) -> int:
         """pip's exit status, from a sandbox that sees the view and the overlays so far, and nothing of the job."""
         self._cache.mkdir(exist_ok=True)
-        configuration = _pip_configuration()
+        configuration = pip_configuration()
         with tempfile.TemporaryDirectory(
             prefix="scratch-", dir=self.folder.parent, ignore_cleanup_errors=True
         ) as scratch:
@@ -106,7 +106,7 @@ class Overlays:
             (asked / "overlays").write_text("".join(f"{each}\n" for each in active))
             box = Sandbox(
                 opt_ml=asked,
-                environment={**_pip_environment(), **({"PIP_CONFIG_FILE": _CONFIG} if configuration else {})},
+                environment={**pip_environment(), **({"PIP_CONFIG_FILE": _CONFIG} if configuration else {})},
                 hidden=self._hidden,
                 binds={**binds, **({_CONFIG: configuration} if configuration else {})},
                 writable={_OUT: out, "/root/.cache/pip": self._cache},
@@ -162,7 +162,8 @@ def _summary(added: Mapping[str, str]) -> str:
     return "Installed " + " ".join(f"{name}-{version}" for name, version in sorted(added.items()))
 
 
-def _pip_environment() -> dict[str, str]:
+def pip_environment() -> dict[str, str]:
+    """How this user's own pip reaches its indexes, as variables."""
     ours = {name: value for name, value in os.environ.items() if name.lower() in _NETWORK or name in _NETWORK}
     pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     for name in ("PIP_PREFIX", "PIP_TARGET", "PIP_USER", "PIP_REQUIRE_VIRTUALENV", "PIP_CACHE_DIR"):
@@ -170,7 +171,7 @@ def _pip_environment() -> dict[str, str]:
     return {**ours, **pip}
 
 
-def _pip_configuration() -> Path | None:
+def pip_configuration() -> Path | None:
     """The pip.conf of this environment, or the user's: of several, the one that pip gives most weight."""
     configured = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     places = [Path(sys.prefix, "pip.conf"), Path(configured, "pip", "pip.conf"), Path.home() / ".pip" / "pip.conf"]

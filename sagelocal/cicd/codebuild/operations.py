@@ -5,15 +5,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api import service
-from sagelocal.api.refused import Paths
+from sagelocal.api.refused import Paths, paths
+from sagelocal.cicd.codebuild import builds, projects
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 Document = dict[str, Any]
 SERVICE = "codebuild"
-OPERATIONS: dict[str, service.Handler] = {}
-REFUSED: dict[str, Paths] = {}
+OPERATIONS: dict[str, service.Handler] = {
+    "CreateProject": projects.create_project,
+    "UpdateProject": projects.update_project,
+    "DeleteProject": projects.delete_project,
+    "BatchGetProjects": projects.batch_get_projects,
+    "ListProjects": projects.list_projects,
+    "StartBuild": builds.start_build,
+    "StopBuild": builds.stop_build,
+    "RetryBuild": builds.retry_build,
+    "BatchGetBuilds": builds.batch_get_builds,
+    "BatchDeleteBuilds": builds.batch_delete_builds,
+    "ListBuilds": builds.list_builds,
+    "ListBuildsForProject": builds.list_builds_for_project,
+}
+_PROJECT = {
+    **paths("fileSystemLocations", "buildBatchConfig", "autoRetryLimit", "badgeEnabled"),
+    **paths("environment.fleet", "environment.computeConfiguration", "environment.dockerServer"),
+    **paths("environment.registryCredential", "environment.certificate", "source.buildStatusConfig"),
+}
+REFUSED: dict[str, Paths] = {
+    "CreateProject": _PROJECT,
+    "UpdateProject": _PROJECT,
+    "StartBuild": paths(
+        *("certificateOverride", "registryCredentialOverride", "debugSessionEnabled", "fleetOverride"),
+        *("autoRetryLimitOverride", "buildStatusConfigOverride"),
+    ),
+}
 
 
 def call(app: SageLocal, operation: str, request: Document) -> Document:
