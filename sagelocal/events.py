@@ -17,6 +17,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from sagelocal.cicd.codepipeline import events as codepipeline
 from sagelocal.config import LOOPBACK, Settings
 from sagelocal.ministack_gate import EVENTS, TOKEN_HEADER
 from sagelocal.store import Closed, Store
@@ -44,6 +45,9 @@ _REQUEST_SECONDS = 30.0
 
 def for_change(kind: str, before: Document | None, after: Document | None, settings: Settings) -> list[Document]:
     """The EventBridge envelopes of one change of a document; none for a kind without events and for a deletion."""
+    if after is not None and kind in codepipeline.SOURCES:
+        built = codepipeline.of_change(kind, before, after, settings)
+        return [_envelope(*each, settings, codepipeline.SOURCES[kind]) for each in built]
     if after is None or kind not in _STATE:
         return []
     built = []

@@ -1,4 +1,8 @@
-"""The glob patterns of triggers: `*` stays within a folder, `**` does not, `?`, `[a-z]` and `{a,b}`."""
+"""The glob patterns of triggers, by CodePipeline's guide ("Working with glob patterns in syntax").
+
+`*` stays within a folder, `**` crosses folders, `?` is one character, `[a-z]` a set, `{a,b}` alternatives, a backslash
+escapes. `**/x` needs a folder before x: to mean it at the top too, write `**x`.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(_expression(pattern), re.DOTALL)
 
 
-_TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[^\]/]+\]|\{[^{}]*\}|.", re.DOTALL)
-_KNOWN = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+_TOKEN = re.compile(r"\\.|\*\*|\*|\?|\[[^\]/]+\]|\{[^{}]*\}|.", re.DOTALL)
+_KNOWN = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 def _expression(pattern: str) -> str:
@@ -24,6 +28,8 @@ def _expression(pattern: str) -> str:
     for token in _TOKEN.findall(pattern):
         if token in _KNOWN:
             written.append(_KNOWN[token])
+        elif token[0] == "\\" and len(token) == 2:
+            written.append(re.escape(token[1]))
         elif token[0] == "[" and len(token) > 2:
             written.append("[" + re.sub(r"([\\\[])", r"\\\1", token[1:-1].replace("!", "^", 1)) + "]")
         elif token[0] == "{" and len(token) > 1:

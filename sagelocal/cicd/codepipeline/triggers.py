@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sagelocal.api.errors import AwsError
 from sagelocal.cicd import remote
 from sagelocal.cicd.codepipeline import executions, globs, records, structure
+from sagelocal.cicd.codepipeline.events import REFERENCE
 from sagelocal.cicd.codepipeline.records import PIPELINE
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Document = dict[str, Any]
-REFERENCE = "GitReference"  # by "<repository> <reference>": its commit when it was last looked at, and what that did
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 

@@ -11,6 +11,7 @@ from sagelocal.api.errors import AwsError
 from sagelocal.cicd.codebuild.engine import Input, Order
 from sagelocal.cicd.codepipeline import structure, variables
 from sagelocal.cicd.codepipeline.work import Document, Outcome, Work, artifact_key, failed
+from sagelocal.store import Missing
 
 log = logging.getLogger(__name__)
 BUILD = "CodeBuildBuild"
@@ -28,7 +29,10 @@ def run(work: Work) -> Outcome:
     except AwsError as error:
         return failed(error.message, "ConfigurationError")
     work.note(_external=build)
-    document = work.wait(BUILD, build, lambda one: one["buildStatus"] != "IN_PROGRESS")
+    try:
+        document = work.wait(BUILD, build, lambda one: one["buildStatus"] != "IN_PROGRESS")
+    except Missing:
+        return failed(f"The build {build} was deleted.")
     if document["buildStatus"] == "SUCCEEDED":
         return Outcome(
             variables={one["name"]: one.get("value", "") for one in document.get("exportedEnvironmentVariables", [])},
