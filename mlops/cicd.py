@@ -126,9 +126,7 @@ def _check(stacks: Stacks, name: str, parameters: Mapping[str, str]) -> None:
     if not complete.get("FullRepositoryId"):
         missing.append("--repository owner/name")
     if complete.get("SourceProvider", "CodeConnections") == "CodeConnections" and not complete.get("ConnectionArn"):
-        missing.append(
-            "--connection ARN (aws codeconnections create-connection makes one; authorise it in the console)"
-        )
+        missing.append("--connection ARN (aws codeconnections create-connection makes one; authorise it there)")
     if missing:
         raise ValueError(f"The stack {name} needs {' and '.join(missing)}.")
 

@@ -111,7 +111,7 @@ class Stacks:
         return {each["ParameterKey"]: each.get("DefaultValue") for each in found}
 
     def _given(self, body: str, parameters: Mapping[str, str], before: Mapping[str, str]) -> list[dict[str, Any]]:
-        given = []
+        given: list[dict[str, Any]] = []
         for name in self.declared(body):
             if name in parameters:
                 given.append({"ParameterKey": name, "ParameterValue": parameters[name]})
@@ -158,7 +158,7 @@ class Stacks:
 
     def _failures(self, stack: str, before: str) -> list[str]:
         """What failed since the event `before`, in the order in which it did."""
-        found = []
+        found: list[str] = []
         for page in self._client.get_paginator("describe_stack_events").paginate(StackName=stack):
             for event in page["StackEvents"]:
                 if event["EventId"] == before:

@@ -13,6 +13,10 @@ cicd = typer.Typer(name="cicd", help="Delivery: from a git push to production.",
 
 
 Project = Annotated[str, typer.Option("--project", help="ProjectName of the stacks: what their names begin with.")]
+Pipeline = Annotated[
+    str | None, typer.Argument(metavar="[PIPELINE]", help="Such as build or deploy; needed where several fit.")
+]
+Why = Annotated[str, typer.Option("--reason", help="Kept with the answer.")]
 PROJECT = "mlops"
 
 
@@ -22,10 +26,10 @@ def up(
     remote: Annotated[str, typer.Option("--remote", help="On the laptop: the name of the git remote.")] = "local",
     repository: Annotated[
         str,
-        typer.Option("--repository", metavar="OWNER/NAME", help="On AWS: what a push goes to; kept by later calls."),
+        typer.Option("--repository", metavar="OWNER/NAME", help="On AWS: what is built; later calls keep it."),
     ] = "",
     connection: Annotated[
-        str, typer.Option("--connection", metavar="ARN", help="On AWS: the CodeConnections connection to it; kept too.")
+        str, typer.Option("--connection", metavar="ARN", help="On AWS: the CodeConnections connection to it.")
     ] = "",
     branch: Annotated[str, typer.Option("--branch", help="Pushes to it are built; main at first.")] = "",
     email: Annotated[str, typer.Option("--email", help="On AWS: hears of approvals that wait and of failures.")] = "",
@@ -49,6 +53,109 @@ def down(
     from mlops import cicd as command
 
     command.down(connect(target), project, remote, yes=yes)
+
+
+@cicd.command()
+def status(project: Project = PROJECT, target: TargetOption = LAPTOP) -> None:
+    """The pipelines with their actions, what waits for an approval, and why one failed."""
+    from mlops import cicd_control as command
+
+    command.status(connect(target), project)
+
+
+@cicd.command()
+def watch(pipeline: Pipeline = None, project: Project = PROJECT, target: TargetOption = LAPTOP) -> None:
+    """Follow what runs until it ends or waits for an approval."""
+    from mlops import cicd_control as command
+
+    command.watch(connect(target), project, pipeline)
+
+
+@cicd.command()
+def approve(
+    pipeline: Pipeline = None,
+    reason: Why = "",
+    project: Project = PROJECT,
+    yes: Yes = False,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Answer the approval that a pipeline waits for: it goes on. Shows summary and comparison first."""
+    from mlops import cicd_control as command
+
+    command.answer(connect(target), project, pipeline, reason, approve=True, yes=yes)
+
+
+@cicd.command()
+def reject(
+    pipeline: Pipeline = None,
+    reason: Why = "",
+    project: Project = PROJECT,
+    yes: Yes = False,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Answer the approval that a pipeline waits for: it ends there."""
+    from mlops import cicd_control as command
+
+    command.answer(connect(target), project, pipeline, reason, approve=False, yes=yes)
+
+
+@cicd.command()
+def start(
+    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="Such as build or deploy.")],
+    variable: Annotated[
+        list[str] | None, typer.Option("--variable", metavar="NAME=VALUE", help="Of the pipeline: ModelPackageArn=ARN.")
+    ] = None,
+    project: Project = PROJECT,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Start a pipeline by hand, with the newest commit."""
+    from mlops import cicd_control as command
+
+    given = dict(each.partition("=")[::2] for each in variable or [])
+    if not all(given.values()):
+        raise ValueError("--variable: write it as Name=value.")
+    command.start(connect(target), project, pipeline, given)
+
+
+@cicd.command()
+def stop(
+    pipeline: Pipeline = None,
+    abandon: Annotated[bool, typer.Option("--abandon", help="Don't wait for the action that runs.")] = False,
+    reason: Why = "",
+    project: Project = PROJECT,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Stop what runs."""
+    from mlops import cicd_control as command
+
+    command.stop(connect(target), project, pipeline, reason, abandon=abandon)
+
+
+@cicd.command()
+def retry(
+    pipeline: Pipeline = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of the stage's actions, not just the failed.")] = False,
+    project: Project = PROJECT,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """Run the stage that failed again."""
+    from mlops import cicd_control as command
+
+    command.retry(connect(target), project, pipeline, everything=everything)
+
+
+@cicd.command()
+def logs(
+    pipeline: Pipeline = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="Such as TestStaging; else the one that failed.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
+    project: Project = PROJECT,
+    target: TargetOption = LAPTOP,
+) -> None:
+    """What a build printed."""
+    from mlops import cicd_control as command
+
+    command.logs(connect(target), project, pipeline, stage, follow=follow)
 
 
 @cicd.command()

@@ -1,7 +1,7 @@
 """A template's properties as the request of the API that makes the resource, by botocore's shapes.
 
-CloudFormation spells names in PascalCase where CodeBuild's and CodePipeline's APIs have camelCase, and gives numbers and
-booleans as text where a template does.
+CloudFormation spells names in PascalCase where CodeBuild's and CodePipeline's APIs have camelCase, and gives numbers
+and booleans as text where a template does.
 """
 
 from __future__ import annotations

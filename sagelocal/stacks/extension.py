@@ -1,8 +1,8 @@
 """What MiniStack's CloudFormation is given: runs inside MiniStack's process, with each private call that it relies on.
 
-MiniStack 1.5 knows no CodePipeline and no SageMaker type, and its CodeBuild is not sagelocal's. Here a stack makes those by
-sagelocal's API. Unlike MiniStack alone, a template is checked first for intrinsic functions and properties that nobody
-would heed, and a stack that was reported as complete is on disk with all that it made, so that a kill loses none of it.
+MiniStack 1.5 knows no CodePipeline and no SageMaker type, and its CodeBuild is not sagelocal's. Here a stack makes
+those by sagelocal's API. Unlike in MiniStack alone, a template is checked first for intrinsic functions and properties
+that nobody would heed, and a stack that was reported as complete is on disk with all that it made: a kill loses none.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The resource types that a stack makes by an API: sagelocal's own, and alarms, of which MiniStack's API can do more than
-its CloudFormation.
+"""The resource types that a stack makes by an API: sagelocal's own, and alarms, of which PutMetricAlarm makes more
+kinds than MiniStack's CloudFormation does.
 """
 
 from __future__ import annotations
