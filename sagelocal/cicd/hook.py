@@ -5,6 +5,7 @@ git has taken the push when this runs, whatever it says. Tells sagelocal to look
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import os
@@ -20,6 +21,7 @@ Document = dict[str, Any]
 PUSHES = "/_sagelocal/pushes"
 _REQUEST_SECONDS = 60.0
 _GONE = "0" * 40
+_TARGETS = {"codepipeline": "CodePipeline_20150709", "codebuild": "CodeBuild_20161006"}
 
 
 def main() -> int:
@@ -28,15 +30,17 @@ def main() -> int:
     references = [reference for _, after, reference in moved if after != _GONE]
     try:
         found = notify(settings, name, references)
-        if not references:
-            return 0
-        started = _say(found)
-        if started and not _asked("nowait"):
-            _write("Ctrl-C ends this view, not the pipeline.")
-            progress.follow(lambda operation, request: _call(settings, operation, request), started, _write)
     except (OSError, http.client.HTTPException) as error:
         _write(f"The push is kept, but sagelocal does not answer ({error}).")
         _write("`mlops up` starts it, and it then starts what this push triggers.")
+        return 0
+    try:
+        started = _say(found) if references else []
+        if started and not _asked("nowait"):
+            _write("Ctrl-C ends this view, not the pipeline.")
+            progress.follow(functools.partial(_call, settings), started, _write)
+    except (OSError, http.client.HTTPException) as error:
+        _write(f"sagelocal does not answer any more ({error}); `mlops up` starts it, and the pipelines go on.")
     except KeyboardInterrupt:
         pass
     return 0
@@ -49,7 +53,7 @@ def _say(found: Document) -> list[Document]:
     for one in found["started"]:
         _write(f"[{one['pipelineName']}] " + one.get("error", f"execution {one.get('pipelineExecutionId')} started"))
     if not found["started"] and not found["ignored"]:
-        _write("No pipeline reads this repository; `mlops cicd up` loads them.")
+        _write("No pipeline is started by pushes to this repository; `mlops cicd up` loads the template's.")
     return [one for one in found["started"] if "pipelineExecutionId" in one]
 
 
@@ -69,11 +73,11 @@ def notify(settings: Settings, name: str, references: list[str]) -> Document:
     return _post(settings, PUSHES, {"repository": name, "references": references}, headers)
 
 
-def _call(settings: Settings, operation: str, request: Document) -> Document:
+def _call(settings: Settings, service: str, operation: str, request: Document) -> Document:
     headers = {
         "Content-Type": "application/x-amz-json-1.1",
-        "X-Amz-Target": f"CodePipeline_20150709.{operation}",
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={settings.access_key}/20260101/-/codepipeline/aws4_request",
+        "X-Amz-Target": f"{_TARGETS[service]}.{operation}",
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={settings.access_key}/20260101/-/{service}/aws4_request",
     }
     return _post(settings, "/", request, headers)
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 Document = dict[str, Any]
-Call = Callable[[str, Document], Document]  # an operation of CodePipeline's and its request
+Call = Callable[[str, str, Document], Document]  # a service (codepipeline, codebuild), its operation, the request
 Write = Callable[[str], None]
 _POLL_SECONDS = 0.5
 _RUNNING = ("InProgress", "Stopping")
+_PHASES = ("INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD")  # a user's own; the others take no time to speak of
 
 
 def follow(call: Call, started: list[Document], write: Write) -> bool:
@@ -28,6 +29,7 @@ class _View:
     def __init__(self, call: Call, pipeline: str, execution: str, write: Write) -> None:
         self._call, self._pipeline, self._execution, self._write = call, pipeline, execution, write
         self._seen: dict[str, str] = {}  # action execution id -> what was last said of it
+        self._phases: dict[str, str] = {}  # build id -> the phase that was said last
         self._over = False
         self.failed = False
 
@@ -37,9 +39,10 @@ class _View:
             return False
         named = {"pipelineName": self._pipeline, "pipelineExecutionId": self._execution}
         # First how the execution is, so that what its last action said is there when it has ended.
-        execution = self._call("GetPipelineExecution", named)["pipelineExecution"]
+        execution = self._call("codepipeline", "GetPipelineExecution", named)["pipelineExecution"]
         wanted = {"pipelineName": self._pipeline, "filter": {"pipelineExecutionId": self._execution}}
-        actions = list(reversed(self._call("ListActionExecutions", wanted)["actionExecutionDetails"]))
+        found = self._call("codepipeline", "ListActionExecutions", wanted)["actionExecutionDetails"]
+        actions = list(reversed(found))
         for action in actions:
             self._show(action)
         if execution["status"] not in _RUNNING:
@@ -54,6 +57,8 @@ class _View:
     def _show(self, action: Document) -> None:
         identity, status = action["actionExecutionId"], action["status"]
         if self._seen.get(identity) == status:
+            if status == "InProgress" and action["input"]["actionTypeId"]["provider"] == "CodeBuild":
+                self._phase(action)
             return
         began = identity not in self._seen
         self._seen[identity] = status
@@ -74,6 +79,15 @@ class _View:
             self._line(f"    {line}")
         if build := result.get("externalExecutionId", ""):
             self._line(f"    whole log: {log_command(build)}")
+
+    def _phase(self, action: Document) -> None:
+        """Which phase a build has come to: it may take minutes."""
+        build = action["output"].get("executionResult", {}).get("externalExecutionId")
+        found = self._call("codebuild", "BatchGetBuilds", {"ids": [build]})["builds"] if build else []
+        phase = found[0].get("currentPhase", "") if found else ""
+        if phase in _PHASES and self._phases.get(build) != phase:
+            self._phases[build] = phase
+            self._line(f"{action['stageName']}/{action['actionName']}: {phase.lower()}")
 
     def _end(self, execution: Document) -> None:
         self._over = True

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Document = dict[str, Any]
+_NEVER = "pushes are not what starts it"  # DetectChanges is false, say: no push's terminal is told of it
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 
@@ -83,7 +84,7 @@ def _pushed(app: SageLocal, push: Push) -> None:
         for declared, revisions, why in plans:
             if revisions:
                 started.append(_begin(app, declared, push, revisions))
-            elif why:
+            elif why and why != _NEVER:
                 ignored.append({"pipelineName": declared["name"], "why": why})
         document = {
             "repository": push.repository,
@@ -148,16 +149,16 @@ def _against(declared: Document, action: Document, push: Push) -> str:
     given = action["configuration"]
     if action["actionTypeId"]["provider"] == "CodeCommit":
         if given.get("PollForSourceChanges", "true") != "true":
-            return "PollForSourceChanges is false: a rule on CodeCommit's events starts it"
+            return _NEVER
         return _not_the_branch(given["BranchName"], push)
     triggers = declared.get("triggers", [])
     if not triggers:
         if given.get("DetectChanges", "true") != "true":
-            return "it has no trigger and DetectChanges is false"
+            return _NEVER
         return _not_the_branch(given["BranchName"], push)
     own = [one["gitConfiguration"] for one in triggers if one["gitConfiguration"]["sourceActionName"] == action["name"]]
     if not own:
-        return f"no trigger names its source action {action['name']}"
+        return _NEVER
     filters = own[0].get("push", [])
     if not filters:
         return _not_the_branch(given["BranchName"], push)

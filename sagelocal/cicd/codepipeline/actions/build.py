@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from sagelocal.api.errors import AwsError
 from sagelocal.cicd.codebuild.engine import Input, Order
@@ -16,7 +15,7 @@ from sagelocal.store import Missing
 log = logging.getLogger(__name__)
 BUILD = "CodeBuildBuild"
 _LINES = 12  # of a failed command's output
-_LOG_EVENTS = 400  # of a log's end that are looked through for them
+_LOG_BYTES = 2**18  # of a log's end that are looked through for them
 _MESSAGE_LIMIT = 4900  # characters of errorDetails' 5000
 _CONTAINER = "[Container]"  # what CodeBuild's own log lines begin with
 _FAILED_COMMAND = "Command did not exit successfully"
@@ -99,17 +98,13 @@ def _why(work: Work, build: Document) -> str:
 
 
 def _log_end(work: Work, build: Document) -> list[str]:
-    where = build.get("logs", {})
-    if not where.get("groupName"):
-        return []
     try:
-        answer = work.app.logs.get_log_events(
-            logGroupName=where["groupName"], logStreamName=where["streamName"], limit=_LOG_EVENTS, startFromHead=False
-        )
-    except (ClientError, BotoCoreError) as error:  # a failed build is told with or without its log
+        with work.app.codebuild.log_file(build["id"]).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_BYTES))
+            return file.read().decode(errors="replace").splitlines()
+    except (OSError, Missing) as error:  # a failed build is told with or without its log
         log.warning("the log of %s could not be read: %s", build["id"], error)
         return []
-    return [line for event in answer["events"] for line in event["message"].rstrip("\n").split("\n")]
 
 
 def telling(log_lines: Sequence[str]) -> list[str]:
