@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sagelocal.cicd.codebuild.buildspec import Artifact, Buildspec, Files
-from sagelocal.cicd.codebuild.session import TEMPORARY, Session
+from sagelocal.cicd.codebuild.session import READONLY, TEMPORARY, Session
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -115,8 +115,8 @@ def _inside(asked: Document, name: str, session: Session) -> list[Document]:
 
 
 def restore(archive: str, session: Session) -> Document:
-    """Unpacks a tar file (its path inside) in the sandbox: {"count", "skipped"}."""
-    return _inside({"unpack": archive}, "cache", session)[0]
+    """Unpacks a tar file of the read-only folder in the sandbox: {"count", "skipped"}. Raises ArtifactError."""
+    return _inside({"unpack": f"{READONLY}/{archive}"}, "cache", session)[0]
 
 
 def _packed(session: Session, asked: Document, result: Document, log: BuildLog) -> Packed:

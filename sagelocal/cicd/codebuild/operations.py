@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.api import service
 from sagelocal.api.refused import Paths, paths
-from sagelocal.cicd.codebuild import builds, projects
+from sagelocal.cicd.codebuild import builds, projects, report_operations
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -26,6 +26,18 @@ OPERATIONS: dict[str, service.Handler] = {
     "BatchDeleteBuilds": builds.batch_delete_builds,
     "ListBuilds": builds.list_builds,
     "ListBuildsForProject": builds.list_builds_for_project,
+    "InvalidateProjectCache": projects.invalidate_project_cache,
+    "CreateReportGroup": report_operations.create_report_group,
+    "UpdateReportGroup": report_operations.update_report_group,
+    "DeleteReportGroup": report_operations.delete_report_group,
+    "BatchGetReportGroups": report_operations.batch_get_report_groups,
+    "ListReportGroups": report_operations.list_report_groups,
+    "DeleteReport": report_operations.delete_report,
+    "BatchGetReports": report_operations.batch_get_reports,
+    "ListReports": report_operations.list_reports,
+    "ListReportsForReportGroup": report_operations.list_reports_for_report_group,
+    "DescribeTestCases": report_operations.describe_test_cases,
+    "DescribeCodeCoverages": report_operations.describe_code_coverages,
 }
 _PROJECT = {
     **paths("fileSystemLocations", "buildBatchConfig", "autoRetryLimit", "badgeEnabled"),

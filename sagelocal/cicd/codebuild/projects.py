@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import AwsError
-from sagelocal.cicd.codebuild import image, listing
+from sagelocal.cicd.codebuild import caches, image, listing
 from sagelocal.store import Exists
 
 if TYPE_CHECKING:
@@ -129,6 +129,12 @@ def delete_project(app: SageLocal, request: Document) -> Document:
     with app.store.transaction():
         if app.store.find(KIND, name):
             app.store.delete(KIND, name)
+    return {}
+
+
+def invalidate_project_cache(app: SageLocal, request: Document) -> Document:
+    """The local one; a cache in S3 is the user's own."""
+    caches.forget(app, find(app, request["projectName"])["name"])
     return {}
 
 

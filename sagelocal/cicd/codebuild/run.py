@@ -127,7 +127,10 @@ class _Run:
             phase = self._run_phase(phase)
         if phase == transitions.UPLOAD:
             with self._phase(phase):
-                self._upload()
+                try:
+                    self._upload()
+                except ArtifactError as error:
+                    raise PhaseError("CLIENT_ERROR", str(error)) from error
 
     # The record.
 
@@ -371,15 +374,14 @@ class _Run:
         cached = caches.pack(self.build, spec, session, self.log) if self.succeeding else None
         session.close()
         self.session = None
-        arns = reports.publish(self.app, self.build, found, self.folder, self.log)
+        arns, wrong = reports.publish(self.app, self.build, spec.reports, found)
         self._change(lambda build: build.__setitem__("reportArns", arns))
         if cached:
             caches.save(self.app, self.build, cached, self.log)
-        try:
-            made = artifacts.send(self.app, self.build, wanted, packed)
-        except ArtifactError as error:
-            raise PhaseError("CLIENT_ERROR", str(error)) from error
+        made = artifacts.send(self.app, self.build, wanted, packed)
         self._change(lambda build: build.update(made))
+        if wrong:
+            raise ArtifactError(f"Error in UPLOAD_ARTIFACTS phase: [{', '.join(wrong)}]")
 
     def _exported(self, spec: Buildspec, session: Session) -> list[Document]:
         """Those that are set; the guide: their values are the ones after post_build."""

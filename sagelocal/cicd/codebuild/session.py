@@ -73,15 +73,15 @@ class Session:
         lasting: bool = True,
     ) -> None:
         """`box` gets binds and writable folders to add to its own; `start` is the folder of the first command."""
-        self._readonly, self._tmp = folder / "readonly", folder / "tmp"
-        for each in (self._readonly, self._tmp):
+        self.readonly, self._tmp = folder / "readonly", folder / "tmp"
+        for each in (self.readonly, self._tmp):
             each.mkdir(exist_ok=True)
         self._start, self._output, self._lasting = start, output, lasting
         self._count = 0
-        fifo = self._readonly / "next"
+        fifo = self.readonly / "next"
         os.mkfifo(fifo)
         self._next = os.open(fifo, os.O_RDWR)  # a reader of its own, so that opening never waits
-        made = box({READONLY: self._readonly}, {TEMPORARY: self._tmp})
+        made = box({READONLY: self.readonly}, {TEMPORARY: self._tmp})
         command = [shell, "-c", _DRIVER, "codebuild", start, shell]
         try:
             self.process = sandbox.start(command, made, subprocess.PIPE, cwd="/")
@@ -132,9 +132,9 @@ class Session:
 
     def put(self, name: str, content: str) -> str:
         """Makes a file that the build can only read; its path inside."""
-        draft = self._readonly / f".{name}"
+        draft = self.readonly / f".{name}"
         draft.write_text(content)
-        draft.replace(self._readonly / name)
+        draft.replace(self.readonly / name)
         return f"{READONLY}/{name}"
 
     def close(self) -> None:
