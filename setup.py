@@ -58,6 +58,7 @@ REQUIREMENTS = [
     "cryptography>=45",
     "joblib>=1.4",
     "jsonschema>=4.23",
+    "junitparser>=5",
     "markupsafe>=3",
     "packaging>=24",
     "pydantic>=2.10",

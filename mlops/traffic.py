@@ -6,7 +6,7 @@ import importlib
 import io
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -82,10 +82,16 @@ def split_of_test(target: Target, use_case: str, endpoint: str = "") -> tuple[pd
     """Columns of a request, and the label's, of the test split as text: that of the execution which made the version
     that an endpoint serves, else of the last that succeeded.
     """
+    sagemaker = target.client("sagemaker")
+    execution = behind(sagemaker, use_case, endpoint) or executions.latest(sagemaker, use_case, "Succeeded")
+    return split_of_execution(target, use_case, execution)
+
+
+def split_of_execution(target: Target, use_case: str, execution: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """As `split_of_test`, of an execution's ARN. Raises LookupError when its files are gone."""
     import pandas as pd
 
     sagemaker, s3 = target.client("sagemaker"), target.client("s3")
-    execution = behind(sagemaker, use_case, endpoint) or executions.latest(sagemaker, use_case, "Succeeded")
 
     def read(name: str, **options: Any) -> pd.DataFrame:
         folder = executions.output(sagemaker, execution, "ProcessData", name)
@@ -107,6 +113,11 @@ def behind(sagemaker: Any, use_case: str, endpoint: str) -> str:
         package = served.package(sagemaker, use_case, endpoint) if endpoint else {}
     except LookupError:
         return ""
+    return made_by(package, use_case)
+
+
+def made_by(package: Mapping[str, Any], use_case: str) -> str:
+    """ARN of the use case's execution that registered a version; empty for one that came otherwise."""
     made = str(package.get("MetadataProperties", {}).get("GeneratedBy", ""))
     return made if f":pipeline/{use_case}/execution/" in made else ""
 

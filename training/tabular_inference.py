@@ -11,6 +11,7 @@ In:  `text/csv`, with a header (columns in any order) or without (the features i
 Out: `application/json`: `{"predictions": [{"probability": 0.73, "label": 1}]}`, and where asked for
      `"explanations": [{feature: value}]`;
      `text/csv`: a line `0.73,1` for each record, no header.
+     `{"error": "…"}` with status 400, 415 or 406 for a request that can't be answered, says why.
 
 Between the functions records are columns by name: lists here, but all that has `items()` will do, as a DataFrame has.
 A request costs about as much as XGBoost's own prediction: pandas and scikit-learn take milliseconds for a single row,
@@ -40,8 +41,24 @@ Columns = Mapping[Any, Sequence[Any]]  # name to values; the name is a number wh
 Prediction = dict[str, Any]  # probability and label, arrays; explanations, a list of objects, where asked for
 
 
-class Explained(dict[Any, Sequence[Any]]):
+class Asked(dict[Any, Sequence[Any]]):
+    """Columns of a request: what is wrong with them is its sender's fault, and answered."""
+
+
+class Explained(Asked):
     """Columns of a request that asks why, too."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """In place of a request's columns or its prediction: why there are none."""
+
+    why: str
+    status: int = 400
+
+
+class Unsupported(ValueError):
+    """A content type that isn't known."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +117,25 @@ def check(model: Model, pipeline: Any) -> None:
         )
 
 
-def input_fn(body: str | bytes, content_type: str) -> Columns:
-    """Raises ValueError for a body that is not what its content type says, and for another type."""
+def input_fn(body: str | bytes, content_type: str) -> Any:  # Columns | Refused
+    """The images' servers make a 500 of whatever is raised here, so a request that can't be read is none of that."""
+    try:
+        return read(body, content_type)
+    except Unsupported as error:
+        return Refused(str(error), 415)
+    except ValueError as error:
+        return Refused(str(error))
+
+
+def read(body: str | bytes, content_type: str) -> Columns:
+    """Raises ValueError for a body that is not what its content type says, Unsupported for another type."""
     text = body.decode() if isinstance(body, bytes | bytearray) else body
     kind = content_type.split(";")[0].strip().lower()
     if kind == CSV:
         return read_csv(text)
     if kind == JSON:
         return read_json(text)
-    raise ValueError(f"Content type {content_type!r} is not supported. Send {CSV} or {JSON}.")
+    raise Unsupported(f"Content type {content_type!r} is not supported. Send {CSV} or {JSON}.")
 
 
 def read_csv(text: str) -> Columns:
@@ -122,7 +149,7 @@ def read_csv(text: str) -> Columns:
         raise ValueError("The request has no records.")
     if len(widths) > 1:
         raise ValueError(f"The CSV's rows have different numbers of values: {widths}.")
-    return dict(enumerate(zip(*rows, strict=True)))
+    return Asked(enumerate(zip(*rows, strict=True)))
 
 
 def read_json(text: str) -> Columns:
@@ -130,9 +157,9 @@ def read_json(text: str) -> Columns:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"The body is not JSON: {error}.") from None
-    kind: type[dict[Any, Any]] = dict
+    kind = Asked
     if isinstance(content, dict) and "instances" in content:
-        kind = Explained if content.get("explain") is True else dict
+        kind = Explained if content.get("explain") is True else Asked
         content = content["instances"]
     elif isinstance(content, dict):
         content = [content]
@@ -144,20 +171,36 @@ def read_json(text: str) -> Columns:
     return kind({name: [record.get(name) for record in content] for name in names})
 
 
-def predict_fn(data: Columns, model: Model) -> Prediction:
-    """A value a record: `probability` of the positive class in the population's own proportions, and `label`."""
+def predict_fn(data: Columns | Refused, model: Model) -> Any:  # Prediction | Refused
+    """A value a record: `probability` of the positive class in the population's own proportions, and `label`.
+
+    Raises ValueError naming missing, unknown, wrong or blank columns of a table; a request is refused.
+    """
+    if isinstance(data, Refused):
+        return data
+    try:
+        return answer(data, model)
+    except ValueError as error:
+        if isinstance(data, Asked):
+            return Refused(str(error))
+        raise
+
+
+def answer(data: Columns, model: Model) -> Prediction:
     found = predict(encode(data, model), model)
     return (
         found | {"explanations": explain_fn(data, model).to_dict("records")} if isinstance(data, Explained) else found
     )
 
 
-def predict_batch_fn(inputs: Sequence[Columns], model: Model) -> list[Prediction | Exception]:
+def predict_batch_fn(inputs: Sequence[Columns | Refused], model: Model) -> list[Prediction | Refused | Exception]:
     """One prediction over the records of several requests; a request that is in error gets its exception alone."""
     found: list[Any] = []
     for data in inputs:
         try:
-            found.append(predict_fn(data, model) if isinstance(data, Explained) else encode(data, model))
+            found.append(predict_fn(data, model) if isinstance(data, Explained | Refused) else encode(data, model))
+        except ValueError as error:
+            found.append(Refused(str(error)))
         except Exception as error:
             found.append(error)
     encoded = [matrix for matrix in found if isinstance(matrix, np.ndarray)]
@@ -191,8 +234,12 @@ def explain_fn(data: Columns, model: Model) -> pd.DataFrame:
     return pd.DataFrame({name: columns[parts].sum(axis=1) for name, parts in model.raw.items()})
 
 
-def output_fn(prediction: Prediction, accept: str) -> tuple[str, str]:
-    """The body and its content type: the first of the accepted ones that is JSON or CSV."""
+def output_fn(prediction: Prediction | Refused, accept: str) -> Any:
+    """The body and its content type: the first of the accepted ones that is JSON or CSV. Else a response of Flask's:
+    the images' servers send its status.
+    """
+    if isinstance(prediction, Refused):
+        return refusal(prediction)
     rows = zip(prediction["probability"].tolist(), prediction["label"].tolist(), strict=True)
     for wanted in (accept or "*/*").split(","):
         kind = wanted.split(";")[0].strip().lower()
@@ -202,7 +249,13 @@ def output_fn(prediction: Prediction, accept: str) -> tuple[str, str]:
             return json.dumps({"predictions": records, **reasons}), JSON
         if kind in (CSV, "text/*"):
             return "".join([f"{probability!r},{label}\n" for probability, label in rows]), CSV
-    raise ValueError(f"Accept {accept!r} is not supported. Ask for {JSON} or {CSV}.")
+    return refusal(Refused(f"Accept {accept!r} is not supported. Ask for {JSON} or {CSV}.", 406))
+
+
+def refusal(refused: Refused) -> Any:
+    from flask import Response  # the images' server is made of it
+
+    return Response(json.dumps({"error": refused.why}), refused.status, content_type=JSON)
 
 
 def encode(data: Columns, model: Model) -> np.ndarray:

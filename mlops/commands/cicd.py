@@ -190,5 +190,18 @@ def release(
     cicd_release.release(connect(target), stage, package)
 
 
+@cicd.command("test")
+def staging_test(
+    stage: Annotated[str, typer.Option("--stage", help="A stage of deploy/stages.yml.")],
+    package: Annotated[str, typer.Option("--package", metavar="ARN", help="The version that is in service there.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for results, report and variables.")] = Path("build/test"),
+    target: TargetOption = Where.here,
+) -> None:
+    """In a build: ask a stage's endpoint what it should know, and compare the version with the one in production."""
+    from mlops import cicd_test
+
+    cicd_test.test(connect(target), stage, package, out)
+
+
 def register(app: typer.Typer) -> None:
     app.add_typer(cicd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,14 @@ def test_a_category_never_seen_is_answered(model: handler.Model) -> None:
     ],
 )
 def test_a_bad_body_is_named(model: handler.Model, body: str, content_type: str, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        ask(model, body, content_type)
+    response = handler.output_fn(handler.predict_fn(handler.input_fn(body, content_type), model), content_type)
+    assert (response.status_code, response.content_type) == (400, JSON)
+    assert re.search(sentence, response.get_json()["error"])
+
+
+def test_a_table_that_is_no_request_is_its_callers_error(model: handler.Model) -> None:
+    with pytest.raises(ValueError, match="Missing columns: paid"):
+        handler.predict_fn(pd.DataFrame({"plan": ["b"], "months": [4]}), model)
 
 
 def test_records_of_several_forms_are_filled_each_for_itself(model: handler.Model) -> None:
@@ -151,13 +158,13 @@ def test_requests_answered_together_get_what_each_would_alone(model: handler.Mod
     inputs = [handler.input_fn(body, "text/csv") for body in bodies]
     found = handler.predict_batch_fn(inputs, model)
     for body, answer in zip(bodies, found, strict=True):
-        if isinstance(answer, Exception):
-            with pytest.raises(ValueError, match=str(answer)):
-                ask(model, body, "text/csv")
+        if isinstance(answer, handler.Refused):
+            assert handler.predict_fn(handler.input_fn(body, "text/csv"), model) == answer
         else:
             pd.testing.assert_frame_equal(pd.DataFrame(answer), ask(model, body, "text/csv"))
-    assert [isinstance(answer, Exception) for answer in found] == [False, True, False, True]
-    assert all(isinstance(answer, ValueError) for answer in handler.predict_batch_fn(inputs[1:2], model))
+    assert [isinstance(answer, handler.Refused) for answer in found] == [False, True, False, True]
+    unread = handler.input_fn("b,4,40\nb,4", "text/csv")
+    assert handler.predict_batch_fn([inputs[1], unread], model) == [found[1], unread]
 
 
 def test_a_pipeline_that_does_more_is_refused(tmp_path: Path) -> None:
@@ -175,10 +182,11 @@ def test_answers_come_as_asked(model: handler.Model) -> None:
 
 
 def test_other_types_are_named() -> None:
-    with pytest.raises(ValueError, match="'application/x-npy' is not supported"):
-        handler.input_fn(b"", "application/x-npy")
-    with pytest.raises(ValueError, match="'image/png' is not supported"):
-        handler.output_fn({"probability": np.array([0.5]), "label": np.array([0])}, "image/png")
+    unread = handler.output_fn(handler.input_fn(b"", "application/x-npy"), JSON)
+    unsent = handler.output_fn({"probability": np.array([0.5]), "label": np.array([0])}, "image/png")
+    assert (unread.status_code, unsent.status_code) == (415, 406)
+    assert "'application/x-npy' is not supported" in unread.get_json()["error"]
+    assert "'image/png' is not supported" in unsent.get_json()["error"]
 
 
 def test_the_effect_of_weights_on_the_odds_is_taken_back(model: handler.Model) -> None:

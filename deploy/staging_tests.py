@@ -1,0 +1,312 @@
+"""What an endpoint is asked after a deployment to staging, and what it has to answer. Plain data in, plain data out;
+`mlops cicd test` brings the records and keeps the results.
+
+The answers are those of the template's handlers: `{"predictions": [{…}]}` as JSON, a line a record as CSV, with the
+same numbers in the same order.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from botocore.exceptions import ClientError
+
+from deploy.declaration import Tests
+from evaluation import classification_metrics
+
+CSV, JSON = "text/csv", "application/json"
+METRICS = "binary_classification_metrics"  # of evaluation.json
+_A_REQUEST = 500  # records, where many are asked about at once
+_SAME = 1e-6  # between the numbers of two content types
+HUGE = 26 * 1024 * 1024  # bytes: more than the 25 MB that a real-time endpoint takes
+_WARM = 5  # requests before the load, which a new model server answers slower
+
+
+class FailedError(Exception):
+    """What an answer should have been and was."""
+
+
+class SkippedError(Exception):
+    """Why there was nothing to test."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int  # HTTP's, of the model's container where that answered
+    content_type: str
+    body: bytes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    group: str
+    name: str
+    seconds: float
+    said: str = ""  # what was measured; why it failed or was skipped
+    outcome: str = "passed"  # failed, skipped
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the tests go by."""
+
+    records: pd.DataFrame  # held-out records with the columns of a request, as text
+    truth: pd.Series  # of the records: 0 or 1, as text
+    content_types: Sequence[str]  # that the version declares
+    response_types: Sequence[str]
+    evaluation: Mapping[str, Any] | None  # evaluation.json of the version; None where it has none
+    limits: Tests
+
+
+class Endpoint:
+    """Asks, and takes an error for an answer with its status."""
+
+    def __init__(self, runtime: Any, name: str, **chosen: str) -> None:
+        """`chosen`: InvokeEndpoint's TargetVariant or TargetModel. The client must not repeat requests by itself."""
+        self._runtime = runtime
+        self._name = name
+        self._chosen = chosen
+
+    def ask(self, body: bytes, content_type: str = CSV, accept: str = CSV) -> Answer:
+        started = time.perf_counter()
+        try:
+            response = self._runtime.invoke_endpoint(
+                EndpointName=self._name, Body=body, ContentType=content_type, Accept=accept, **self._chosen
+            )
+            answered = response["Body"].read()
+        except ClientError as error:
+            found: Any = error.response
+            status = found.get("OriginalStatusCode") or found["ResponseMetadata"]["HTTPStatusCode"]
+            return Answer(status, "", found["Error"]["Message"].encode(), time.perf_counter() - started)
+        kind = response["ContentType"].partition(";")[0].strip()
+        return Answer(200, kind, answered, time.perf_counter() - started)
+
+
+def run(endpoint: Endpoint, question: Question, say: Callable[[Result], None]) -> list[Result]:
+    """Every test, one after the other; a test that fails stops none of the others."""
+    found = []
+    for group, name, test in [*_schema(question), *_metrics(), *_latency(), *_bad_input(question), *_alive()]:
+        started = time.perf_counter()
+        try:
+            result = Result(group, name, 0.0, test(endpoint, question))
+        except FailedError as error:
+            result = Result(group, name, 0.0, str(error), "failed")
+        except SkippedError as error:
+            result = Result(group, name, 0.0, str(error), "skipped")
+        result = Result(group, name, time.perf_counter() - started, result.said, result.outcome)
+        found.append(result)
+        say(result)
+    return found
+
+
+Test = Callable[[Endpoint, Question], str]  # what it measured, in words; raises FailedError or SkippedError
+Named = tuple[str, str, Test]
+
+
+def payload(records: pd.DataFrame, content_type: str) -> bytes:
+    """Raises SkippedError for a type that the tests can't write."""
+    if content_type == CSV:
+        return records.to_csv(index=False, header=False).encode()
+    if content_type == JSON:
+        return json.dumps({"instances": typed(records)}).encode()
+    raise SkippedError(f"These tests write {CSV} and {JSON}, and no {content_type}.")
+
+
+def typed(records: pd.DataFrame) -> list[dict[str, Any]]:
+    """Records with numbers where a column holds nothing else, and null for what is blank."""
+    numbers = {name: pd.to_numeric(records[name], errors="coerce") for name in numeric(records)}
+    rows = records.assign(**numbers).to_dict("records")
+    return [{str(key): None if _blank(value) else value for key, value in row.items()} for row in rows]
+
+
+def _blank(value: Any) -> bool:
+    return value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def numeric(records: pd.DataFrame) -> list[str]:
+    """Columns that hold nothing but numbers and blanks."""
+    text = {name: records[name].str.strip() for name in records}
+    return [name for name, column in text.items() if pd.to_numeric(column[column != ""], errors="coerce").notna().all()]
+
+
+def read(answer: Answer) -> pd.DataFrame:
+    """The predictions, a row a record, all numbers. Raises FailedError for what is none of the template's forms."""
+    if answer.status != 200:
+        raise FailedError(f"status {answer.status}: {beginning(answer)}")
+    try:
+        if answer.content_type == JSON:
+            table = pd.DataFrame(json.loads(answer.body)["predictions"])
+        else:
+            table = pd.DataFrame(list(csv.reader(io.StringIO(answer.body.decode()))))
+        return table.astype(float)
+    except (ValueError, KeyError, TypeError) as error:
+        why = f"{beginning(answer)!r} is no list of predictions as {answer.content_type}: {error}"
+        raise FailedError(f"the answer {why}") from error
+
+
+def beginning(answer: Answer) -> str:
+    """Of what was answered, on one line."""
+    return " ".join(answer.body[:300].decode(errors="replace").split())
+
+
+def _schema(question: Question) -> list[Named]:
+    return [
+        ("schema", f"{sent} answered as {wanted}", _answered(sent, wanted))
+        for sent in question.content_types
+        for wanted in question.response_types
+    ]
+
+
+def _answered(sent: str, wanted: str) -> Test:
+    def test(endpoint: Endpoint, question: Question) -> str:
+        records = question.records.head(5)
+        answer = endpoint.ask(payload(records, sent), sent, wanted)
+        found = read(answer)
+        if answer.content_type != wanted:
+            raise FailedError(f"the answer is {answer.content_type}, and {wanted} was asked for")
+        if len(found) != len(records):
+            raise FailedError(f"{len(found)} predictions for {len(records)} records")
+        if not np.isfinite(found.to_numpy()).all():
+            raise FailedError(f"the predictions hold what is no finite number: {found.to_dict('list')}")
+        _check_probabilities(found)
+        first = read(endpoint.ask(payload(records, CSV), CSV, CSV))
+        if first.shape != found.shape or not np.allclose(first.to_numpy(), found.to_numpy(), atol=_SAME, rtol=0):
+            raise FailedError(f"the numbers are not those of {CSV}: {found.to_dict('list')}, {first.to_dict('list')}")
+        return f"{len(found)} predictions of {', '.join(map(str, found))}"
+
+    return test
+
+
+def _check_probabilities(found: pd.DataFrame) -> None:
+    if "probability" in found and not found["probability"].between(0, 1).all():
+        raise FailedError(f"probabilities lie between 0 and 1, and not at {found['probability'].tolist()}")
+    if "label" in found and not found["label"].isin([0, 1]).all():
+        raise FailedError(f"labels are 0 or 1, and not {found['label'].tolist()}")
+
+
+def _metrics() -> list[Named]:
+    return [("held-out metrics", "as registered", _as_registered)]
+
+
+def _as_registered(endpoint: Endpoint, question: Question) -> str:
+    registered = (question.evaluation or {}).get(METRICS)
+    if not registered:
+        raise SkippedError(f"The version has no {METRICS} in an evaluation.json: there is nothing to compare with.")
+    limits, count = question.limits, len(question.records)
+    chosen = question.records.sample(n=min(limits.records, count), random_state=0)
+    parts = [chosen[start : start + _A_REQUEST] for start in range(0, len(chosen), _A_REQUEST)]
+    found = pd.concat([read(endpoint.ask(payload(part, CSV))) for part in parts], ignore_index=True)
+    answers = question.truth.loc[chosen.index].astype(float).astype(int).to_numpy()
+    threshold = float((question.evaluation or {})["threshold"]["value"])
+    measured = classification_metrics.metrics(answers, found[0].to_numpy(), threshold, np.ones((1, len(answers))))
+    # Of fewer records than were judged, a metric differs by chance.
+    chance = 0.0 if len(chosen) == count else 3 * math.sqrt(count / len(chosen))
+    wrong, most = [], 0.0
+    for name, value in measured.items():
+        expected = registered.get(name, {}).get("value")
+        if expected is None:
+            continue
+        gap = abs(float(value[0]) - expected)
+        most = max(most, gap)
+        if gap > limits.tolerance + chance * registered[name]["standard_deviation"]:
+            wrong.append(f"{name} is {float(value[0]):.4f}, and {expected:.4f} is registered")
+    if wrong:
+        raise FailedError(f"of {len(chosen)} held-out records {'; '.join(wrong)} (tolerance {limits.tolerance:g})")
+    return f"{len(measured)} metrics of {len(chosen)} held-out records, at most {most:.2g} from the registered ones"
+
+
+def _latency() -> list[Named]:
+    return [("latency", "under a short load", _under_load)]
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    """p50, p95 and p99 in milliseconds."""
+    return {f"p{each}": float(np.percentile(seconds, each)) * 1000 for each in (50, 95, 99)}
+
+
+def _under_load(endpoint: Endpoint, question: Question) -> str:
+    limits = question.limits
+    lines = question.records.to_csv(index=False, header=False).splitlines()
+    for number in range(_WARM):
+        endpoint.ask(lines[number % len(lines)].encode())
+    with ThreadPoolExecutor(limits.workers) as pool:
+        bodies = [lines[number % len(lines)].encode() for number in range(limits.requests)]
+        answers = list(pool.map(endpoint.ask, bodies))
+    if failed := [each for each in answers if each.status != 200]:
+        raise FailedError(f"{len(failed)} of {len(answers)} requests failed, the first with status {failed[0].status}")
+    found = percentiles([each.seconds for each in answers])
+    measured = ", ".join(f"{name} {value:.1f} ms" for name, value in found.items())
+    load = f"{measured} of {len(answers)} requests, {limits.workers} at a time"
+    if any(value > getattr(limits, name) for name, value in found.items()):
+        allowed = ", ".join(f"{name} {getattr(limits, name):g} ms" for name in found)
+        raise FailedError(f"{load}; allowed are {allowed}")
+    return load
+
+
+def _bad_input(question: Question) -> list[Named]:
+    return [("bad input", name, _refused(make)) for name, make in _BAD.items()]
+
+
+Bad = Callable[[Question], tuple[bytes, str]]  # body and content type
+
+
+def _refused(make: Bad) -> Test:
+    def test(endpoint: Endpoint, question: Question) -> str:
+        body, content_type = make(question)
+        answer = endpoint.ask(body, content_type, question.response_types[0])
+        if not 400 <= answer.status < 500:
+            raise FailedError(f"status {answer.status} where a 4xx was due: {beginning(answer)}")
+        return f"status {answer.status}"
+
+    return test
+
+
+def _unknown_column(question: Question) -> tuple[bytes, str]:
+    records = question.records.head(1).assign(**{"no such column": "1"})
+    return _with_header(records), CSV
+
+
+def _missing_column(question: Question) -> tuple[bytes, str]:
+    return _with_header(question.records.head(1).iloc[:, 1:]), CSV
+
+
+def _text_for_a_number(question: Question) -> tuple[bytes, str]:
+    if not (columns := numeric(question.records)):
+        raise SkippedError("No column holds numbers.")
+    return _with_header(question.records.head(1).assign(**{columns[-1]: "many"})), CSV
+
+
+def _with_header(records: pd.DataFrame) -> bytes:
+    return records.to_csv(index=False).encode()
+
+
+_BAD: dict[str, Bad] = {
+    "an unknown column": _unknown_column,
+    "a missing column": _missing_column,
+    "text for a number": _text_for_a_number,
+    "an empty body": lambda question: (b"", CSV),
+    "a body that is no JSON": lambda question: (b'{"instances": [', JSON),
+    "a record of a million values": lambda question: (b"1," * 1_000_000, CSV),
+    "a huge body": lambda question: (b"1," * (HUGE // 2), CSV),
+    "another content type": lambda question: (b"<record/>", "application/xml"),
+}
+
+
+def _alive() -> list[Named]:
+    return [("bad input", "the endpoint answers after it", _as_before)]
+
+
+def _as_before(endpoint: Endpoint, question: Question) -> str:
+    found = read(endpoint.ask(payload(question.records.head(1), CSV)))
+    return f"{len(found)} prediction"
