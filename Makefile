@@ -37,6 +37,8 @@ check: $(DEV) lint types  ## what pre-commit runs: lint, formatting, types, secr
 lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --no-progress --quiet .github
 
 types: $(DEV)
 	$(BIN)/mypy

@@ -93,6 +93,8 @@ EXTRAS = {
         "mypy>=1.18",
         "pre-commit>=4.3",
         "detect-secrets>=1.5",
+        "check-jsonschema>=0.39",  # GitHub's workflows by their schema
+        "zizmor>=1.32",  # and by what they give away
         "playwright>=1.55",  # drives the machine's own Chromium; its browsers are not downloaded
         "pypdfium2>=5",  # reads the PDFs of reports
     ],
