@@ -17,6 +17,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from sagelocal.cicd.codebuild import events as codebuild
 from sagelocal.cicd.codepipeline import events as codepipeline
 from sagelocal.config import LOOPBACK, Settings
 from sagelocal.ministack_gate import EVENTS, TOKEN_HEADER
@@ -36,8 +37,9 @@ _STATE = {
     # Approval and status are documented; AWS's guide says that a life cycle update fires this event, too.
     "ModelPackage": ("ModelPackageStatus", "ModelApprovalStatus", "ModelLifeCycle"),
     "Endpoint": ("EndpointStatus",),
+    "CodeBuildBuild": ("buildStatus",),
 }
-_SOURCES: dict[str, str] = {}  # of kinds that are not SageMaker's, such as aws.codebuild
+_SOURCES = {"CodeBuildBuild": "aws.codebuild"}  # of kinds that are not SageMaker's
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts while MiniStack is away
 _TRIES = 5  # of an event that MiniStack fails on
 _REQUEST_SECONDS = 30.0
@@ -55,6 +57,8 @@ def for_change(kind: str, before: Document | None, after: Document | None, setti
         built.append(_BUILDERS[kind](before, after))
     if kind == "Endpoint" and (stages := _stages(after)) and (before is None or stages != _stages(before)):
         built.append(("SageMaker Endpoint Deployment State Change", *_endpoint(before, after)[1:]))
+    if kind == "CodeBuildBuild":
+        built += codebuild.phase_changes(before, after)
     return [_envelope(*each, settings, _SOURCES.get(kind, "aws.sagemaker")) for each in built]
 
 
@@ -158,6 +162,7 @@ _BUILDERS: dict[str, Callable[[Document | None, Document], _Built]] = {
     "PipelineExecutionStep": _execution_step,
     "ModelPackage": _model_package,
     "Endpoint": _endpoint,
+    "CodeBuildBuild": codebuild.state_change,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 Document = dict[str, Any]
+_SHORTEST = 4  # characters of a secret that is hidden: less would hide half of the log
+_LONGEST_LINE = 200_000  # bytes; what has no newline for longer is cut there
 
 
 def places(project: str, config: Document, build: str, region: str, account: str) -> Document:
@@ -66,26 +69,40 @@ class BuildLog:
         if not self._writer:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = None if self._writer else self.path.open("ab", buffering=0)
-        self._at_line_start = True
+        self._rest = b""  # of a line that has not ended
+        self._hidden: list[bytes] = [app.settings.secret_key.encode()]
 
     @property
     def _cloudwatch(self) -> bool:
         return "groupName" in self._logs
 
+    def hide(self, secrets: Iterable[str]) -> None:
+        """From now on the log has *** for these, as CodeBuild does for what comes from its secret stores."""
+        found = {line.encode() for secret in secrets for line in secret.splitlines() if len(line) >= _SHORTEST}
+        self._hidden = sorted({*self._hidden, *found}, key=len, reverse=True)
+
     def said(self, line: str) -> None:
         now = datetime.now(UTC).strftime("%Y/%m/%d %H:%M:%S.%f")
-        self.output(f"{'' if self._at_line_start else chr(10)}[Container] {now} {line}\n".encode())
+        self.output(f"{chr(10) if self._rest else ''}[Container] {now} {line}\n".encode())
 
     def output(self, data: bytes) -> None:
-        if not data:
-            return
-        self._at_line_start = data.endswith(b"\n")
+        ended, newline, self._rest = (self._rest + data).rpartition(b"\n")
+        if len(self._rest) > _LONGEST_LINE:
+            ended, newline, self._rest = ended + newline + self._rest, b"\n", b""
+        if newline:
+            self._write(ended + newline)
+
+    def _write(self, data: bytes) -> None:
+        for secret in self._hidden:
+            data = data.replace(secret, b"***")
         if self._writer:
             self._writer.write(data)
         elif self._file:
             self._file.write(data)
 
     def close(self) -> None:
+        if self._rest:
+            self._write(self._rest + b"\n")
         if self._writer:
             self._writer.close()
         if self._file:

@@ -290,7 +290,9 @@ class _Run:
 
     def _environment(self, spec: Buildspec) -> dict[str, str]:
         """From what counts least to what counts most, as the guide has it; nobody may set CODEBUILD_*."""
-        own = self.build["environment"]["environmentVariables"]
+        listed = variables.merged(variables.of_buildspec(spec), self.build["environment"]["environmentVariables"])
+        values = variables.resolved(self.app, listed)
+        self.log.hide(values[each["name"]] for each in listed if each["type"] != variables.PLAINTEXT)
         configuration = overlays.pip_configuration()
         if configuration:
             self.binds[PIP_CONFIGURATION] = configuration
@@ -299,7 +301,7 @@ class _Run:
             **overlays.pip_environment(),
             **({"PIP_CONFIG_FILE": PIP_CONFIGURATION} if configuration else {}),
             **self.app.settings.aws_environment(),
-            **variables.resolved(self.app, variables.merged(variables.of_buildspec(spec), own)),
+            **values,
             **variables.of_codebuild(self.build, self.home, self.others),
         }
 
