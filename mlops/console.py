@@ -92,8 +92,17 @@ def duration(start: datetime | None, end: datetime | None = None) -> str:
 def ago(moment: datetime | None) -> str:
     if moment is None:
         return ""
-    seconds = (datetime.now(UTC) - moment).total_seconds()
+    span = _span((datetime.now(UTC) - moment).total_seconds())
+    return f"{span} ago" if span else "just now"
+
+
+def until(moment: datetime) -> str:
+    span = _span((moment - datetime.now(UTC)).total_seconds())
+    return f"in {span}" if span else "within a minute"
+
+
+def _span(seconds: float) -> str:
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return "just now"
+            return f"{seconds / size:.0f} {unit}"
+    return ""

@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from deploy import apply, checks, declaration, names, plan, registry, resources, state, strategies, view, wanted
+from deploy import apply, checks, declaration, names, plan, registry, resources, stages, state, strategies, view, wanted
 from deploy.changes import Change
-from deploy.declaration import Deployment, Variant
-from mlops import beside, console
+from deploy.declaration import Deployment, Stage, Variant
+from mlops import beside, console, cost
 from mlops.errors import Failure
 from mlops.targets import Target
 
@@ -70,6 +70,9 @@ def deploy(
     show(endpoint, changes)
     for sentence in around.left_out:
         console.note(sentence)
+    if changes:
+        costs = dataclasses.replace(stages.of(use_case).get(stage, Stage(stage)), deployment=deployment)
+        console.say(cost.check(target, use_case, costs, yes=yes or dry_run))
     if dry_run or not changes:
         return endpoint
     confirm(changes, yes)

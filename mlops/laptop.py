@@ -116,12 +116,25 @@ def _show_server(found: dict[str, Any]) -> None:
 def _show_endpoints(target: Target) -> None:
     pages = target.client("sagemaker").get_paginator("list_endpoints").paginate()
     rows = [
-        (e["EndpointName"], e["EndpointStatus"], console.ago(e["LastModifiedTime"]))
+        (e["EndpointName"], e["EndpointStatus"], console.ago(e["LastModifiedTime"]), _end(target, e["EndpointName"]))
         for p in pages
         for e in p["Endpoints"]
     ]
-    if rows:
-        console.show(("endpoint", "status", "changed"), rows)
+    if any(end for *_, end in rows):
+        console.show(("endpoint", "status", "changed", "is deleted"), rows)
+    elif rows:
+        console.show(("endpoint", "status", "changed"), [row[:3] for row in rows])
+
+
+def _end(target: Target, endpoint: str) -> str:
+    """When its time to live is over, if it has one of ours."""
+    from deploy import names, resources, time_to_live
+
+    schedule = resources.SCHEDULE.find(target.client, names.expiry(endpoint))
+    if schedule is None:
+        return ""
+    end = time_to_live.ends(schedule, target.settings.time_scale if target.settings else 1.0)
+    return f"{console.until(end)} ({end:%Y-%m-%d %H:%M} UTC)"
 
 
 def _show_other_pipelines(target: Target, cases: list[str]) -> None:
