@@ -94,6 +94,13 @@ def welch(a: Any, b: Any, level: float = 0.95) -> Effect:
     return Effect(difference, interval.low, interval.high, test.pvalue, test.statistic)
 
 
+def normal(a: tuple[Any, Any], b: tuple[Any, Any], level: float = 0.95) -> Effect:
+    """Difference of two estimates, each with its variance."""
+    difference, error = b[0] - a[0], np.sqrt(a[1] + b[1])
+    spread, z = _quantile(level) * error, _ratio(difference, error)
+    return Effect(difference, difference - spread, difference + spread, 2 * stats.norm.sf(np.abs(z)), z)
+
+
 def ratio_of_means(a: Any, b: Any, level: float = 0.95) -> Effect:
     """B's mean over A's, by the delta method of its logarithm. Both means must be above 0."""
     mean_a, mean_b = np.mean(a, axis=-1), np.mean(b, axis=-1)

@@ -65,6 +65,16 @@ def means_effect(deviation: float, size: float, power: float = 0.8, alpha: float
     return float(brentq(lambda effect: means_power(effect, deviation, size, alpha, ratio) - power, 0, 50 * guess))
 
 
+def together(baseline: float | None, effect: float, power: float = 0.8, alpha: float = 0.05, ratio: float = 1.0) -> int:
+    """Records of both sides: to find `effect` points more than the share `baseline` (fewer, where there is no room
+    above), or without one a difference of so many standard deviations.
+    """
+    if baseline is None:
+        return round(means_size(effect, 1.0, power, alpha, ratio) * (1 + ratio))
+    other = baseline + effect if baseline + effect < 1 else baseline - effect
+    return round(proportions_size(baseline, other, power, alpha, ratio) * (1 + ratio))
+
+
 def _size(power_of: Callable[[float], float], power: float) -> int:
     """The least whole number of records with this power."""
     if not 0 < power < 1:
