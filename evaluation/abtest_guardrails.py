@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import abtest
@@ -55,8 +55,14 @@ class Guardrail:
 
 
 def read(cloudwatch: Any, endpoint: str, variant: str, start: datetime, end: datetime) -> Served:
-    """From `start` to `end`, which are aware, at the finest period that is still kept."""
+    """From the first whole period after `start` to `end`, which are aware, at the finest period that is still kept.
+
+    CloudWatch would count all of the period in which the test began, and what A alone was asked before it.
+    """
     period = next((each for each, kept in _KEPT if end - start < kept), 3600)
+    first = datetime.fromtimestamp(math.ceil(start.timestamp() / period) * period, UTC)
+    if first >= end:
+        return Served()
     queries = [
         {
             "Id": name,
@@ -77,7 +83,7 @@ def read(cloudwatch: Any, endpoint: str, variant: str, start: datetime, end: dat
     ]
     found: dict[str, dict[datetime, float]] = {name: {} for name in _QUERIES}
     pages = cloudwatch.get_paginator("get_metric_data").paginate(
-        MetricDataQueries=queries, StartTime=start, EndTime=end + timedelta(seconds=period)
+        MetricDataQueries=queries, StartTime=first, EndTime=end + timedelta(seconds=period)
     )
     for page in pages:
         for each in page["MetricDataResults"]:
@@ -99,7 +105,7 @@ def errors(a: Served, b: Served, plan: Plan) -> Guardrail:
     """Share of requests that failed with a 5XX."""
     if not a.requests or not b.requests:
         return Guardrail(
-            "errors", None, None, None, None, None, plan.max_errors, OPEN, "CloudWatch has no requests yet"
+            "errors", None, None, None, None, None, plan.max_errors, OPEN, "CloudWatch has no whole minute yet"
         )
     shares = a.errors / a.requests, b.errors / b.requests
     # Agresti and Caffo (2000): one failure and one success more a side, as no failure has no variance.

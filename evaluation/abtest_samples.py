@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 from abtest_plan import Metric, Plan
 from captured_answers import PREDICTED, PROBABILITY
+from captured_tables import OURS
 from data_capture import NoRecordsError
 
 Array = np.ndarray
+COVARIATE = "covariate"
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,27 @@ def _collect(args: captured_traffic.Args, plan: Plan, variant: str) -> Requests:
         try:
             captured_traffic.collect(own)
         except NoRecordsError:
-            columns = [PREDICTED, PROBABILITY, "event_id", "inference_id", "inference_time", plan.label]
-            nothing = pd.DataFrame(columns=columns, dtype=str)
+            nothing = pd.DataFrame(columns=[*OURS, plan.label, COVARIATE], dtype=str)
             return Requests(nothing, nothing)
-        return Requests(*(_read(Path(folder) / name / f"{name}.csv") for name in ("predictions", "labelled")))
+        captured = _read(Path(folder) / "predictions" / "predictions.csv", OURS, plan)
+        return Requests(captured, _read(Path(folder) / "labelled" / "labelled.csv", (*OURS, plan.label), plan))
 
 
-def _read(file: Path) -> pd.DataFrame:
-    table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    return table.sort_values("inference_time", kind="stable", ignore_index=True)
+def _read(file: Path, columns: tuple[str, ...], plan: Plan) -> pd.DataFrame:
+    """Our columns, which are the last, and the covariate: a feature may be called as one of ours."""
+    every = list(pd.read_csv(file, dtype=str, nrows=0).columns)
+    features = every[: len(every) - len(columns)]
+    places = list(range(len(features), len(every)))
+    if plan.covariate:
+        if plan.covariate not in features:
+            known = ", ".join(features)
+            raise ValueError(f"The covariate {plan.covariate} is no feature of the requests, which have {known}.")
+        places.append(features.index(plan.covariate))
+    table = pd.read_csv(file, dtype=str, keep_default_na=False, usecols=places)
+    named = table.iloc[:, -len(columns) :].set_axis(list(columns), axis=1).copy()
+    if plan.covariate:
+        named[COVARIATE] = table.iloc[:, 0]
+    return named.sort_values("inference_time", kind="stable", ignore_index=True)
 
 
 def units(table: pd.DataFrame, plan: Plan) -> pd.Series:
@@ -74,10 +88,9 @@ def sample(requests: Requests, metric: Metric, plan: Plan) -> Sample:
     values = _values(table, metric, plan.label)
     covariate = None
     if plan.covariate:
-        if plan.covariate not in table and len(table):
-            known = ", ".join(map(str, table.columns))
-            raise ValueError(f"The covariate {plan.covariate} is no feature of the requests, which have {known}.")
-        covariate = _numbers(table, plan.covariate)
+        covariate = _numbers(table, COVARIATE)
+        if len(covariate) and np.isnan(covariate).all():
+            raise ValueError(f"The covariate {plan.covariate} is no number in any labelled record.")
         covariate = np.where(np.isnan(covariate), np.nanmean(covariate) if len(covariate) else 0.0, covariate)
     there = ~np.isnan(values)
     if len(values) and not there.any():

@@ -9,7 +9,6 @@ import random
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -17,7 +16,7 @@ import pytest
 from deploy import declaration, registry
 from deploy.declaration import Alarm, Deployment
 from deploy.strategies import Canary
-from mlops import abtest, deployment, labels, promotion, targets, traffic
+from mlops import abtest, labels, promotion, targets, traffic
 from mlops.errors import Failure
 from mlops.targets import LAPTOP, Target
 from sagelocal.config import Settings
@@ -94,7 +93,7 @@ def test_from_two_versions_to_the_better_one(
     with pytest.raises(LookupError, match="No A/B test of churn-staging runs"):
         promotion.promote(target, "churn", STAGE, None, tmp_path)
     options = abtest.Options(1, 2, effect=0.15, baseline=0.65)
-    plan = abtest.start(target, "churn", STAGE, options, yes=True)
+    abtest.start(target, "churn", STAGE, options, yes=True)
     assert "276 labelled records" in capsys.readouterr().out
     with pytest.raises(Failure, match="runs"):
         abtest.start(target, "churn", STAGE, options)
