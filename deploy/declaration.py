@@ -195,9 +195,10 @@ class Tests:
     """What `mlops cicd test` allows an endpoint that has just been deployed."""
 
     tolerance: float = 0.005  # how far a metric, asked of the endpoint, may lie from the registered one, either way
-    records: int = 20_000  # held-out ones that are asked about for it, at most; of fewer than all, chance is allowed for
+    records: int = 20_000  # held-out ones that are asked for it, at most; of fewer than all, chance is allowed for
     requests: int = 200  # of the load, one record each
     workers: int = 4  # that ask at the same time
+    compare_with: str = "production"  # the stage whose version in service the tested one is compared with
     p50: float = 500  # milliseconds an answer may take, the network included
     p95: float = 1000
     p99: float = 2000

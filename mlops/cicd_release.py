@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from deploy import accounts, served, stages, state, view
@@ -32,6 +32,7 @@ def release(target: Target, stage_name: str, package_arn: str) -> str:
     stage = stages.find(stage_name, use_case)
     check_approved(package)
     there = enter(target, stage)
+    take_place(stage, os.environ)
     version = package["ModelPackageVersion"]
     console.say(f"Version {version} of {use_case} goes to {stage.name}: account {there.account}, {there.region}")
     alarms = Alarms(there.client("cloudwatch"))
@@ -56,15 +57,18 @@ def check_approved(package: Mapping[str, Any]) -> None:
 
 
 def enter(target: Target, stage: Stage) -> Target:
-    """The target in the stage's account and region; role and bucket of the stage go before the build's own."""
+    """The target in the stage's account and region."""
     session = accounts.enter(target.session, stage)
     if session is target.session:
-        account = target.account
-    else:
-        account = session.client("sts").get_caller_identity()["Account"]
-    found = {"SAGEMAKER_ROLE_ARN": stage.execution_role, "MLOPS_BUCKET": stage.bucket}
-    os.environ.update({name: value for name, value in found.items() if value})
+        return target
+    account = session.client("sts").get_caller_identity()["Account"]
     return Target(target.name, account, session.region_name, session, target.settings)
+
+
+def take_place(stage: Stage, environ: MutableMapping[str, str]) -> None:
+    """Role and bucket of the stage go before those of the build, for whatever this process makes there."""
+    found = {"SAGEMAKER_ROLE_ARN": stage.execution_role, "MLOPS_BUCKET": stage.bucket}
+    environ.update({name: value for name, value in found.items() if value})
 
 
 class Alarms:

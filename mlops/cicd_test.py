@@ -14,7 +14,7 @@ from botocore.config import Config
 from deploy import names, stages, staging_tests, state
 from deploy.declaration import Mode, Stage
 from deploy.staging_tests import Endpoint, Question, Result
-from mlops import cicd_release, console, junit, storage, traffic, use_cases
+from mlops import cicd_comparison, cicd_release, console, junit, storage, traffic, use_cases
 from mlops.errors import Failure
 from mlops.targets import Target
 
@@ -37,9 +37,11 @@ def test(target: Target, stage_name: str, package_arn: str, out: Path) -> None:
     question = asked(target, use_case, package, stage)
     results = staging_tests.run(_endpoint(there, name, stage), question, _say)
     junit.write(results, f"{use_case}.{stage.name}", out / "junit.xml")
-    variables = {"SUMMARY": summary(use_case, package, stage, results), "COMPARISON_URL": ""}
-    export(out, variables)
-    console.say(variables["SUMMARY"])
+    verdict = cicd_comparison.write(target, use_case, package, stage, results, out)
+    said, link = summary(use_case, results, verdict), cicd_comparison.publish(target, package, out)
+    export(out, {"SUMMARY": said, "COMPARISON_URL": link})
+    console.say(said)
+    console.say(link)
     if failed := [each for each in results if each.outcome == "failed"]:
         first = f"{failed[0].group}, {failed[0].name}: {failed[0].said}"
         raise Failure(f"{len(failed)} of {len(results)} tests of {name} failed, the first is {first}")
@@ -85,12 +87,10 @@ def _say(result: Result) -> None:
     console.say(f"{result.outcome:<8}{result.group}: {result.name}: {result.said}")
 
 
-def summary(use_case: str, package: Mapping[str, Any], stage: Stage, results: Sequence[Result]) -> str:
-    """One sentence for whoever approves."""
-    counts = {outcome: sum(each.outcome == outcome for each in results) for outcome in ("passed", "failed", "skipped")}
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    measured = [each.said for each in results if each.group in ("held-out metrics", "latency")]
-    text = f"{use_case} version {package['ModelPackageVersion']} in {stage.name}: tests {told}; {'; '.join(measured)}"
+def summary(use_case: str, results: Sequence[Result], verdict: str) -> str:
+    """A sentence or two for whoever approves."""
+    skipped = [f"Not tested: {each.group}, {each.said}" for each in results if each.outcome == "skipped"]
+    text = " ".join([f"{use_case}: {verdict}", *skipped])
     return text if len(text) <= _SUMMARY else f"{text[: _SUMMARY - 1]}…"
 
 

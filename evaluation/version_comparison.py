@@ -1,0 +1,320 @@
+"""The page that a deployment to production is approved by: a candidate beside the version in service.
+
+    python evaluation/version_comparison.py --facts FACTS.json --output DIR
+
+FACTS: `use_case`, `stage` (whose version is in service), `candidate`, `current` (null: nothing is in service) with the
+members of deploy/comparison.py's `version`, `tests` (group, name, said, outcome of each) and `drift` (what the monitors
+of the version in service last found). Writes comparison.html and comparison.pdf, and prints the verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import analysis_report
+import report_pictures
+from analysis_report import Badge, Picture, Report, Section, Table, Text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Facts = Mapping[str, Any]
+LESS_IS_BETTER = ("log_loss", "brier", "false_positive_rate", "false_negative_rate")
+FIRST = ("average_precision", "auc", "f1", "precision", "recall", "accuracy", "brier", "log_loss")
+MOST_FEATURES = 12
+MOST_GROUPS = 40
+NAMES = {"auc": "AUC", "f1": "F1", "log_loss": "log loss", "brier": "Brier score"}
+
+
+@dataclass
+class Args:
+    facts: str = "facts.json"
+    output: str = "."
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of a metric; `better` is None where the 95 % intervals overlap."""
+
+    name: str
+    candidate: float
+    current: float
+    better: bool | None
+
+
+def main(args: Args) -> None:
+    facts = json.loads(Path(args.facts).read_text())
+    report = build(facts)
+    folder = Path(args.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    analysis_report.write(report, folder, "comparison")
+    print(report.verdict)
+
+
+def build(facts: Facts) -> Report:
+    candidate, current = facts["candidate"], facts.get("current")
+    failed = [each for each in facts["tests"] if each["outcome"] == "failed"]
+    differences = compare(candidate, current)
+    verdict, good = judge(facts, differences, failed)
+    title = f"{facts['use_case']}: version {candidate['version']}"
+    beside = f"version {current['version']} in {facts['stage']}" if current else f"nothing in {facts['stage']}"
+    sections: list[Section] = [
+        *_metrics(candidate, current, differences),
+        _checks(candidate, current),
+        *_tests(facts["tests"]),
+        *_bias(candidate, current),
+        _drift(facts["drift"], current),
+        _origin(candidate, current),
+        *_importance(candidate, current),
+    ]
+    named = [f"{each['group']}: {each['name']}" for each in failed]
+    return Report(title, verdict, good, f"Compared with {beside}", named, sections)
+
+
+def compare(candidate: Facts, current: Facts | None) -> list[Difference]:
+    """The metrics that both have, the telling ones first."""
+    ours, theirs = candidate.get("metrics", {}), (current or {}).get("metrics", {})
+    both = [name for name in [*FIRST, *ours] if name in ours and name in theirs]
+    return [_difference(name, ours[name], theirs[name]) for name in dict.fromkeys(both)]
+
+
+def _difference(name: str, ours: Facts, theirs: Facts) -> Difference:
+    better = None
+    if None not in (ours["lower"], ours["upper"], theirs["lower"], theirs["upper"]):
+        above, below = ours["lower"] > theirs["upper"], ours["upper"] < theirs["lower"]
+        if above or below:
+            better = below if name in LESS_IS_BETTER else above
+    return Difference(name, ours["value"], theirs["value"], better)
+
+
+def judge(facts: Facts, differences: Sequence[Difference], failed: Sequence[Facts]) -> tuple[str, bool | None]:
+    """One sentence, and whether it is good news."""
+    candidate, current, stage = facts["candidate"], facts.get("current"), facts["stage"]
+    tests = len([each for each in facts["tests"] if each["outcome"] == "passed"])
+    if failed:
+        return f"{len(failed)} of {len(facts['tests'])} tests in staging failed, {failed[0]['name']} the first.", False
+    passed = f"all {tests} tests in staging passed"
+    if current is None:
+        return (
+            f"Nothing is in service in {stage} to compare with: version {candidate['version']} is the first; {passed}.",
+            True,
+        )
+    if current["arn"] == candidate["arn"]:
+        return f"Version {candidate['version']} is in service in {stage} already; {passed}.", None
+    if not differences:
+        return f"Versions {candidate['version']} and {current['version']} have no metric in common; {passed}.", None
+    chosen = next((each for each in differences if each.name == gated(candidate)), differences[0])
+    words = {True: "better beyond chance", False: "worse beyond chance", None: "within what chance makes of it"}
+    measured = f"{named(chosen.name)} {chosen.candidate:.4f}, and {chosen.current:.4f} of version {current['version']}"
+    return (
+        f"Version {candidate['version']} has {measured} in service: {words[chosen.better]}; {passed}.",
+        chosen.better is not False,
+    )
+
+
+def gated(candidate: Facts) -> str:
+    """The metric of the pipeline's gate: that of a property such as MinAveragePrecision; else empty."""
+    floors = [name.removeprefix("Min") for name in candidate.get("properties", {}) if name.startswith("Min")]
+    return next((re.sub(r"(?<!^)(?=[A-Z])", "_", each).lower() for each in floors), "")
+
+
+def named(metric: str) -> str:
+    return NAMES.get(metric, metric.replace("_", " "))
+
+
+def _metrics(candidate: Facts, current: Facts | None, differences: Sequence[Difference]) -> list[Section]:
+    ours, theirs = candidate.get("metrics", {}), (current or {}).get("metrics", {})
+    if not ours:
+        return [Text("Metrics", ["The candidate has no evaluation.json, so nothing is known of it."])]
+    known = {each.name: each for each in differences}
+    names = list(dict.fromkeys(name for name in [*FIRST, *ours] if name in ours))
+    rows = [_metric_row(name, ours[name], theirs.get(name), known.get(name)) for name in names]
+    note = f"On the held-out test split, {candidate.get('records', 0):,} records, with 95 % intervals. "
+    note += _same_data(candidate, current)
+    columns = ("metric", "candidate", "interval", "in service", "interval", "difference", "")
+    table = Table("Metrics", columns, rows, note)
+    return [analysis_report.known(table), *([_picture(ours, theirs, names)] if theirs else [])]
+
+
+def _metric_row(name: str, ours: Facts, theirs: Facts | None, difference: Difference | None) -> list[Any]:
+    row: list[Any] = [named(name), round(ours["value"], 4), _interval(ours)]
+    if theirs is None:
+        return [*row, None, None, None, None]
+    said = {True: Badge("better", True), False: Badge("worse", False), None: Badge("chance")}
+    change = f"{ours['value'] - theirs['value']:+.4f}"
+    return [*row, round(theirs["value"], 4), _interval(theirs), change, said[difference.better if difference else None]]
+
+
+def _interval(measured: Facts) -> str | None:
+    lower, upper = measured["lower"], measured["upper"]
+    return None if lower is None or upper is None else f"{lower:.3f} to {upper:.3f}"
+
+
+def _same_data(candidate: Facts, current: Facts | None) -> str:
+    if not current:
+        return ""
+    same = candidate.get("data") == current.get("data")
+    return (
+        "Both learnt from, and were judged on, splits of the same data."
+        if same
+        else ("They were judged on different data: look at the intervals, not at single digits.")
+    )
+
+
+def _picture(ours: Facts, theirs: Facts, names: Sequence[str]) -> Picture:
+    shown = [name for name in names if name in theirs and None not in (ours[name]["lower"], theirs[name]["lower"])]
+
+    def draw() -> Figure:
+        figure, axes = report_pictures.panel(0.6 + 0.3 * len(shown), margins=(1.35, 0.35, 0.15, 0.32))
+        for place, (label, measured) in enumerate((("in service", theirs), ("candidate", ours))):
+            colour = report_pictures.COLOURS[place]
+            for row, name in enumerate(shown):
+                each, at = measured[name], row + (0.14 if place == 0 else -0.14)
+                axes.plot([each["lower"], each["upper"]], [at, at], color=colour, linewidth=2)
+                axes.plot([each["value"]], [at], "o", color=colour, markersize=4.5, label=label if row == 0 else None)
+        axes.set_yticks(range(len(shown)), [named(name) for name in shown])
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        legend = axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2, fontsize=9)
+        for text in legend.get_texts():
+            text.set_color(report_pictures.INK)
+        return figure
+
+    return Picture("Metrics with their intervals", draw, "Each metric of both versions with its 95 % interval")
+
+
+def _checks(candidate: Facts, current: Facts | None) -> Section:
+    """What the pipeline found of each: its gate, and its checks of data, quality, bias and explanations."""
+    ours, theirs = candidate.get("properties", {}), (current or {}).get("properties", {})
+    rows: list[list[Any]] = []
+    for name in [each for each in ours if each.startswith("Min")]:
+        value = ours.get(name.removeprefix("Min"))
+        if value is not None:
+            reached = float(value) >= float(ours[name])
+            said = f"{float(value):.4f}, at least {float(ours[name]):g}"
+            rows.append([f"gate: {name.removeprefix('Min')}", Badge(said, reached), _text(theirs.get(name[3:]))])
+    for name in [each for each in ours if each.endswith("Check")]:
+        rows.append([name.removesuffix("Check"), _checked(ours[name]), _text(theirs.get(name))])
+    if not rows:
+        return Text("Gate and checks", ["The candidate's pipeline recorded neither a gate nor checks."])
+    columns = ("check of the pipeline", "candidate", "in service")
+    return analysis_report.known(
+        Table("Gate and checks", columns, rows, "Each compared with the baseline of its time.")
+    )
+
+
+def _checked(said: str) -> Badge:
+    good = True if said == "no violation" else None if said.startswith(("no earlier", "skipped")) else False
+    return Badge(said, good)
+
+
+def _text(value: str | None) -> str | None:
+    try:
+        return f"{float(value):.4f}" if value is not None else None
+    except ValueError:
+        return value
+
+
+def _tests(tests: Sequence[Facts]) -> list[Section]:
+    good = {"passed": True, "failed": False}
+    rows = [
+        [each["group"], each["name"], Badge(each["outcome"], good.get(each["outcome"])), each["said"]] for each in tests
+    ]
+    return [Table("Tests in staging", ("group", "test", "outcome", "measured"), rows)] if rows else []
+
+
+def _bias(candidate: Facts, current: Facts | None) -> list[Section]:
+    ours = {_group(each): each["value"] for each in candidate.get("bias", [])}
+    theirs = {_group(each): each["value"] for each in (current or {}).get("bias", [])}
+    if not ours:
+        return [Text("Bias", ["The candidate has no bias report."])]
+    changes = {key: value - theirs[key] for key, value in ours.items() if key in theirs}
+    chosen = sorted(ours, key=lambda key: -abs(changes.get(key, 0.0)))[:MOST_GROUPS]
+    rows = [
+        [*key, round(ours[key], 4), _rounded(theirs.get(key)), f"{changes[key]:+.4f}" if key in changes else None]
+        for key in chosen
+    ]
+    note = "Of the model's predictions; 0 is no difference between a group and the others, of the ratio DI it is 1."
+    columns = ("facet", "group", "metric", "candidate", "in service", "difference")
+    return [analysis_report.known(Table("Bias", columns, rows, note))]
+
+
+def _group(row: Facts) -> tuple[str, str, str]:
+    return row["facet"], str(row["group"]), row["metric"]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _drift(found: Sequence[Facts], current: Facts | None) -> Section:
+    if current is None:
+        return Text("Drift", ["Nothing is in service, so nothing drifts."])
+    if not found:
+        return Text("Drift", ["No monitor of the version in service has run yet."])
+    rows = [
+        [each["kind"], _status(each), each.get("records"), ", ".join(each["subjects"]), each["when"]] for each in found
+    ]
+    note = "What the monitors of the version in service last found."
+    return Table("Drift", ("monitor", "verdict", "records", "what violates", "when"), rows, note)
+
+
+def _status(found: Facts) -> Badge:
+    good = {"Completed": True, "CompletedWithViolations": False}.get(found["status"])
+    return Badge(found["status"], good)
+
+
+def _origin(candidate: Facts, current: Facts | None) -> Section:
+    """Where each comes from; a row that differs is marked."""
+    members = {
+        "made": "made",
+        "data": "data",
+        "commit": "commit",
+        "repository": "repository",
+        "execution": "execution",
+        "threshold": "threshold",
+        "status": "approval",
+        "decided": "last changed",
+        "decided_by": "by",
+        "reason": "reason",
+    }
+    rows = [[words, _text_of(candidate.get(key)), _text_of((current or {}).get(key))] for key, words in members.items()]
+    rows = [row for row in rows if row[1] or row[2]]
+    marks = frozenset(
+        place for place, row in enumerate(rows) if current and row[1] != row[2] and row[0] in ("data", "commit")
+    )
+    table = Table(
+        "Data and code", ("", "candidate", "in service"), rows, "Data go by the hash of their content.", marks
+    )
+    return analysis_report.known(table)
+
+
+def _text_of(value: Any) -> str | None:
+    return None if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _importance(candidate: Facts, current: Facts | None) -> list[Section]:
+    ours, theirs = candidate.get("importance", {}), (current or {}).get("importance", {})
+    if not ours:
+        return []
+    chosen = sorted(ours, key=lambda name: -max(ours[name], theirs.get(name, 0.0)))[:MOST_FEATURES]
+    rows = [[name, round(ours[name], 4), _rounded(theirs.get(name))] for name in chosen]
+    note = "Mean |SHAP value| on the test split, in log-odds: how much a feature moves an answer."
+    table = Table("What drives the answers", ("feature", "candidate", "in service"), rows, note)
+    return [analysis_report.known(table)]
+
+
+def parse(argv: list[str] | None = None) -> Args:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--facts", default=Args.facts)
+    parser.add_argument("--output", default=Args.output)
+    return Args(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    main(parse())
