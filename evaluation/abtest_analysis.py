@@ -24,6 +24,7 @@ import abtest_guardrails
 import abtest_report
 import abtest_samples
 import abtest_verdict
+import abtest_words
 import analysis_job
 import analysis_report
 import captured_traffic
@@ -66,7 +67,7 @@ def analyse(args: Args) -> str:
     )
     output = Path(args.output_path)
     output.mkdir(parents=True, exist_ok=True)
-    sentence = abtest_report.sentence(plan, verdict)
+    sentence = abtest_words.sentence(plan, verdict)
     content = {"sentence": sentence, "end": end.isoformat(), **as_json(verdict)}
     (output / "abtest.json").write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
     analysis_report.write(abtest_report.report(plan, verdict, end), output)

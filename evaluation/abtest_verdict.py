@@ -47,6 +47,8 @@ class Look:
 
     time: np.datetime64
     records: int  # of both sides
+    a: float  # means
+    b: float
     value: float
     low: float
     high: float
@@ -230,7 +232,8 @@ def _looks(plan: Plan, a: Sample, b: Sample, mixture: float) -> list[Look]:
         found = _sequence(plan, first, second, mixture)
         if np.isfinite(found.low):
             records = len(first.values) + len(second.values)
-            looks.append(Look(until, records, float(found.value), float(found.low), float(found.high)))
+            means = _mean(first.values), _mean(second.values)
+            looks.append(Look(until, records, *means, float(found.value), float(found.low), float(found.high)))
     return looks
 
 

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "evaluation"))
 import abtest_analysis
 import abtest_guardrails
 import abtest_plan
-import abtest_report
 import abtest_verdict
+import abtest_words
 from abtest_guardrails import Guardrail, Served
 from abtest_plan import Metric, Plan, Variant
 from abtest_samples import Sample
@@ -125,7 +125,7 @@ def test_it_says_how_many_records_it_needs() -> None:
 def test_a_mismatch_of_the_split_stops_everything() -> None:
     found = judged(plan(), shares(1, 0.70, 0.76), counts=(4200, 3800))
     assert (found.outcome, found.winner, found.decided) == (Outcome.INVALID, "", False)
-    assert "can't be trusted: 4,200 requests captured for A and 3,800 for B" in abtest_report.sentence(plan(), found)
+    assert "can't be trusted: 4,200 requests captured for A and 3,800 for B" in abtest_words.sentence(plan(), found)
 
 
 def test_a_broken_guardrail_wins_over_success_and_mismatch() -> None:
@@ -133,14 +133,14 @@ def test_a_broken_guardrail_wins_over_success_and_mismatch() -> None:
     assert harm.state == abtest_guardrails.BROKEN
     found = judged(plan(), shares(1, 0.70, 0.76), counts=(2000, 1400), guardrails=(harm,))
     assert (found.outcome, found.winner, found.decided) == (Outcome.HARM, "A", True)
-    assert "30.0% of its requests fail, and 0.1% of A's. Keep A (version 12)." in abtest_report.sentence(plan(), found)
+    assert "30.0% of its requests fail, and 0.1% of A's. Keep A (version 12)." in abtest_words.sentence(plan(), found)
 
 
 def test_better_here_and_worse_there_is_for_people() -> None:
     both = plan("accuracy", "retained=0")
     found = judged(both, shares(1, 0.70, 0.78), shares(2, 0.80, 0.70))
     assert (found.outcome, found.decided) == (Outcome.MIXED, False)
-    assert "Somebody has to choose." in abtest_report.sentence(both, found)
+    assert "Somebody has to choose." in abtest_words.sentence(both, found)
 
 
 def test_several_metrics_pay_for_being_several() -> None:
@@ -220,7 +220,7 @@ def test_latency_is_compared_by_the_minute() -> None:
     assert kept.low is not None and kept.high is not None and kept.low < 1.05 < kept.high < 1.2
     slow = abtest_guardrails.latency(minutes(120, 0.020), minutes(120, 0.030), plan())
     assert (slow.state, slow.value) == (abtest_guardrails.BROKEN, pytest.approx(1.5, abs=0.05))
-    assert "1.5" in abtest_report.sentence(plan(), judged(plan(), shares(1, 0.7, 0.7), guardrails=(slow,)))
+    assert "1.5" in abtest_words.sentence(plan(), judged(plan(), shares(1, 0.7, 0.7), guardrails=(slow,)))
 
 
 # From captures, labels and metrics to the page.
@@ -311,7 +311,7 @@ def test_from_captures_to_the_page(tmp_path: Path) -> None:
     assert (errors["state"], latency["state"], latency["value"]) == ("kept", "kept", pytest.approx(1.0))
     page = (tmp_path / "report.html").read_text()
     assert found["sentence"] in page.replace("&#39;", "'")
-    assert "Make B (version 13) the only one." in page
+    assert "% of the answers are right with B and" in page
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
 
 
