@@ -162,16 +162,29 @@ class Role:
         inline = {"RoleName": name, "PolicyName": name, "PolicyDocument": json.dumps(request["Policy"])}
         return (
             Call("iam", "update_assume_role_policy", trusts) if found else Call("iam", "create_role", create),
+            *([_bounded(request)] if found and _is_unbounded(request, found) else []),
             Call("iam", "put_role_policy", inline),
         )
 
     def differences(self, request: Request, found: Described) -> tuple[str, ...]:
         compared = {"AssumeRolePolicyDocument": "who may take it", "Policy": "what it may do"}
-        return tuple(words for key, words in compared.items() if _document(found.get(key)) != request[key])
+        differs = tuple(words for key, words in compared.items() if _document(found.get(key)) != request[key])
+        return (*differs, *(["the limit of what it may do"] if _is_unbounded(request, found) else []))
 
     def remove(self, name: str, found: Described) -> tuple[Call, ...]:
         policy = [Call("iam", "delete_role_policy", {"RoleName": name, "PolicyName": name})] if found["Policy"] else []
         return (*policy, Call("iam", "delete_role", {"RoleName": name}))
+
+
+def _bounded(request: Request) -> Call:
+    limit = {key: request[key] for key in ("RoleName", "PermissionsBoundary")}
+    return Call("iam", "put_role_permissions_boundary", limit)
+
+
+def _is_unbounded(request: Request, found: Described) -> bool:
+    """Whether it lacks the wanted limit; one that isn't wanted stays, as whoever set it may have had a reason."""
+    has = (found.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+    return "PermissionsBoundary" in request and has != request["PermissionsBoundary"]
 
 
 def _document(policy: Any) -> Any:

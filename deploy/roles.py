@@ -21,6 +21,11 @@ def arn(base: str, place: Place) -> str:
     return f"arn:{place.partition}:iam::{place.account}:role/{name(base, place)}"
 
 
+def boundary(place: Place) -> str:
+    """ARN of the policy that says the most that roles made here may do (deploy/cloudformation/baseline.yml)."""
+    return f"arn:{place.partition}:iam::{place.account}:policy/{name(place.boundary, place)}"
+
+
 def allow(actions: str | Sequence[str], *arns: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": actions if isinstance(actions, str) else list(actions), "Resource": list(arns)}
 
@@ -47,5 +52,6 @@ def role(
         "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
         "Policy": {"Version": "2012-10-17", "Statement": list(statements)},
         "Tags": tags,
+        **({"PermissionsBoundary": boundary(place)} if place.boundary else {}),
     }
     return Resource(ROLE, name(base, place), request)

@@ -31,6 +31,7 @@ class Place:
     role: str  # ARN of the models' execution role
     bucket: str
     prefix: str = ""
+    boundary: str = ""  # the policy, but for "-<region>", that limits the roles made there; none: they have no limit
 
 
 @dataclass(frozen=True)

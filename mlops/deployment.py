@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -189,7 +190,8 @@ def _strategy(declared: strategies.Strategy, overrides: Overrides) -> strategies
 def place(target: Target) -> wanted.Place:
     found = target.place
     partition = target.client("sagemaker").meta.partition
-    return wanted.Place(partition, target.account, target.region, found.role, found.bucket, found.prefix)
+    boundary = os.environ.get("MLOPS_ROLE_BOUNDARY", "")
+    return wanted.Place(partition, target.account, target.region, found.role, found.bucket, found.prefix, boundary)
 
 
 def show(endpoint: str, changes: Sequence[Change]) -> None:
