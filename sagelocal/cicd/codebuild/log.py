@@ -69,6 +69,7 @@ class BuildLog:
         if not self._writer:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = None if self._writer else self.path.open("ab", buffering=0)
+        self._closed = False
         self._rest = b""  # of a line that has not ended
         self._hidden: list[bytes] = [app.settings.secret_key.encode()]
 
@@ -101,6 +102,9 @@ class BuildLog:
             self._file.write(data)
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         if self._rest:
             self._write(self._rest + b"\n")
         if self._writer:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -92,8 +92,9 @@ class _Run:
         self.spec: Buildspec | None = None
         self.succeeding = True
         self.binds: dict[str, Path] = {}
-        number = secrets.randbelow(900_000_000) + 100_000_000
-        self.home = f"{OUTPUT}/src{number}/src"
+        # Any number; the same for all builds of a project, so that caches which have paths in them stay good.
+        number = int(hashlib.sha256(build["projectName"].encode()).hexdigest()[:7], 16)
+        self.home = f"{OUTPUT}/src{number:09d}/src"
         self.others: dict[str, str] = {}  # identifier of a secondary source -> its folder inside
 
     def go(self) -> None:
@@ -111,6 +112,7 @@ class _Run:
         if status in ("SUCCEEDED", "FAILED"):
             self._enter("FINALIZING")
             self._leave("SUCCEEDED")
+        self.log.close()  # all of it is where it belongs before anybody hears that the build has ended
         self._change(lambda build: transitions.complete(build, status, self.app.now()))
 
     def _all(self) -> None:

@@ -45,7 +45,7 @@ def pack(asked: Document) -> Document:
     if not chosen:
         return {"problem": "files", "skipped": skipped, "count": 0}
     if asked.get("tar"):
-        _tar(chosen, Path(asked["out"]))
+        _tar(list(chosen.values()), Path(asked["out"]))
     else:
         names = {(path.name if asked["discard"] else name): path for name, path in chosen.items()}
         _zip(names, Path(asked["out"]), asked["symlinks"])
@@ -62,7 +62,7 @@ def _matches(bases: list[Path], pattern: str, folders: bool) -> Iterator[tuple[s
                 if folders:
                     yield from ((str(each), each) for each in path.rglob("*") if not each.is_dir())
             elif path.is_file() or path.is_symlink():
-                yield str(path if folders else found).lstrip("/" if not folders else ""), path
+                yield (str(path) if folders else found.lstrip("/")), path
 
 
 def _glob(pattern: str, base: Path | None = None) -> list[str]:
@@ -81,19 +81,27 @@ def _zip(files: dict[str, Path], out: Path, symlinks: bool) -> None:
                 archive.write(path, name)
 
 
-def _tar(files: dict[str, Path], out: Path) -> None:
+def _tar(files: list[Path], out: Path) -> None:
+    """Relative to the working folder, which is the source's, or absolute: as the patterns were."""
     with tarfile.open(out, "w:gz", compresslevel=1) as archive:
-        for path in files.values():
-            archive.add(path.absolute(), str(path.absolute()), recursive=False)
+        for path in files:
+            member = archive.gettarinfo(path)
+            member.name = str(path)  # gettarinfo drops the slash at the front
+            if member.isreg():
+                with path.open("rb") as content:
+                    archive.addfile(member, content)
+            else:
+                archive.addfile(member)
 
 
 def unpack(archive: Path) -> Document:
     """Each file to where it was; what can't be written there is counted in `skipped`."""
     count, skipped = 0, []
     with tarfile.open(archive) as packed:
+        packed.extraction_filter = lambda member, path: member  # absolute names are meant
         for member in packed:
             try:
-                packed.extract(member, "/", numeric_owner=True, filter="fully_trusted")
+                packed.extract(member, ".", numeric_owner=True)
                 count += 1
             except OSError:
                 skipped.append(member.name)

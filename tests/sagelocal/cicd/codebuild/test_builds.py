@@ -1,0 +1,467 @@
+"""Builds in their sandbox: phases, variables, artifacts, reports, caches, and how builds end before their end."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import time
+import zipfile
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sagelocal.api.errors import AwsError
+from sagelocal.cicd import remote
+from sagelocal.cicd.codebuild.engine import Builder, Input, Order
+
+pytestmark = pytest.mark.namespaces
+BUCKET = "built"
+
+SHELL = """\
+version: 0.2
+env:
+  shell: bash
+  variables: {FROM: buildspec, OVERRIDDEN: buildspec, LITERAL: "$PATH x"}
+  parameter-store: {TOKEN: /team/token}
+  secrets-manager: {PASSWORD: "db:password"}
+  exported-variables: [OUT, UNSET, FROM]
+phases:
+  install:
+    runtime-versions: {python: 3.13}
+    commands:
+      - cd / && LASTING=yes && export OUT="two words"
+      - python -c 'import sys, sagelocal' || echo "no sagelocal"
+      - python -c 'import pandas; print("pandas", pandas.__version__ > "")'
+  pre_build:
+    commands:
+      - 'echo "here $PWD $LASTING, $FROM, $OVERRIDDEN, $LITERAL, $STAGE"'
+      - 'echo "token $TOKEN and $PASSWORD, ${#TOKEN} characters"'
+      - echo "git $(git --version | cut -c1-3) at $CODEBUILD_BUILD_NUMBER in $CODEBUILD_SRC_DIR by $CODEBUILD_INITIATOR"
+      - test "$HOME" = /root && cd "$CODEBUILD_SRC_DIR"
+  build:
+    commands:
+      - |
+        for each in 1 2; do
+          printf "loop$each "
+        done
+      - echo "succeeding $CODEBUILD_BUILD_SUCCEEDING"; exit 3
+      - echo never
+    finally:
+      - echo finally
+  post_build:
+    commands:
+      - echo "succeeding $CODEBUILD_BUILD_SUCCEEDING"
+"""
+
+
+def test_a_build_that_fails_says_how_and_runs_what_it_should(laptop, phases):
+    laptop.app.settings.client("ssm").put_parameter(Name="/team/token", Value="t0ken", Type="SecureString")
+    secret = json.dumps({"password": "hush!"})
+    laptop.app.settings.client("secretsmanager").create_secret(Name="db", SecretString=secret)
+    laptop.project("shell", SHELL)
+    staged = [{"name": "STAGE", "value": "prod"}, {"name": "OVERRIDDEN", "value": "call"}]
+    build = laptop.build("shell", environmentVariablesOverride=staged)
+    said = laptop.log(build)
+
+    assert build["buildStatus"] == "FAILED"
+    assert phases(build) == {
+        "SUBMITTED": "SUCCEEDED",
+        "QUEUED": "SUCCEEDED",
+        "PROVISIONING": "SUCCEEDED",
+        "DOWNLOAD_SOURCE": "SUCCEEDED",
+        "INSTALL": "SUCCEEDED",
+        "PRE_BUILD": "SUCCEEDED",
+        "BUILD": "FAILED",
+        "POST_BUILD": "SUCCEEDED",
+        "UPLOAD_ARTIFACTS": "SUCCEEDED",
+        "FINALIZING": "SUCCEEDED",
+        "COMPLETED": "",
+    }
+    command = 'echo "succeeding $CODEBUILD_BUILD_SUCCEEDING"; exit 3'
+    (failed,) = (phase for phase in build["phases"] if phase.get("phaseStatus") == "FAILED")
+    assert failed["contexts"] == [
+        {
+            "statusCode": "COMMAND_EXECUTION_ERROR",
+            "message": f"Error while executing command: {command}. Reason: exit status 3",
+        }
+    ]
+    assert build["exportedEnvironmentVariables"] == [
+        {"name": "OUT", "value": "two words"},
+        {"name": "FROM", "value": "buildspec"},
+    ]
+    assert "no sagelocal" in said, "the clone that sagelocal runs from is not there"
+    assert "pandas True" in said, "the packages beside it are"
+    assert "here / yes, buildspec, call, $PATH x, prod" in said
+    assert "token *** and ***, 5 characters" in said
+    assert "git git at 1 in /codebuild/output/src" in said
+    assert "loop1 loop2 \n[Container] " in said
+    assert "succeeding 1\n" in said and "succeeding 0\n" in said
+    assert "\nfinally\n" in said and "\nnever\n" not in said
+    assert f"Command did not exit successfully {command} exit status 3" in said
+    assert "Phase complete: BUILD State: FAILED" in said
+    events = laptop.app.logs.get_log_events(
+        logGroupName="/aws/codebuild/shell", logStreamName=build["id"].split(":")[1], startFromHead=True
+    )["events"]
+    assert "Waiting for agent ping" in events[0]["message"]
+
+
+ON_FAILURE = """\
+version: 0.2
+phases:
+  install:
+    on-failure: CONTINUE
+    commands: [no-such-command]
+  pre_build:
+    on-failure: RETRY-3-exit status 7
+    commands:
+      - echo x >> tries; test $(wc -l < tries) = 3 || exit 7
+  build:
+    on-failure: ABORT
+    commands:
+      - sh -c "exit 9"
+  post_build:
+    commands: [echo never]
+"""
+
+
+def test_on_failure(laptop, phases):
+    laptop.project("on-failure", ON_FAILURE)
+    build = laptop.build("on-failure")
+    found = phases(build)
+    assert (found["INSTALL"], found["PRE_BUILD"], found["BUILD"]) == ("FAILED", "SUCCEEDED", "FAILED")
+    assert "POST_BUILD" not in found and found["UPLOAD_ARTIFACTS"] == "SUCCEEDED"
+    assert "no-such-command: not found" in laptop.log(build)
+    assert laptop.log(build).count("Retrying phase PRE_BUILD") == 2
+    assert build["buildStatus"] == "FAILED", "CONTINUE goes on, and the build has failed nevertheless"
+
+
+def test_version_1_runs_each_command_by_itself(laptop):
+    laptop.project(
+        "first", "version: 0.1\nphases:\n  build:\n    commands:\n      - cd /; A=1\n      - echo $PWD:$A.\n"
+    )
+    assert "/src:.\n" in laptop.log(laptop.build("first"))
+
+
+FILES = """\
+version: 0.2
+phases:
+  build:
+    commands:
+      - mkdir -p out/deep && echo a > out/a.txt && echo b > out/deep/b.txt && echo c > out/c.tmp && echo d > .hidden
+      - ln -s $HOST_FILE out/link && mkdir -p /root/.keep && cat /root/.keep/kept .kept/here || true
+      - mkdir -p .kept && echo $CODEBUILD_BUILD_NUMBER | tee /root/.keep/kept .kept/here > /dev/null
+      - printf '<testsuite name="s"><testcase name="a"/><testcase name="b"><failure/></testcase></testsuite>' > unit.xml
+      - printf '<coverage><class filename="x.py"><lines><line number="1" hits="1"/></lines></class></coverage>' > c.xml
+reports:
+  unit: {files: [unit.xml]}
+  cover: {files: ["*.xml"], base-directory: ., file-format: COBERTURAXML}
+artifacts:
+  files: ["out/**/*", missing]
+  exclude-paths: ["**/*.tmp"]
+  name: made-$NAME
+  secondary-artifacts:
+    Flat: {files: ["**/*"], base-directory: ou*, discard-paths: yes, exclude-paths: [c.tmp, link]}
+cache: {paths: [/root/.keep/**/*, .kept]}
+"""
+
+
+def test_artifacts_reports_and_cache(laptop, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("of the machine")
+    target = {"type": "S3", "location": BUCKET, "packaging": "ZIP"}
+    laptop.project(
+        "files",
+        FILES.replace('["*.xml"]', "[c.xml]"),
+        artifacts={**target, "path": "p", "namespaceType": "BUILD_ID", "overrideArtifactName": True},
+        secondaryArtifacts=[{**target, "packaging": "NONE", "name": "flat", "artifactIdentifier": "Flat"}],
+        cache={"type": "LOCAL", "modes": ["LOCAL_CUSTOM_CACHE"]},
+    )
+    variables = [{"name": "NAME", "value": "x"}, {"name": "HOST_FILE", "value": str(secret)}]
+    build = laptop.build("files", environmentVariablesOverride=variables)
+    assert build["buildStatus"] == "SUCCEEDED", laptop.log(build)
+    key = f"p/{build['id'].split(':')[1]}/made-x"
+    assert build["artifacts"]["location"] == f"arn:aws:s3:::{BUCKET}/{key}"
+    assert laptop.files(key) == {"out/a.txt": "a\n", "out/deep/b.txt": "b\n"}, "the link leads nowhere in a sandbox"
+    (flat,) = build["secondaryArtifacts"]
+    assert flat["artifactIdentifier"] == "Flat"
+    listed = laptop.app.s3.list_objects_v2(Bucket=BUCKET, Prefix="flat/")["Contents"]
+    assert [each["Key"] for each in listed] == ["flat/a.txt", "flat/b.txt"]
+
+    tests, coverage = laptop.call("BatchGetReports", reportArns=build["reportArns"])["reports"]
+    assert tests["reportGroupArn"].endswith(":report-group/files-unit")
+    assert (tests["status"], tests["testSummary"]["statusCounts"]["FAILED"]) == ("FAILED", 1)
+    assert coverage["codeCoverageSummary"]["lineCoveragePercentage"] == 100.0
+    cases = laptop.call("DescribeTestCases", reportArn=tests["arn"], filter={"status": "FAILED"})["testCases"]
+    assert [case["name"] for case in cases] == ["b"]
+    (covered,) = laptop.call("DescribeCodeCoverages", reportArn=coverage["arn"])["codeCoverages"]
+    assert covered["filePath"] == "x.py"
+    assert laptop.call("ListReports", filter={"status": "FAILED"})["reports"] == [tests["arn"]]
+
+    again = laptop.build("files", environmentVariablesOverride=variables)
+    assert "\n1\n1\n" in laptop.log(again), "what the first build kept"
+    laptop.call("InvalidateProjectCache", projectName="files")
+    third = laptop.build("files", environmentVariablesOverride=variables)
+    assert "\n2\n" not in laptop.log(third)
+    assert [again["buildNumber"], third["buildNumber"]] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("artifacts: {files: [x]}", "no matching artifact paths found"),
+        ("artifacts: {files: [x], base-directory: dist}", "no matching base directory path found for dist"),
+        ("", "no definition for artifacts in the buildspec"),
+        (
+            "artifacts: {files: [.here]}\nreports: {unit: {files: [x]}}",
+            "Error in UPLOAD_ARTIFACTS phase: [unit: [report files not found in build]]",
+        ),
+    ],
+)
+def test_what_is_missing_at_the_end_fails_the_build(laptop, more, message):
+    name = f"missing-{abs(hash(more))}"
+    spec = f"version: 0.2\nphases: {{build: {{commands: [touch .here]}}}}\n{more}\n"
+    laptop.project(name, spec, artifacts={"type": "S3", "location": BUCKET, "packaging": "ZIP"})
+    build = laptop.build(name)
+    assert build["buildStatus"] == "FAILED"
+    upload = next(phase for phase in build["phases"] if phase["phaseType"] == "UPLOAD_ARTIFACTS")
+    assert upload["contexts"] == [{"statusCode": "CLIENT_ERROR", "message": message}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "message"),
+    [
+        ("version: 0.2\nphases:\n  build: {commands: [a, {b: c}]}\n", "YAML_FILE_ERROR", "Expected Commands[1]"),
+        (
+            "version: 0.2\nphases:\n  install: {runtime-versions: {python: 3.5}}\n",
+            "YAML_FILE_ERROR",
+            "Unknown runtime version named '3.5' of python",
+        ),
+        ("version: 0.2\nphases:\n  install: {runtime-versions: {ruby: 3}}\n", "YAML_FILE_ERROR", "named 'ruby'"),
+        (
+            "version: 0.2\nenv: {parameter-store: {A: /no/such}}\nphases:\n  build: {commands: [a]}\n",
+            "Decrypted Variables Error",
+            "parameter does not exist: /no/such",
+        ),
+    ],
+)
+def test_what_is_wrong_before_the_first_command(laptop, phases, spec, code, message):
+    name = f"wrong-{abs(hash(spec))}"
+    laptop.project(name, spec)
+    build = laptop.build(name)
+    assert list(phases(build))[-3:] == ["DOWNLOAD_SOURCE", "FINALIZING", "COMPLETED"]
+    (context,) = build["phases"][3]["contexts"]
+    assert context["statusCode"] == code and message in context["message"]
+
+
+def test_sources_in_s3(laptop):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        script = zipfile.ZipInfo("run.sh")
+        script.external_attr = 0o755 << 16
+        archive.writestr(script, "#!/bin/sh\necho ran\n")
+        archive.writestr("ci/spec.yml", "version: 0.2\nphases:\n  build:\n    commands: [./run.sh]\n")
+    laptop.app.s3.put_object(Bucket=BUCKET, Key="in/source.zip", Body=content.getvalue())
+    source = {"type": "S3", "location": f"{BUCKET}/in/source.zip", "buildspec": "ci/spec.yml"}
+    laptop.project("s3", source=source)
+    assert "\nran\n" in laptop.log(laptop.build("s3"))
+
+    missing = laptop.build("s3", buildspecOverride="no.yml")
+    assert missing["phases"][3]["contexts"][0]["message"].endswith("/src/no.yml: no such file or directory")
+    lost = laptop.build("s3", sourceLocationOverride=f"{BUCKET}/in/other.zip")
+    assert lost["phases"][3]["contexts"][0]["statusCode"] == "CLIENT_ERROR"
+
+
+CLONE = """\
+version: 0.2
+phases:
+  build:
+    commands:
+      - git log --format=%s && git fetch --quiet origin && git rev-parse HEAD origin/main
+      - test "$(git rev-parse HEAD)" = $CODEBUILD_RESOLVED_SOURCE_VERSION
+      - cat $CODEBUILD_SRC_DIR_Extra/extra.txt && echo "$STAGE" > made.txt
+artifacts:
+  secondary-artifacts:
+    One: {files: [made.txt]}
+    Two: {files: ["*.yml"]}
+"""
+
+
+@pytest.fixture
+def commits(laptop, tmp_path):
+    """Two commits on main of local/project; the first has the buildspec."""
+    bare = remote.create(laptop.app.settings, "project")
+    (bare / "hooks" / "post-receive").unlink(missing_ok=True)
+    work = tmp_path / "work"
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+
+    def git(*arguments):
+        done = subprocess.run(["git", *identity, *arguments], cwd=work, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    work.mkdir()
+    git("init", "--quiet", "--initial-branch=main")
+    found = []
+    for message in ("first", "second"):
+        (work / "buildspec.yml").write_text(CLONE)
+        (work / f"{message}.txt").write_text("x")
+        git("add", ".")
+        git("commit", "--quiet", "--message", message)
+        found.append(git("rev-parse", "HEAD"))
+    git("push", "--quiet", "--force", str(bare), "main")
+    return found
+
+
+def test_the_build_of_a_pipelines_action(laptop, commits):
+    laptop.app.s3.put_object(Bucket=BUCKET, Key="extra.zip", Body=_zip({"extra.txt": "more\n"}))
+    pipeline = {"source": {"type": "CODEPIPELINE"}, "artifacts": {"type": "CODEPIPELINE"}}
+    laptop.project("ordered", **pipeline)
+    order = Order(
+        project="ordered",
+        initiator="codepipeline/delivery",
+        inputs=[
+            Input("Source", repository="local/project", commit=commits[0]),
+            Input("Extra", s3=f"s3://{BUCKET}/extra.zip"),
+        ],
+        primary="Source",
+        outputs={"One": f"s3://{BUCKET}/o/one.zip", "Two": f"s3://{BUCKET}/o/two.zip"},
+        variables=[{"name": "STAGE", "value": "staging", "type": "PLAINTEXT"}],
+        token="execution-1/Build",
+    )
+    identifier = laptop.app.codebuild.start(order)
+    assert laptop.app.codebuild.start(order) == identifier, "the same token gives the same build"
+    build = laptop.ended(identifier)
+    said = laptop.log(build)
+    assert build["buildStatus"] == "SUCCEEDED", said
+    assert build["resolvedSourceVersion"] == commits[0] and build["initiator"] == "codepipeline/delivery"
+    assert f"first\n{commits[0]}\n{commits[1]}\n" in said, "history up to the commit, and origin to fetch from"
+    assert laptop.files("o/one.zip") == {"made.txt": "staging\n"}
+    assert list(laptop.files("o/two.zip")) == ["buildspec.yml"]
+    with pytest.raises(AwsError, match="retry the stage of that pipeline"):
+        laptop.call("RetryBuild", id=identifier)
+    with pytest.raises(AwsError, match="Project cannot be found"):
+        laptop.app.codebuild.start(Order("gone", "codepipeline/x", order.inputs, "Source"))
+
+
+def test_a_repositorys_address_is_the_local_repository(laptop, commits):
+    source = {"type": "GITHUB", "location": "https://github.com/team/project.git", "gitCloneDepth": 1}
+    inline = "version: 0.2\nphases:\n  build:\n    commands: ['git log --format=%s', ls]\n"
+    laptop.project("cloned", source={**source, "buildspec": inline}, sourceVersion="main")
+    build = laptop.build("cloned")
+    assert build["resolvedSourceVersion"] == commits[1]
+    assert "\nsecond\n" in laptop.log(build) and "\nfirst\n" not in laptop.log(build)
+    unknown = laptop.build("cloned", sourceLocationOverride="https://github.com/team/else")
+    assert "none is a local git repository" in unknown["phases"][3]["contexts"][0]["message"]
+    lost = laptop.build("cloned", sourceVersion="no-branch", gitCloneDepthOverride=0)
+    assert "reference not found" in lost["phases"][3]["contexts"][0]["message"]
+
+
+def _zip(files):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
+SLOW = (
+    "version: 0.2\nphases:\n  build:\n    commands: [echo started, sleep 60]\n  post_build: {commands: [echo never]}\n"
+)
+
+
+def _until_said(laptop, identifier, text):
+    file = laptop.app.codebuild.log_file(identifier)
+    deadline = time.monotonic() + 30
+    while not file.exists() or text not in file.read_text():
+        assert time.monotonic() < deadline, f"{text!r} is not in the log"
+        time.sleep(0.02)
+
+
+def test_a_build_is_stopped_and_retried(laptop, phases):
+    laptop.project("slow", SLOW, concurrentBuildLimit=1)
+    started = laptop.call("StartBuild", projectName="slow", idempotencyToken="t")["build"]["id"]
+    assert laptop.call("StartBuild", projectName="slow", idempotencyToken="t")["build"]["id"] == started
+    with pytest.raises(AwsError, match="different parameters"):
+        laptop.call("StartBuild", projectName="slow", idempotencyToken="t", sourceVersion="x")
+    with pytest.raises(AwsError, match="more than 1 builds in progress"):
+        laptop.call("StartBuild", projectName="slow")
+    with pytest.raises(AwsError, match="in progress: only"):
+        laptop.call("RetryBuild", id=started)
+    _until_said(laptop, started, "started")
+    laptop.call("StopBuild", id=started)
+    build = laptop.ended(started)
+    assert build["buildStatus"] == "STOPPED"
+    assert list(phases(build).items())[-2:] == [("BUILD", "STOPPED"), ("COMPLETED", "")]
+
+    quick = {"buildspecOverride": SLOW.replace("sleep 60", "true")}
+    first = laptop.build("slow", **quick)
+    retried = laptop.ended(laptop.call("RetryBuild", id=first["id"])["build"]["id"])
+    assert retried["id"] != first["id"] and retried["buildStatus"] == "SUCCEEDED"
+    assert laptop.call("ListBuildsForProject", projectName="slow")["ids"] == [retried["id"], first["id"], started]
+    deleted = laptop.call("BatchDeleteBuilds", ids=[started])
+    assert deleted["buildsDeleted"] == [build["arn"]]
+    assert laptop.call("BatchGetBuilds", ids=[started])["buildsNotFound"] == [started]
+
+
+def test_a_build_has_its_time(laptop, phases):
+    laptop.project("timed", SLOW)
+    started = laptop.call("StartBuild", projectName="timed")["build"]["id"]
+    _until_said(laptop, started, "started")
+    laptop.app.codebuild._guards[started].limit(0.05, lambda: laptop.app.codebuild._guards[started].end("timed out"))
+    build = laptop.ended(started)
+    assert (build["buildStatus"], phases(build)["BUILD"]) == ("TIMED_OUT", "TIMED_OUT")
+    assert build["phases"][-2]["contexts"][0]["statusCode"] == "BUILD_TIMED_OUT"
+
+
+def test_builds_beyond_what_runs_at_once_wait_in_the_queue(laptop, phases):
+    laptop.project("queued", SLOW)
+    at_once = max(2, laptop.app.settings.cpus // 2)
+    running = [laptop.call("StartBuild", projectName="queued")["build"]["id"] for _ in range(at_once)]
+    waiting = laptop.call("StartBuild", projectName="queued")["build"]
+    for each in running:
+        _until_said(laptop, each, "started")
+    found = laptop.call("BatchGetBuilds", ids=[waiting["id"]])["builds"][0]
+    assert (found["currentPhase"], found["buildStatus"]) == ("QUEUED", "IN_PROGRESS")
+    laptop.call("StopBuild", id=waiting["id"])
+    stopped = laptop.ended(waiting["id"])
+    assert phases(stopped) == {"SUBMITTED": "SUCCEEDED", "QUEUED": "STOPPED", "COMPLETED": ""}
+    for each in running:
+        laptop.call("StopBuild", id=each)
+        laptop.ended(each)
+
+
+def test_a_build_that_was_interrupted_runs_again(laptop):
+    laptop.project("again", SLOW)
+    started = laptop.call("StartBuild", projectName="again")["build"]["id"]
+    _until_said(laptop, started, "started")
+    app = laptop.app
+    app.codebuild.close()
+    kept = app.store.get("CodeBuildBuild", started)
+    assert kept["buildStatus"] == "IN_PROGRESS" and kept["currentPhase"] == "BUILD"
+    app.store.update(
+        "CodeBuildBuild", started, {"source": {**kept["source"], "buildspec": SLOW.replace("sleep 60", "true")}}
+    )
+    app.codebuild = Builder(app)
+    app.codebuild.resume()
+    build = laptop.ended(started)
+    assert build["buildStatus"] == "SUCCEEDED"
+    assert len(build["phases"]) == 11, "the phases of the attempt that was interrupted are gone"
+    assert "the build runs again from its beginning" in laptop.log(build)
+
+
+def test_the_log_goes_where_the_project_says(laptop):
+    logs = {
+        "cloudWatchLogs": {"status": "DISABLED"},
+        "s3Logs": {"status": "ENABLED", "location": f"{BUCKET}/logs"},
+    }
+    app = laptop.app
+    laptop.project("logged", "version: 0.2\nphases:\n  build:\n    commands: [echo here]\n", logsConfig=logs)
+    build = laptop.build("logged")
+    assert "groupName" not in build["logs"]
+    key = f"logs/{build['id'].split(':')[1]}.gz"
+    assert build["logs"]["s3LogsArn"] == f"arn:aws:s3:::{BUCKET}/{key}"
+    body = app.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    assert b"\nhere\n" in gzip.decompress(body)
+    with pytest.raises(ClientError):
+        app.logs.get_log_events(logGroupName="/aws/codebuild/logged", logStreamName="x")
