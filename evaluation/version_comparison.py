@@ -94,28 +94,24 @@ def _difference(name: str, ours: Facts, theirs: Facts) -> Difference:
 
 
 def judge(facts: Facts, differences: Sequence[Difference], failed: Sequence[Facts]) -> tuple[str, bool | None]:
-    """One sentence, and whether it is good news."""
+    """A sentence or two, and whether they are good news."""
     candidate, current, stage = facts["candidate"], facts.get("current"), facts["stage"]
-    tests = len([each for each in facts["tests"] if each["outcome"] == "passed"])
+    this, tests = f"Version {candidate['version']}", len(facts["tests"])
     if failed:
-        return f"{len(failed)} of {len(facts['tests'])} tests in staging failed, {failed[0]['name']} the first.", False
-    passed = f"all {tests} tests in staging passed"
+        first = f"{failed[0]['group']}, {failed[0]['name']}"
+        return f"{this} failed {len(failed)} of {tests} tests in staging, the first: {first}.", False
+    passed = f"{sum(each['outcome'] == 'passed' for each in facts['tests'])} of {tests} tests in staging passed."
     if current is None:
-        return (
-            f"Nothing is in service in {stage} to compare with: version {candidate['version']} is the first; {passed}.",
-            True,
-        )
+        return f"{this} is the first: nothing is in service in {stage}. {passed}", True
     if current["arn"] == candidate["arn"]:
-        return f"Version {candidate['version']} is in service in {stage} already; {passed}.", None
+        return f"{this} is in service in {stage} already. {passed}", None
+    that = f"version {current['version']} in {stage}"
     if not differences:
-        return f"Versions {candidate['version']} and {current['version']} have no metric in common; {passed}.", None
+        return f"{this} and {that} have no metric in common. {passed}", None
     chosen = next((each for each in differences if each.name == gated(candidate)), differences[0])
-    words = {True: "better beyond chance", False: "worse beyond chance", None: "within what chance makes of it"}
-    measured = f"{named(chosen.name)} {chosen.candidate:.4f}, and {chosen.current:.4f} of version {current['version']}"
-    return (
-        f"Version {candidate['version']} has {measured} in service: {words[chosen.better]}; {passed}.",
-        chosen.better is not False,
-    )
+    words = {True: "better", False: "worse", None: "no more apart than by chance"}[chosen.better]
+    measured = f"{named(chosen.name)} is {chosen.candidate:.4f}, that of {that} {chosen.current:.4f}"
+    return f"{this}'s {measured}: {words}. {passed}", chosen.better is not False
 
 
 def gated(candidate: Facts) -> str:
@@ -180,7 +176,9 @@ def _picture(ours: Facts, theirs: Facts, names: Sequence[str]) -> Picture:
                 axes.plot([each["value"]], [at], "o", color=colour, markersize=4.5, label=label if row == 0 else None)
         axes.set_yticks(range(len(shown)), [named(name) for name in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
-        legend = axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2, fontsize=9)
+        legend = axes.legend(
+            loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2, fontsize=9, frameon=False
+        )
         for text in legend.get_texts():
             text.set_color(report_pictures.INK)
         return figure
@@ -223,9 +221,10 @@ def _text(value: str | None) -> str | None:
 def _tests(tests: Sequence[Facts]) -> list[Section]:
     good = {"passed": True, "failed": False}
     rows = [
-        [each["group"], each["name"], Badge(each["outcome"], good.get(each["outcome"])), each["said"]] for each in tests
+        [Badge(each["outcome"], good.get(each["outcome"])), f"{each['group']}: {each['name']}", each["said"]]
+        for each in sorted(tests, key=lambda each: each["outcome"] == "passed")
     ]
-    return [Table("Tests in staging", ("group", "test", "outcome", "measured"), rows)] if rows else []
+    return [Table("Tests in staging", ("outcome", "test", "measured"), rows)] if rows else []
 
 
 def _bias(candidate: Facts, current: Facts | None) -> list[Section]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
-from deploy import names, stages, staging_tests, state
+from deploy import names, served, stages, staging_tests
 from deploy.declaration import Mode, Stage
 from deploy.staging_tests import Endpoint, Question, Result
 from mlops import cicd_comparison, cicd_release, console, junit, storage, traffic, use_cases
@@ -33,7 +33,7 @@ def test(target: Target, stage_name: str, package_arn: str, out: Path) -> None:
     stage = stages.find(stage_name, use_case)
     there = cicd_release.enter(target, stage)
     name = names.endpoint_name(use_case, stage.name)
-    state.endpoint(there.client("sagemaker"), name)
+    check_served(there.client("sagemaker"), name, package_arn)
     question = asked(target, use_case, package, stage)
     results = staging_tests.run(_endpoint(there, name, stage), question, _say)
     junit.write(results, f"{use_case}.{stage.name}", out / "junit.xml")
@@ -45,6 +45,14 @@ def test(target: Target, stage_name: str, package_arn: str, out: Path) -> None:
     if failed := [each for each in results if each.outcome == "failed"]:
         first = f"{failed[0].group}, {failed[0].name}: {failed[0].said}"
         raise Failure(f"{len(failed)} of {len(results)} tests of {name} failed, the first is {first}")
+
+
+def check_served(sagemaker: Any, endpoint: str, package_arn: str) -> None:
+    """Raises LookupError for an endpoint that serves other versions: tests of those would say nothing of this one."""
+    found = [each.get("ModelPackageName") for each in served.containers(sagemaker, endpoint)]
+    if package_arn not in found:
+        others = ", ".join(map(str, found))
+        raise LookupError(f"Endpoint {endpoint} serves {others}, and not {package_arn}: release it first.")
 
 
 def _endpoint(there: Target, name: str, stage: Stage) -> Endpoint:
