@@ -1,0 +1,178 @@
+"""Pushing with git to a real sagelocal: what the terminal shows, and what a rule on the bus starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sagelocal import config, server
+from sagelocal.cicd import remote
+from sagelocal.config import Settings
+from sagelocal.ministack_deliveries import parsed
+from tests.sagelocal.cicd.codepipeline.conftest import Clone, approval, source, stage
+
+DOCS = {"branches": {"includes": ["main"]}, "filePaths": {"excludes": ["docs/**"]}}
+
+
+def declaration(settings: Settings, name: str, **more: Any) -> dict[str, Any]:
+    texts = {"CustomData": "deploy #{Src.CommitId}?", "ExternalEntityLink": "http://example.com/report"}
+    return {
+        "name": name,
+        "roleArn": settings.role_arn,
+        "artifactStore": {"type": "S3", "location": "artifacts"},
+        "stages": [stage("Source", source(DetectChanges="false")), stage("Approve", approval(configuration=texts))],
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def delivery(laptop: Settings) -> Settings:
+    """With the repository r and a pipeline that its pushes start."""
+    laptop.client("s3").create_bucket(Bucket="artifacts")
+    git = {"sourceActionName": "Source", "push": [DOCS]}
+    triggers = [{"providerType": "CodeStarSourceConnection", "gitConfiguration": git}]
+    remote.create(laptop, "r")
+    pipeline = declaration(laptop, "pushed", triggers=triggers, pipelineType="V2")
+    laptop.client("codepipeline").create_pipeline(pipeline=pipeline)
+    return laptop
+
+
+@pytest.fixture
+def clone(delivery: Settings, tmp_path: Path) -> Clone:
+    made = Clone(tmp_path / "clone", remote.repository(delivery, "local/r"))
+    made.git("pull", "--quiet", "local", "main", check=False)  # what an earlier test pushed
+    return made
+
+
+def newest(settings: Settings, pipeline: str = "pushed") -> dict[str, Any]:
+    found = settings.client("codepipeline").list_pipeline_executions(pipelineName=pipeline)
+    return dict((found["pipelineExecutionSummaries"] or [{}])[0])
+
+
+def approve(settings: Settings, pipeline: str = "pushed") -> str:
+    """Approves what waits, and returns how the execution ended."""
+    client = settings.client("codepipeline")
+    while True:
+        shown = client.get_pipeline_state(name=pipeline)["stageStates"][1]["actionStates"][0].get("latestExecution", {})
+        if "token" in shown:
+            break
+        time.sleep(0.05)
+    client.put_approval_result(
+        pipelineName=pipeline,
+        stageName="Approve",
+        actionName="Approve",
+        result={"status": "Approved", "summary": "fine"},
+        token=shown["token"],
+    )
+    while newest(settings, pipeline)["status"] == "InProgress":
+        time.sleep(0.05)
+    return str(newest(settings, pipeline)["status"])
+
+
+def test_the_terminal_sees_what_a_push_starts_until_it_waits(delivery: Settings, clone: Clone) -> None:
+    head = clone.commit("a.py", str(time.time()))
+    shown = clone.push()
+    execution = newest(delivery)
+    assert f"[pushed] execution {execution['pipelineExecutionId']} started" in shown
+    assert "[pushed] Source/Source: succeeded" in shown
+    assert f"    deploy {head}?" in shown
+    assert "http://example.com/report" in shown
+    assert "mlops cicd approve" in shown
+    assert approve(delivery) == "Succeeded"
+
+
+def test_a_push_that_starts_nothing_says_which_filter_it_did_not_pass(delivery: Settings, clone: Clone) -> None:
+    clone.commit("a.py", str(time.time()))
+    clone.push("-o", "nowait", "main")
+    approve(delivery)
+    before = newest(delivery)
+    clone.commit("docs/a.md", str(time.time()))
+    assert (
+        "[pushed] not started: no changed path (docs/a.md) passes the filter filePaths: excludes docs/**"
+        in clone.push()
+    )
+    assert newest(delivery) == before
+
+
+def test_a_push_while_sagelocal_is_down_is_kept_and_starts_at_the_next_start(delivery: Settings, clone: Clone) -> None:
+    holder = json.loads((delivery.state / "lock").read_text())
+    os.kill(holder["pid"], signal.SIGKILL)
+    head = clone.commit("a.py", str(time.time()))
+    shown = clone.push()
+    assert "The push is kept, but sagelocal does not answer" in shown
+    assert "`mlops up` starts it" in shown
+    server.up(delivery)
+    while newest(delivery).get("sourceRevisions", [{}])[0].get("revisionId") != head:
+        time.sleep(0.05)
+    assert newest(delivery)["trigger"]["triggerType"] == "WebhookV2"
+    assert approve(delivery) == "Succeeded"
+
+
+def test_a_rule_starts_a_pipeline_with_variables_of_its_event_once(delivery: Settings, clone: Clone) -> None:
+    clone.commit("docs/b.md", str(time.time()))
+    clone.push()
+    variables = [{"name": "ModelPackageArn"}]
+    pipeline = declaration(delivery, "ruled", variables=variables, pipelineType="V2", executionMode="QUEUED")
+    delivery.client("codepipeline").create_pipeline(pipeline=pipeline)
+    events = delivery.client("events")
+    rule = events.put_rule(Name="approved", EventPattern=json.dumps({"source": ["mine"]}))["RuleArn"]
+    template = '{"variables": [{"name": "ModelPackageArn", "value": <package>}]}'
+    target = {
+        "Id": "1",
+        "Arn": f"arn:aws:codepipeline:{delivery.region}:{delivery.account}:ruled",
+        "RoleArn": delivery.role_arn,
+        "InputTransformer": {"InputPathsMap": {"package": "$.detail.arn"}, "InputTemplate": template},
+    }
+    events.put_targets(Rule="approved", Targets=[target])
+    events.put_events(Entries=[{"Source": "mine", "DetailType": "x", "Detail": json.dumps({"arn": "arn:package/1"})}])
+    while not newest(delivery, "ruled"):
+        time.sleep(0.05)
+    assert newest(delivery, "ruled")["trigger"] == {"triggerType": "CloudWatchEvent", "triggerDetail": rule}
+    assert approve(delivery, "ruled") == "Succeeded"
+    execution = delivery.client("codepipeline").get_pipeline_execution(
+        pipelineName="ruled", pipelineExecutionId=newest(delivery, "ruled")["pipelineExecutionId"]
+    )["pipelineExecution"]
+    assert execution["variables"] == [{"name": "ModelPackageArn", "resolvedValue": "arn:package/1"}]
+
+
+def test_a_target_s_input_gives_variables_and_revisions_alone() -> None:
+    given = {"variables": [{"name": "X", "value": "1"}], "detail": {}}
+    assert parsed(json.dumps(given)) == {"variables": given["variables"]}
+    assert parsed("") == {}
+    for wrong in ("[]", "{"):
+        with pytest.raises(ValueError, match="its input is no"):
+            parsed(wrong)
+
+
+def test_a_repository_is_made_once_and_its_hook_is_written_anew(tmp_path: Path) -> None:
+    settings = config.load(tmp_path)
+    bare = remote.create(settings, "churn")
+    hook = bare / "hooks" / "post-receive"
+    hook.write_text("old")
+    assert remote.create(settings, "churn") == bare == remote.repository(settings, "local/churn")
+    assert f"MLOPS_STATE={tmp_path}" in hook.read_text()
+    assert os.access(hook, os.X_OK)
+    assert remote.git(bare, "symbolic-ref", "HEAD").strip() == "refs/heads/main"
+    with pytest.raises(remote.NoRepository, match="there are: local/churn"):
+        remote.repository(settings, "local/fraud")
+    with pytest.raises(remote.NoRepository):
+        remote.repository(settings, "someone/churn")
+    for name in ("../x", "a b", "x.git", ""):
+        with pytest.raises(ValueError, match="cannot be a repository's name"):
+            remote.create(settings, name)
+
+
+def test_variables_of_a_hook_s_git_do_not_reach_other_repositories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_QUARANTINE_PATH", "x")
+    bare = remote.create(config.load(tmp_path), "r")
+    assert remote.references(bare) == {}
+    assert not (tmp_path / "elsewhere").exists()
