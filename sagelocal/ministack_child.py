@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sagelocal import ministack_alarms, ministack_calls, ministack_triggers
+from sagelocal import ministack_alarms, ministack_calls, ministack_deliveries, ministack_triggers
 from sagelocal.ministack_gate import (
     Gate,
     Orders,
@@ -70,6 +70,7 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     let_lambda_targets_take_turns()
     starter = ministack_triggers.starter(orders.sagemaker_port, orders.access_key)
     ministack_triggers.install(starter, orders.time_scale)
+    ministack_deliveries.install(ministack_deliveries.starter(orders.sagemaker_port, orders.token))
     ministack_calls.install(ministack_calls.caller(orders.sagemaker_port, orders.access_key))
     extension.install(extension.Provisioner(orders.sagemaker_port, orders.port, orders.access_key, orders.secret_key))
     alarms = ministack_alarms.install(taken)
