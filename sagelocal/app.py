@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sagelocal.endpoints.manager import Manager
     from sagelocal.jobs.runner import Runner
     from sagelocal.jobs.tuning.engine import Tuner
+    from sagelocal.model_cards.export import Exporter
     from sagelocal.monitoring.loop import Monitor
     from sagelocal.scaling.loop import Scaler
     from sagelocal.sts_proxy.proxy import StsProxy
@@ -42,6 +43,7 @@ class SageLocal:
     endpoints: Manager
     scaler: Scaler
     monitoring: Monitor
+    model_cards: Exporter
     codebuild: Builder
     codepipeline: Delivery
     sts_proxy: StsProxy
@@ -52,6 +54,7 @@ class SageLocal:
         from sagelocal.endpoints.manager import Manager
         from sagelocal.jobs.runner import Runner
         from sagelocal.jobs.tuning.engine import Tuner
+        from sagelocal.model_cards.export import Exporter
         from sagelocal.monitoring.loop import Monitor
         from sagelocal.scaling.loop import Scaler
         from sagelocal.sts_proxy.proxy import StsProxy
@@ -71,6 +74,7 @@ class SageLocal:
         self.endpoints = Manager(self)
         self.scaler = Scaler(self)
         self.monitoring = Monitor(self)
+        self.model_cards = Exporter(self)
         self.codebuild = Builder(self)
         self.codepipeline = Delivery(self)
         self.sts_proxy = StsProxy(settings)
@@ -91,6 +95,7 @@ class SageLocal:
         self.endpoints.resume()
         self.scaler.resume()
         self.monitoring.resume()
+        self.model_cards.resume()
         self.workflow.resume()
         self.codebuild.resume()
         self.codepipeline.resume()
@@ -106,6 +111,7 @@ class SageLocal:
         self.codebuild.close()
         self.workflow.close()
         self.monitoring.close()
+        self.model_cards.close()
         self.tuning.close()
         self.environments.close()  # first the installs that jobs and endpoints wait for
         self.jobs.close()

@@ -25,6 +25,7 @@ def handlers() -> dict[str, generic.Handler]:
     from sagelocal.jobs import processing, training, transform
     from sagelocal.jobs.tuning import operations as tuning
     from sagelocal.lineage import operations as lineage
+    from sagelocal.model_cards import operations as model_cards
     from sagelocal.monitoring import operations as monitoring
     from sagelocal.search import operations as search
     from sagelocal.workflow import operations as workflow
@@ -42,6 +43,7 @@ def handlers() -> dict[str, generic.Handler]:
         **endpoints.OPERATIONS,
         **experiments.OPERATIONS,
         **lineage.OPERATIONS,
+        **model_cards.OPERATIONS,
         **monitoring.OPERATIONS,
         **search.OPERATIONS,
     }

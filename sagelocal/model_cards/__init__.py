@@ -1,0 +1,1 @@
+"""Model cards: their versions, and their export as a PDF."""
