@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api import listing
@@ -35,6 +36,38 @@ def delete_model_package_group(app: SageLocal, request: dict[str, Any]) -> dict[
             )
         app.store.delete("ModelPackageGroup", name)
     return {}
+
+
+def put_model_package_group_policy(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    """Kept and given back; sagelocal has one account, so nobody comes whom it lets in or keeps out."""
+    try:
+        policy = json.loads(request["ResourcePolicy"])
+    except ValueError as error:
+        raise validation(f"ResourcePolicy is no JSON: {error}.") from None
+    if not isinstance(policy, dict) or "Statement" not in policy:
+        raise validation("ResourcePolicy is no policy document: it has no Statement.")
+    group = app.find("ModelPackageGroup", request["ModelPackageGroupName"])
+    app.store.update("ModelPackageGroup", group["ModelPackageGroupName"], {"_policy": request["ResourcePolicy"]})
+    return {"ModelPackageGroupArn": group["ModelPackageGroupArn"]}
+
+
+def get_model_package_group_policy(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    return {"ResourcePolicy": _policy(app, request["ModelPackageGroupName"])}
+
+
+def delete_model_package_group_policy(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
+    _policy(app, request["ModelPackageGroupName"])
+    name = app.find("ModelPackageGroup", request["ModelPackageGroupName"])["ModelPackageGroupName"]
+    app.store.update("ModelPackageGroup", name, {"_policy": None})
+    return {}
+
+
+def _policy(app: SageLocal, name: str) -> str:
+    """AWS answers a group without a policy with a ValidationException; its wording is not published."""
+    group = app.find("ModelPackageGroup", name)
+    if not (policy := group.get("_policy")):
+        raise validation(f"Cannot find resource policy for: {group['ModelPackageGroupArn']}")
+    return str(policy)
 
 
 def create_model_package(app: SageLocal, request: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +162,9 @@ def list_model_packages(app: SageLocal, request: dict[str, Any]) -> dict[str, An
 OPERATIONS = {
     "CreateModelPackageGroup": create_model_package_group,
     "DeleteModelPackageGroup": delete_model_package_group,
+    "PutModelPackageGroupPolicy": put_model_package_group_policy,
+    "GetModelPackageGroupPolicy": get_model_package_group_policy,
+    "DeleteModelPackageGroupPolicy": delete_model_package_group_policy,
     "CreateModelPackage": create_model_package,
     "UpdateModelPackage": update_model_package,
     "ListModelPackages": list_model_packages,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -31,6 +32,21 @@ def test_versions_count_up_and_are_never_reused(sagemaker: Any) -> None:
     package = sagemaker.describe_model_package(ModelPackageName=arns[0])
     assert (package["ModelPackageVersion"], package["ModelApprovalStatus"]) == (1, "PendingManualApproval")
     assert package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"] == CONTAINER["ModelDataUrl"]
+
+
+def test_a_groups_policy_is_kept_until_it_is_deleted(sagemaker: Any) -> None:
+    arn = sagemaker.create_model_package_group(ModelPackageGroupName="Shared")["ModelPackageGroupArn"]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+    put = sagemaker.put_model_package_group_policy(ModelPackageGroupName="Shared", ResourcePolicy=policy)
+    assert put["ModelPackageGroupArn"] == arn
+    assert sagemaker.get_model_package_group_policy(ModelPackageGroupName="Shared")["ResourcePolicy"] == policy
+    for wrong in ("{", "[]"):
+        with pytest.raises(ClientError, match="ValidationException.*ResourcePolicy is no"):
+            sagemaker.put_model_package_group_policy(ModelPackageGroupName="Shared", ResourcePolicy=wrong)
+    sagemaker.delete_model_package_group_policy(ModelPackageGroupName="Shared")
+    for gone in (sagemaker.get_model_package_group_policy, sagemaker.delete_model_package_group_policy):
+        with pytest.raises(ClientError, match=f"Cannot find resource policy for: {arn}"):
+            gone(ModelPackageGroupName="Shared")
 
 
 def test_a_version_has_its_groups_name_only_and_is_found_by_that(sagemaker: Any) -> None:
