@@ -12,12 +12,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mlops import changed, console, executions, run, storage
+from botocore.exceptions import ClientError
+
+from deploy import lineage
+from mlops import changed, console, errors, executions, run, storage
 from mlops.changed import Changes
 from mlops.errors import Failure
 from mlops.executions import Step
 from mlops.run import Watcher
 from mlops.targets import Target
+from mlops.use_cases import ROOT
+from pipelines import revision
 
 EXPORTS = "exports.sh"  # what the buildspec sources: CodeBuild exports variables of its shell
 _REPORTS = ("evaluation", "check")  # outputs of steps that people read
@@ -48,7 +53,18 @@ def build(target: Target, since: str | None, out: Path, *, everything: bool = Fa
     packages = [arn for each in summaries for arn in each["model_packages"]]
     executions_ = ",".join(each["execution"] for each in summaries)
     _export(out, {"EXECUTIONS": executions_, "MODEL_PACKAGES": ",".join(packages)})
+    _record(target, packages, changes.head)
     _conclude(summaries)
+
+
+def _record(target: Target, packages: Iterable[str], commit: str) -> None:
+    """The commit goes into the lineage of what was registered. A version is no worse without it."""
+    repository = revision.find(ROOT).repository
+    for arn in packages:
+        try:
+            lineage.of_commit(target.client("sagemaker"), arn, commit, repository, changed.subject(commit))
+        except (LookupError, ClientError) as error:
+            console.note(f"The commit is not in the lineage of {arn}: {errors.message(error)}")
 
 
 def find(target: Target, since: str | None, *, everything: bool) -> Changes:

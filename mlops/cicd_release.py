@@ -6,9 +6,11 @@ import os
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from deploy import accounts, served, stages, state, view
+from botocore.exceptions import ClientError
+
+from deploy import accounts, lineage, served, stages, state, view
 from deploy.declaration import Stage
-from mlops import console, deployment, use_cases
+from mlops import console, deployment, errors, use_cases
 from mlops.deployment import Overrides
 from mlops.errors import Failure
 from mlops.targets import Target
@@ -45,6 +47,7 @@ def release(target: Target, stage_name: str, package_arn: str) -> str:
         ) from error
     if stage.monitoring is None or not stage.monitoring.captures:
         mark(there, endpoint, os.environ)
+        record(there, endpoint, package["ModelPackageArn"], os.environ)
         show(there, use_case, endpoint)
     return endpoint
 
@@ -96,6 +99,16 @@ def mark(target: Target, endpoint: str, environ: Mapping[str, str]) -> None:
     sagemaker = target.client("sagemaker")
     arn = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointArn"]
     sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": key, "Value": value[:256]} for key, value in found.items()])
+
+
+def record(target: Target, endpoint: str, package: str, environ: Mapping[str, str]) -> None:
+    """Puts the release into the lineage, where all of them stay: tags are of the newest alone. What serves, serves."""
+    sagemaker = target.client("sagemaker")
+    arn = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointArn"]
+    try:
+        lineage.of_release(sagemaker, arn, package, lineage.facts(environ))
+    except (LookupError, ClientError) as error:
+        console.note(f"The release is not in the lineage: {errors.message(error)}")
 
 
 def show(target: Target, use_case: str, endpoint: str) -> None:

@@ -1,0 +1,28 @@
+"""What `mlops changed` reads out of the sources is what compiled pipelines carry."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from mlops import uses
+from mlops.use_cases import ROOT, find_all
+from pipelines import source
+from pipelines.run_pipeline import load
+
+
+@pytest.mark.parametrize("use_case", [case.name for case in find_all()])
+def test_every_file_that_a_pipeline_uploads_is_known_to_be_used(project: Any, use_case: str) -> None:
+    definition = load(use_case, project).definition()
+    scripts = {
+        f"{name}.py" for name in re.findall(r"/code/((?:processing|training|evaluation)/\w+)/[0-9a-f]{16}", definition)
+    }
+    assert {f"processing/{use_case}.py", f"training/{use_case}.py", "evaluation/classification.py"} <= scripts
+    known = set(uses.files(ROOT, use_case))
+    for script in scripts:
+        folder = script.split("/")[0]
+        files = source.bundle(ROOT, script).files
+        carried = {f"{folder}/{name}" for name in files if name != source.REQUIREMENTS}
+        assert carried <= known
