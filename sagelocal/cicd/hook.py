@@ -20,14 +20,13 @@ from sagelocal.ministack_gate import TOKEN_HEADER
 Document = dict[str, Any]
 PUSHES = "/_sagelocal/pushes"
 _REQUEST_SECONDS = 60.0
-_GONE = "0" * 40
 _TARGETS = {"codepipeline": "CodePipeline_20150709", "codebuild": "CodeBuild_20161006"}
 
 
 def main() -> int:
     settings, name = config.load(), sys.argv[1]
     moved = [line.split() for line in sys.stdin]
-    references = [reference for _, after, reference in moved if after != _GONE]
+    references = [reference for _, after, reference in moved if set(after) != {"0"}]  # zeros: it was deleted
     try:
         found = notify(settings, name, references)
     except (OSError, http.client.HTTPException) as error:

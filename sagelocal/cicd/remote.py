@@ -21,6 +21,7 @@ from sagelocal.config import Settings
 OWNER = "local"
 NOTHING = "0" * 40  # how git writes that a reference was not there
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_REVISION = re.compile(r"refs/[^\s~^:?*\[\\]+|[0-9a-f]{4,64}")
 _GIT_SECONDS = 120.0
 _SETTINGS = {
     "receive.denyNonFastForwards": "false",
@@ -120,11 +121,14 @@ def references(bare: Path) -> dict[str, str]:
 
 
 def commit(bare: Path, revision: str) -> Commit:
-    """Raises NoRepository for a branch or commit that is not there."""
+    """`revision` is a reference or a commit's id. Raises NoRepository for one that is not there."""
+    missing = NoRepository(f"The repository {bare.stem} has no {revision}: push it first.")
+    if not _REVISION.fullmatch(revision):  # git would read more into it
+        raise missing
     try:
-        full = git(bare, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
+        full = git(bare, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
     except RuntimeError as error:
-        raise NoRepository(f"The repository {bare.stem} has no {revision}: push it first.") from error
+        raise missing from error
     written = git(bare, "log", "-1", "--no-show-signature", "--format=%H%x00%an%x00%ae%x00%at%x00%ct%x00%B", full)
     found, author, email, authored, committed, message = written.split("\0", 5)
     return Commit(found, message.strip(), author, email, _time(authored), _time(committed))
@@ -180,6 +184,7 @@ def environment() -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
         "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_DEFAULT_HASH": "sha1",  # what clones of today have, whatever a later git makes by default
         "GIT_TERMINAL_PROMPT": "0",
         "LC_ALL": "C",
     }

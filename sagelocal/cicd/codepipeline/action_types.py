@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import AwsError, not_implemented
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
 
 Document = dict[str, Any]
 
@@ -60,14 +63,33 @@ TYPES = (
     ),
     ActionType("Build", "CodeBuild", ("ProjectName",), _BUILD_KEYS, (1, 5), (0, 5), None),
     ActionType("Test", "CodeBuild", ("ProjectName",), _BUILD_KEYS, (1, 5), (0, 5), None),
+    ActionType("Invoke", "Lambda", ("FunctionName",), ("UserParameters",), (0, 5), (0, 5), None),
     ActionType("Approval", "Manual", (), ("NotificationArn", "CustomData", "ExternalEntityLink"), (0, 0), (0, 0)),
 )
 _KNOWN = {(one.category, one.provider): one for one in TYPES}
 _REMEDIES = {
     "CloudFormation": "Let a CodeBuild action run the command that deploys.",
-    "Lambda": "Let a CodeBuild action call the function.",
     "GitHub": "Use the provider CodeStarSourceConnection.",
 }
+
+
+def list_action_types(app: SageLocal, request: Document) -> Document:
+    """Those that actions may have here; each key is one of a provider's configuration."""
+    wanted = request.get("actionOwnerFilter", "AWS")
+    return {"actionTypes": [_shown(one) for one in TYPES if one.owner == wanted]}
+
+
+def _shown(one: ActionType) -> Document:
+    def property_of(name: str) -> Document:
+        return {"name": name, "required": name in one.required, "key": False, "secret": False}
+
+    return {
+        "id": {"category": one.category, "owner": one.owner, "provider": one.provider, "version": one.version},
+        "settings": {},
+        "actionConfigurationProperties": [property_of(name) for name in (*one.required, *one.optional)],
+        "inputArtifactDetails": {"minimumCount": one.inputs[0], "maximumCount": one.inputs[1]},
+        "outputArtifactDetails": {"minimumCount": one.outputs[0], "maximumCount": one.outputs[1]},
+    }
 
 
 def find(action: Document) -> ActionType:

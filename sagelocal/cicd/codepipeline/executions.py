@@ -169,20 +169,22 @@ def _check_rollback(app: SageLocal, declared: Document, target: Document, stage:
         raise AwsError("ConflictException", f"A rollback of the stage '{stage}' waits already.")
 
 
+def _check_place(declared: Document, stage: str, action: str) -> None:
+    if action not in [one["name"] for one in structure.stage_of(declared, stage)["actions"]]:
+        message = f"Stage '{stage}' of pipeline '{declared['name']}' has no action '{action}'"
+        raise AwsError("ActionNotFoundException", message)
+
+
 def put_approval_result(app: SageLocal, request: Document) -> Document:
     """The answer is on disk when this returns; the token is of one request for approval alone."""
     name, token = request["pipelineName"], request["token"]
     with app.store.transaction():
         head = records.pipeline(app, name)
-        declared = records.declaration(app, name, head["version"])
-        stage = structure.stage_of(declared, request["stageName"])
-        if request["actionName"] not in [action["name"] for action in stage["actions"]]:
-            message = f"Stage '{stage['name']}' of pipeline '{name}' has no action '{request['actionName']}'"
-            raise AwsError("ActionNotFoundException", message)
         found = app.store.page(ACTION, where=[("pipelineName", "=", name), ("_token", "=", token)])
-        where = (stage["name"], request["actionName"])
+        where = (request["stageName"], request["actionName"])
         asked = [one for one in found if (one["stageName"], one["actionName"]) == where]
         if not asked:
+            _check_place(records.declaration(app, name, head["version"]), *where)
             raise AwsError("InvalidApprovalTokenException", "Invalid approval token: it is of no open request.")
         record = asked[0]
         if "_answer" in record:

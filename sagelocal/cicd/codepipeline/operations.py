@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.api import service
 from sagelocal.api.refused import Paths
-from sagelocal.cicd.codepipeline import executions, pipelines, states
+from sagelocal.cicd.codepipeline import action_types, executions, jobs, pipelines, states
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -29,6 +29,9 @@ OPERATIONS: dict[str, service.Handler] = {
     "RetryStageExecution": executions.retry_stage_execution,
     "RollbackStage": executions.rollback_stage,
     "PutApprovalResult": executions.put_approval_result,
+    "PutJobSuccessResult": jobs.put_job_success_result,
+    "PutJobFailureResult": jobs.put_job_failure_result,
+    "ListActionTypes": action_types.list_action_types,
     "GetPipelineState": states.get_pipeline_state,
     "GetPipelineExecution": states.get_pipeline_execution,
     "ListPipelineExecutions": states.list_pipeline_executions,

@@ -175,6 +175,11 @@ def _check_configuration(action: Document, kind: action_types.ActionType) -> Non
         raise _action(f"OutputArtifactFormat of action '{name}' must be one of {', '.join(_FORMATS)}.")
     if kind.provider == "CodeBuild":
         _check_build(action)
+    if kind.provider == "S3" and given.get("PollForSourceChanges") != "false":
+        raise not_implemented(
+            f"Polling the S3 source of action '{name}' for changes",
+            "Set its PollForSourceChanges to false and start the pipeline by a rule of EventBridge or by hand.",
+        )
 
 
 def _check_build(action: Document) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,53 @@ def test_a_rule_starts_a_pipeline_with_variables_of_its_event_once(delivery: Set
         pipelineName="ruled", pipelineExecutionId=newest(delivery, "ruled")["pipelineExecutionId"]
     )["pipelineExecution"]
     assert execution["variables"] == [{"name": "ModelPackageArn", "resolvedValue": "arn:package/1"}]
+
+
+FUNCTION = """
+import boto3
+def handler(event, context):
+    job = event["CodePipeline.job"]
+    given = job["data"]["actionConfiguration"]["configuration"]["UserParameters"]
+    if given == "break":
+        raise ValueError("no")
+    boto3.client("codepipeline").put_job_success_result(jobId=job["id"], outputVariables={"SAID": given.upper()})
+"""
+
+
+def test_a_lambda_function_is_an_action(delivery: Settings, clone: Clone) -> None:
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("app.py", FUNCTION)
+    delivery.client("lambda").create_function(
+        FunctionName="say",
+        Runtime="python3.12",
+        Handler="app.handler",
+        Role=delivery.role_arn,
+        Code={"ZipFile": code.getvalue()},
+        Timeout=30,
+    )
+    clone.commit("docs/c.md", str(time.time()))
+    clone.push()
+
+    def invoke(name: str, given: str) -> dict[str, Any]:
+        kind = {"category": "Invoke", "owner": "AWS", "provider": "Lambda", "version": "1"}
+        configuration = {"FunctionName": "say", "UserParameters": given}
+        return {"name": name, "namespace": name, "actionTypeId": kind, "configuration": configuration}
+
+    stages = [
+        stage("Source", source()),
+        stage("Say", invoke("Say", "hello")),
+        stage("Break", invoke("Break", "break")),
+    ]
+    client = delivery.client("codepipeline")
+    client.create_pipeline(pipeline=declaration(delivery, "invoking", stages=stages))
+    while newest(delivery, "invoking").get("status") in (None, "InProgress"):
+        time.sleep(0.05)
+    broken, said, _ = client.list_action_executions(pipelineName="invoking")["actionExecutionDetails"]
+    assert said["output"]["outputVariables"] == {"SAID": "HELLO"}
+    assert '"errorMessage": "no"' in broken["output"]["executionResult"]["errorDetails"]["message"]
+    with pytest.raises(client.exceptions.InvalidJobStateException):
+        client.put_job_success_result(jobId=said["actionExecutionId"])
 
 
 def test_a_target_s_input_gives_variables_and_revisions_alone() -> None:

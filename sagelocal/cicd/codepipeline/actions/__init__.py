@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sagelocal.cicd.codepipeline.actions import approval, build, source
+from sagelocal.cicd.codepipeline.actions import approval, build, invoke, source
 from sagelocal.cicd.codepipeline.work import Outcome, Work
 
 PROVIDERS: dict[str, Callable[[Work], Outcome]] = {
@@ -13,4 +13,5 @@ PROVIDERS: dict[str, Callable[[Work], Outcome]] = {
     "S3": source.s3,
     "CodeBuild": build.run,
     "Manual": approval.run,
+    "Lambda": invoke.run,
 }
