@@ -52,7 +52,7 @@ class _View:
         if open_ones and all(_is_approval(action) for action in open_ones):
             self._approval(open_ones)
             return False
-        return True
+        return bool(open_ones) or self._goes_on()
 
     def _show(self, action: Document) -> None:
         identity, status = action["actionExecutionId"], action["status"]
@@ -106,6 +106,24 @@ class _View:
                 if text:
                     self._line(f"    {text}")
             self._line("    answer it: mlops cicd approve, or aws codepipeline put-approval-result")
+
+    def _goes_on(self) -> bool:
+        """Between two stages: says what the execution waits for; False when only a person can let it go on."""
+        for stage in self._call("codepipeline", "GetPipelineState", {"name": self._pipeline})["stageStates"]:
+            if self._execution not in [one["pipelineExecutionId"] for one in stage.get("inboundExecutions", [])]:
+                continue
+            closed = not stage["inboundTransitionState"]["enabled"]
+            before = stage.get("latestExecution", {}).get("pipelineExecutionId", "")
+            asked = any("token" in action.get("latestExecution", {}) for action in stage["actionStates"])
+            if closed:
+                said = f"the transition into it is disabled: {stage['inboundTransitionState'].get('disabledReason')}"
+            else:
+                said = f"the execution {before} is in it" + (" and waits for an approval" if asked else "")
+            if self._seen.get(stage["stageName"]) != said:
+                self._seen[stage["stageName"]] = said
+                self._line(f"waits for the stage {stage['stageName']}: {said}")
+            self._over = closed or asked
+        return not self._over
 
     def _line(self, text: str) -> None:
         self._write(f"[{self._pipeline}] {text}")
