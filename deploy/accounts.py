@@ -7,7 +7,7 @@ package group has a resource policy that names the stages' accounts (docs/multi-
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import boto3
@@ -52,18 +52,8 @@ def _assumed(session: boto3.Session, stage: Stage, region: str) -> boto3.Session
     request = {"RoleSessionName": f"mlops-{stage.name}"[:64]}
     if stage.external_id:
         request["ExternalId"] = stage.external_id
-    fetcher = AssumeRoleCredentialFetcher(
-        lambda service, **more: session.client(service, **_without_region(more)),
-        session.get_credentials(),
-        stage.role,
-        extra_args=request,
-    )
+    fetcher = AssumeRoleCredentialFetcher(session.client, session.get_credentials(), stage.role, extra_args=request)
     return _with_credentials(DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"), region)
-
-
-def _without_region(members: Mapping[str, Any]) -> dict[str, Any]:
-    """The fetcher passes credentials alone; STS is asked where the session is."""
-    return {key: value for key, value in members.items() if key != "region_name"}
 
 
 def _elsewhere(session: boto3.Session, region: str) -> boto3.Session:

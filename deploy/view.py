@@ -74,7 +74,7 @@ def containers(model: Described) -> tuple[str, ...]:
 
 
 def alarm(alarm: Described) -> str:
-    statistic = alarm.get("Statistic") or alarm.get("ExtendedStatistic")
+    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic")
     sign = ">=" if alarm["ComparisonOperator"].endswith("ToThreshold") else ">"
     over = f"{alarm['EvaluationPeriods']} × {alarm['Period']} s"
     return f"{statistic} of {alarm['MetricName']} {sign} {alarm['Threshold']:g} over {over}"

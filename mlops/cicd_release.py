@@ -42,9 +42,8 @@ def release(target: Target, stage_name: str, package_arn: str) -> str:
     try:
         endpoint = deployment.deploy(there, use_case, stage.name, overrides, registry_client=registry, watch=alarms)
     except RuntimeError as error:
-        raise Failure(
-            f"Version {version} of {use_case} is not in service: {' '.join([str(error), *alarms.said()])}"
-        ) from error
+        why = ". ".join([str(error).rstrip("."), *alarms.said()])
+        raise Failure(f"Version {version} of {use_case} is not in service: {why}") from error
     if stage.monitoring is None or not stage.monitoring.captures:
         mark(there, endpoint, os.environ)
         record(there, endpoint, package["ModelPackageArn"], os.environ)
@@ -75,16 +74,19 @@ def take_place(stage: Stage, environ: MutableMapping[str, str]) -> None:
 
 
 class Alarms:
-    """Of an update: those that were in ALARM while it went, with what they saw then."""
+    """Of an update: those of its new config that were in ALARM while it went, with what they saw then."""
 
     def __init__(self, cloudwatch: Any) -> None:
         self._cloudwatch = cloudwatch
+        self._config = ""
         self._seen: dict[str, str] = {}
 
     def __call__(self, endpoint: state.Described) -> None:
-        prefix = endpoint["EndpointName"] + "-"
-        found = self._cloudwatch.describe_alarms(AlarmNamePrefix=prefix, StateValue="ALARM")["MetricAlarms"]
-        for each in found:
+        self._config = (endpoint.get("PendingDeploymentSummary") or {}).get("EndpointConfigName") or self._config
+        if not self._config:
+            return
+        found = self._cloudwatch.describe_alarms(AlarmNamePrefix=f"{self._config}-", StateValue="ALARM")
+        for each in found["MetricAlarms"]:
             self._seen[each["AlarmName"]] = f"{view.alarm(each)}: {each['StateReason'].rstrip('.')}."
 
     def said(self) -> list[str]:

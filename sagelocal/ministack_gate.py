@@ -93,8 +93,7 @@ class Gate:
         if not key:
             raise AwsError("AccessDenied", 'The request is not signed: run eval "$(mlops env)" in this shell.', 403)
         if not hmac.compare_digest(key.encode(), self._orders.access_key.encode()):
-            message = f'The access key {key} is not of this sagelocal: run eval "$(mlops env)" in this shell.'
-            raise AwsError("AccessDenied", message, 403)
+            raise AwsError("AccessDenied", guard.foreign(key), 403)
 
     async def _own(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         if not hmac.compare_digest(headers.get(TOKEN_HEADER, "").encode(), self._orders.token.encode()):

@@ -32,6 +32,7 @@ def up(
         str, typer.Option("--connection", metavar="ARN", help="On AWS: the CodeConnections connection to it.")
     ] = "",
     branch: Annotated[str, typer.Option("--branch", help="Pushes to it are built; main at first.")] = "",
+    codecommit: Annotated[bool, typer.Option("--codecommit", help="On AWS: the repository is CodeCommit's.")] = False,
     email: Annotated[str, typer.Option("--email", help="On AWS: hears of approvals that wait and of failures.")] = "",
     yes: Yes = False,
     target: TargetOption = LAPTOP,
@@ -39,20 +40,24 @@ def up(
     """Make or update the pipelines that a git push and an approval start; on the laptop, the git remote too."""
     from mlops import cicd as command
 
-    command.up(connect(target), project, command.Source(connection, repository, branch, email), remote, yes=yes)
+    source = command.Source(connection, repository, branch, email, codecommit)
+    command.up(connect(target), project, source, remote, yes=yes)
 
 
 @cicd.command()
 def down(
     project: Project = PROJECT,
     remote: Annotated[str, typer.Option("--remote", help="On the laptop: the name of the git remote.")] = "local",
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Roles, key and the buckets with all that is in them, too.")
+    ] = False,
     yes: Yes = False,
     target: TargetOption = LAPTOP,
 ) -> None:
-    """Remove them. Endpoints, models and data stay."""
+    """Remove the pipelines. Endpoints and models stay, and without --everything data, key and roles."""
     from mlops import cicd as command
 
-    command.down(connect(target), project, remote, yes=yes)
+    command.down(connect(target), project, remote, everything=everything, yes=yes)
 
 
 @cicd.command()

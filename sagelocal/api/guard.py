@@ -19,7 +19,7 @@ def check(headers: Mapping[str, str], port: int, access_key: str) -> None:
     if key[1] != access_key:
         raise _refused(
             "UnrecognizedClientException",
-            f'The access key {key[1]} is not of this sagelocal: run eval "$(mlops env)" in this shell.',
+            foreign(key[1]),
         )
 
 
@@ -38,3 +38,13 @@ def check_origin(headers: Mapping[str, str], port: int) -> None:
 
 def _refused(code: str, message: str) -> AwsError:
     return AwsError(code, message, 403)
+
+
+def foreign(key: str) -> str:
+    """What is said to another key. STS hands out ASIA keys for any role here, also for one of another account: there is
+    but one account, and nobody to be in it but the holder of its key.
+    """
+    if key.startswith("ASIA"):
+        what = f"The temporary key {key} is of a role that was assumed"
+        return f"{what}, and a laptop has one account with one key: name no role to assume."
+    return f'The access key {key} is not of this sagelocal: run eval "$(mlops env)" in this shell.'
