@@ -5,6 +5,9 @@ BIN := .venv/bin
 KEY := $(shell cat setup.py constraints.txt 2>/dev/null | cksum | cut -d ' ' -f 1)
 BASE := .venv/.installed-base-$(KEY)
 DEV := .venv/.installed-dev-$(KEY)
+# It pins half of what it needs, so it has an environment of its own. The version is the hook's (.pre-commit-config.yaml).
+CHECKOV := checkov==3.3.30
+CHECKED := .venv/checkov/.installed-$(CHECKOV)
 # The Python to make .venv with: PYTHON=... on the command line, else the first of these that runs and is 3.11 to 3.13.
 PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -34,9 +37,11 @@ test-all: $(DEV) lint types  ## every test, the slow ones too
 check: $(DEV) lint types  ## what pre-commit runs: lint, formatting, types, secrets, file endings, YAML
 	$(BIN)/pre-commit run --all-files
 
-lint: $(DEV)
+lint: $(DEV) $(CHECKED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/cfn-lint
+	.venv/checkov/bin/checkov
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --no-progress --quiet .github
 
@@ -128,3 +133,9 @@ $(DEV): | .venv/bin/python
 	@echo "installing the project and its development tools into .venv (a few minutes the first time)"
 	$(PIP_INSTALL) --editable '.[dev]'
 	@rm -f .venv/.installed-*; touch $@ $(BASE)
+
+$(CHECKED): | .venv/bin/python
+	@echo "installing $(CHECKOV) into .venv/checkov (less than a minute)"
+	@rm -rf .venv/checkov; $(BIN)/python -m venv .venv/checkov
+	@.venv/checkov/bin/python -m pip install --quiet --disable-pip-version-check $(CHECKOV)
+	@touch $@

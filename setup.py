@@ -48,6 +48,9 @@ REQUIREMENTS = [
     "datasketches>=5",
     "smclarify>=0.5",
     "fpdf2>=2.8",
+    # Buildspecs, and the reports of test tools, which come from what is built.
+    "pyyaml>=6",
+    "defusedxml>=0.7",
     # Its last release, of 2023, imports pkg_resources, which setuptools 81 and later don't have.
     "sagemaker-experiments>=0.1.45",
     "setuptools<81",
@@ -91,6 +94,7 @@ EXTRAS = {
         "rstr>=3.2",
         "ruff>=0.14",
         "mypy>=1.18",
+        "cfn-lint>=1.50",
         "pre-commit>=4.3",
         "detect-secrets>=1.5",
         "check-jsonschema>=0.39",  # GitHub's workflows by their schema

@@ -133,6 +133,14 @@ def test_hooks_have_the_locked_versions() -> None:
     assert any(each.startswith("ruff==") for each in pinned)
 
 
+def test_the_makefile_and_the_hooks_have_the_same_versions() -> None:
+    """Of tools that have an environment of their own, outside the lock."""
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    pinned = re.findall(r":= ([\w-]+==[\w.]+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [each for each in pinned if f"[{each}]" not in hooks] == []
+    assert any(each.startswith("checkov==") for each in pinned)
+
+
 def test_the_lock_has_no_cuda_and_one_version_each() -> None:
     names = [line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines()]
     assert len(names) == len(set(names))
