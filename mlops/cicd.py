@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops import console
+from mlops import cicd_retained, console
 from mlops.cicd_stacks import Change, Review, Stacks
 from mlops.errors import Failure
 from mlops.targets import Target
@@ -17,17 +17,18 @@ ROOT = Path(__file__).absolute().parents[1]
 TEMPLATES = ROOT / "deploy" / "cloudformation"
 PROJECT = "mlops"  # the templates' default ProjectName
 REMOTE = "local"
-_PRESIGNED = "presigned"  # reports are linked by presigned URLs: a laptop has no console to show them
+_PRESIGNED = "{presigned}"  # reports are linked by presigned URLs: a laptop has no console to show them
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the pipelines' commits come from, as the parameters of cicd.yml; an empty one keeps what a stack has."""
+    """Where the pipelines' commits come from; what is empty stays as the stacks have it."""
 
-    connection: str = ""
-    repository: str = ""
+    connection: str = ""  # ARN
+    repository: str = ""  # owner/name, or CodeCommit's name
     branch: str = ""
     email: str = ""
+    codecommit: bool = False
 
 
 def up(target: Target, project: str, source: Source, remote: str = REMOTE, *, yes: bool = False) -> None:
@@ -36,9 +37,9 @@ def up(target: Target, project: str, source: Source, remote: str = REMOTE, *, ye
     address = _remote(target, project, remote) if target.settings else None
     review = _review(yes or target.settings is not None)
     baseline, cicd = f"{project}-baseline", f"{project}-cicd"
-    chosen = {"ProjectName": project} | _source(target, project, source)
+    chosen = _source(target, project, source)
     _check(stacks, cicd, chosen)
-    _deploy(stacks, baseline, _template("baseline"), {"ProjectName": project}, review)
+    _deploy(stacks, baseline, _template("baseline"), chosen, review)
     _deploy(stacks, cicd, _template("cicd"), stacks.outputs(baseline) | chosen, review)
     if address is None:
         repository = stacks.parameters(cicd)["FullRepositoryId"]
@@ -49,23 +50,33 @@ def up(target: Target, project: str, source: Source, remote: str = REMOTE, *, ye
     console.note(f"builds, tests and deploys what you push; {console.command()} cicd status says how far it is.")
 
 
-def down(target: Target, project: str, remote: str = REMOTE, *, yes: bool = False) -> None:
-    """Removes the stacks. What holds data is kept: the key and buckets of the baseline (DeletionPolicy: Retain)."""
+def down(target: Target, project: str, remote: str = REMOTE, *, everything: bool = False, yes: bool = False) -> None:
+    """Removes the pipelines; with `everything` also the baseline, its buckets with their contents and its key.
+
+    Raises Failure when the user says no, or for what is left.
+    """
     stacks = Stacks(target.client("cloudformation"), target.poll)
-    names = [f"{project}-{part}" for part in ("monitoring", "cicd", "baseline")]
-    there = [name for name in names if stacks.status(name) is not None]
-    if not there and target.settings is None:
-        raise LookupError(f"There is no stack of the project {project}.")
+    parts = ("monitoring", "cicd", *(("network", "baseline") if everything else ()))
+    there = [name for name in (f"{project}-{part}" for part in parts) if stacks.status(name) is not None]
     found = {name: stacks.resources(name) for name in there}
-    changes = [Change("-", "", kind, physical) for rows in found.values() for kind, physical, _ in rows]
-    if changes:
-        _review(yes or target.settings is not None)(", ".join(there), changes)
+    rows = [row for each in found.values() for row in each]
+    if rows:
+        changes = [Change("-", logical, kind, physical) for logical, kind, physical in rows]
+        _review(yes or (target.settings is not None and not everything))(", ".join(there), changes)
     for name in there:
+        # What the stack would leave goes first: afterwards nothing would say what it was.
+        cicd_retained.remove(target, [(kind, physical) for _, kind, physical in found[name]] if everything else [])
         stacks.delete(name)
         console.say(f"The stack {name} is gone.")
     if target.settings and _git("remote", "get-url", remote).startswith(str(target.settings.state)):
         _git("remote", "remove", remote)
         console.note(f"The git remote {remote} is gone, too; what was pushed stays in {target.settings.state / 'git'}.")
+    if not there:
+        console.say(f"There is no stack of {project}.")
+    elif not everything:
+        console.note(
+            f"{project}-baseline stays with its roles, key and data: {console.command()} cicd down --everything"
+        )
 
 
 def _remote(target: Target, project: str, remote: str) -> Path:
@@ -98,6 +109,9 @@ def _source(target: Target, project: str, source: Source) -> dict[str, str]:
     """Raises ValueError for options that a laptop has no use for."""
     if target.settings is None:
         given = {
+            "ProjectName": project,
+            "SourceProvider": "CodeCommit" if source.codecommit else "",
+            "CodeCommitRepository": source.repository if source.codecommit else "",
             "ConnectionArn": source.connection,
             "FullRepositoryId": source.repository,
             "BranchName": source.branch,
@@ -108,6 +122,7 @@ def _source(target: Target, project: str, source: Source) -> dict[str, str]:
         raise ValueError("On a laptop the repository is its own: --connection and --repository are for --target aws.")
     place = f"{target.region}:{target.account}"
     return {
+        "ProjectName": project,
         "ConnectionArn": f"arn:aws:codeconnections:{place}:connection/local",
         "FullRepositoryId": f"local/{project}",
         "BranchName": source.branch or "main",
@@ -133,7 +148,7 @@ def _check(stacks: Stacks, name: str, parameters: Mapping[str, str]) -> None:
 
 def _deploy(stacks: Stacks, name: str, body: str, parameters: Mapping[str, str], review: Review) -> None:
     changed = stacks.deploy(name, body, parameters, review)
-    console.note(f"The stack {name} is {'made' if changed else 'as it was'}.")
+    console.note(f"The stack {name} is {'up to date' if changed else 'as it was'}.")
 
 
 def _template(name: str) -> str:

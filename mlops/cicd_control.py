@@ -205,8 +205,8 @@ def watch(target: Target, project: str, pipeline: str | None) -> None:
     if not started:
         raise LookupError(f"Nothing of {pipeline or project} is running: {console.command()} cicd status")
 
-    def call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        answered: dict[str, Any] = _plain(getattr(client, xform_name(operation))(**request))
+    def call(service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        answered: dict[str, Any] = _plain(getattr(target.client(service), xform_name(operation))(**request))
         return answered
 
     if not progress.follow(call, started, console.say):

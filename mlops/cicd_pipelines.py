@@ -42,7 +42,7 @@ def names(target: Target, project: str) -> list[str]:
     stacks, stack = Stacks(target.client("cloudformation"), target.poll), f"{project}-cicd"
     if stacks.status(stack) is None:
         raise LookupError(f"There is no stack {stack}: mlops cicd up makes it.")
-    return [name for kind, name, _ in stacks.resources(stack) if kind == _KIND]
+    return [name for _, kind, name in stacks.resources(stack) if kind == _KIND]
 
 
 def chosen(target: Target, project: str, pipeline: str | None) -> list[str]:

@@ -50,6 +50,7 @@ class Stacks:
             TemplateBody=body,
             Parameters=given,
             Capabilities=["CAPABILITY_NAMED_IAM"],
+            ImportExistingResources=True,  # model package groups that registering made before the stack
         )["Id"]
         changes = self._changes(name, change_set)
         if not changes:
@@ -97,10 +98,10 @@ class Stacks:
         return {each["ParameterKey"]: each["ParameterValue"] for each in found}
 
     def resources(self, name: str) -> list[tuple[str, str, str]]:
-        """Type, physical name and status of each resource that there is."""
+        """Logical id, type and physical name of each resource."""
         pages = self._client.get_paginator("list_stack_resources").paginate(StackName=name)
         return [
-            (each["ResourceType"], each.get("PhysicalResourceId", ""), each["ResourceStatus"])
+            (each["LogicalResourceId"], each["ResourceType"], each.get("PhysicalResourceId", ""))
             for page in pages
             for each in page["StackResourceSummaries"]
         ]

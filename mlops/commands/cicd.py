@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mlops.options import LAPTOP, TargetOption, Where, Yes, connect
+from mlops.options import LAPTOP, TargetOption, UseCase, Where, Yes, connect, known
 
 cicd = typer.Typer(name="cicd", help="Delivery: from a git push to production.", no_args_is_help=True)
 
@@ -193,6 +193,15 @@ def release(
     from mlops import cicd_release
 
     cicd_release.release(connect(target), stage, package)
+
+
+@cicd.command()
+def share(use_case: UseCase, target: TargetOption = LAPTOP) -> None:
+    """Let the accounts of deploy/stages.yml make models of a use case's versions, by its group's resource policy."""
+    known(use_case)
+    from mlops import cicd_release
+
+    cicd_release.share(connect(target), use_case)
 
 
 @cicd.command("test")

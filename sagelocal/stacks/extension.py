@@ -14,7 +14,9 @@ from typing import Any
 
 from sagelocal.config import LOOPBACK, OURS
 from sagelocal.stacks import types
+from sagelocal.stacks.completions import COMPLETIONS, Completion
 from sagelocal.stacks.conversion import is_function
+from sagelocal.stacks.heeded import checked
 
 Document = dict[str, Any]
 # The functions that MiniStack's CloudFormation resolves.
@@ -65,6 +67,21 @@ class Provisioner:
 
         return {"create": create, "update": update, "delete": delete}
 
+    def completed(self, row: Document, completion: Completion) -> Document:
+        """MiniStack's row of a type, which also does what it left out."""
+
+        def create(logical_id: str, properties: Document, stack: str) -> tuple[str, Document]:
+            physical, found = row["create"](logical_id, properties, stack)
+            completion.configure(self._client(completion.service), physical, {}, properties)
+            return physical, found
+
+        def update(physical: str, before: Document, after: Document, stack: str, *rest: str) -> tuple[str, Document]:
+            now, found = row["update"](physical, before, after, stack, *rest)
+            completion.configure(self._client(completion.service), now, before if now == physical else {}, after)
+            return now, found
+
+        return {**row, "create": create, "update": update}
+
     @functools.cached_property
     def _session(self) -> Any:
         import boto3
@@ -105,13 +122,19 @@ def install(provisioner: Provisioner) -> None:
 def _extend(provisioner: Provisioner) -> None:
     from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
+    known = provisioners._RESOURCE_HANDLERS
+    for kind, handlers_of in list(known.items()):
+        completion = COMPLETIONS.get(kind)
+        known[kind] = checked(kind, handlers_of, completion.properties if completion else ())
+        if completion:
+            known[kind] = provisioner.completed(known[kind], completion)
     for kind, row in types.TYPES.items():
-        provisioners._RESOURCE_HANDLERS[kind] = provisioner.handlers(kind)
+        known[kind] = provisioner.handlers(kind)
         provisioners._STACK_TAG_PROPERTY[kind] = ("Tags", "list")
         provisioners._REPLACING_PROPERTIES[kind] = (row.name,)
 
     threaded = stacks._runs_on_worker_thread
-    stacks._runs_on_worker_thread = lambda kind: kind in types.TYPES or threaded(kind)
+    stacks._runs_on_worker_thread = lambda kind: kind in types.TYPES or kind in COMPLETIONS or threaded(kind)
 
     supported = engine.validate_template_support
 
