@@ -75,7 +75,8 @@ def start_build(app: SageLocal, request: Document) -> Document:
                 f"Project {project['name']} has a source of the type CODEPIPELINE: its builds are started by a "
                 "pipeline. sourceTypeOverride and artifactsOverride name another source for one build.",
             )
-        build = _new(app, project, effective, request, initiator="sagelocal")
+        who = app.settings.caller["IamIdentity"]["Arn"].partition("assumed-role/")[2]
+        build = _new(app, project, effective, request, initiator=who)
     app.codebuild.submit(build["id"])
     return {"build": build}
 

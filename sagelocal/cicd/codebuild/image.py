@@ -9,11 +9,12 @@ the clone that sagelocal itself is installed from stays unknown to the build.
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import sys
 import sysconfig
 import venv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def runtimes(asked: Mapping[str, str]) -> list[str]:
         if wanted in _PYTHONS and wanted != here:
             said.append(f"sagelocal: this machine's Python is {here}, which stands in for {wanted}")
     return said
+
+
+def check_users(names: Iterable[str]) -> None:
+    """Raises BuildspecError for a `run-as` that this machine can't do."""
+    for name in names:
+        if name in ("", "root"):
+            continue
+        if os.geteuid() != 0:
+            raise BuildspecError(f"run-as: {name} needs a sagelocal that runs as root: its sandboxes have root alone")
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            raise BuildspecError(f"run-as: there is no user {name} on this machine") from None
 
 
 def environment() -> dict[str, str]:

@@ -39,18 +39,21 @@ OPERATIONS: dict[str, service.Handler] = {
     "DescribeTestCases": report_operations.describe_test_cases,
     "DescribeCodeCoverages": report_operations.describe_code_coverages,
 }
+_STATUS = "The local repository has no statuses of commits: see the build, or the output of the push."
 _PROJECT = {
     **paths("fileSystemLocations", "buildBatchConfig", "autoRetryLimit", "badgeEnabled"),
     **paths("environment.fleet", "environment.computeConfiguration", "environment.dockerServer"),
-    **paths("environment.registryCredential", "environment.certificate", "source.buildStatusConfig"),
+    **paths("environment.registryCredential", "environment.certificate", "artifacts.bucketOwnerAccess"),
+    **dict.fromkeys(("source.buildStatusConfig", "source.reportBuildStatus"), _STATUS),
 }
 REFUSED: dict[str, Paths] = {
     "CreateProject": _PROJECT,
     "UpdateProject": _PROJECT,
     "StartBuild": paths(
         *("certificateOverride", "registryCredentialOverride", "debugSessionEnabled", "fleetOverride"),
-        *("autoRetryLimitOverride", "buildStatusConfigOverride"),
-    ),
+        *("autoRetryLimitOverride", "artifactsOverride.bucketOwnerAccess"),
+    )
+    | dict.fromkeys(("buildStatusConfigOverride", "reportBuildStatusOverride"), _STATUS),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import AwsError
@@ -19,6 +20,9 @@ _REPLACED = (
     *("secondaryArtifacts", "cache", "environment", "serviceRole", "timeoutInMinutes", "queuedTimeoutInMinutes"),
     *("encryptionKey", "tags", "vpcConfig", "logsConfig", "concurrentBuildLimit"),
 )
+
+_IDENTIFIER = re.compile(r"\w{1,127}", re.ASCII)
+_LOG_NAME = re.compile(r"[\w./#-]{1,512}", re.ASCII)
 
 
 def arn(app: SageLocal, name: str) -> str:
@@ -98,15 +102,22 @@ def check(project: Document) -> None:
         ("secondary source", "sourceIdentifier", sources),
         ("secondary artifact", "artifactIdentifier", artifacts),
     ):
-        names = [each.get(identifier) for each in listed]
-        if not all(names) or len(set(names)) < len(names):
-            raise AwsError("InvalidInputException", f"Invalid input: each {what} needs a {identifier} of its own")
+        names = [each.get(identifier) or "" for each in listed]
+        if not all(_IDENTIFIER.fullmatch(name) for name in names) or len(set(names)) < len(names):
+            message = f"Invalid input: each {what} needs a {identifier} of its own, of letters, digits and underscores"
+            raise AwsError("InvalidInputException", message)
     for artifact in (project["artifacts"], *artifacts):
         if artifact["type"] == "S3" and not artifact.get("location"):
             raise AwsError("InvalidInputException", "Invalid artifacts: location must be a bucket for the type S3")
     if (project["source"]["type"] == "CODEPIPELINE") != (project["artifacts"]["type"] == "CODEPIPELINE"):
         message = "Invalid artifacts: source and artifacts must both have the type CODEPIPELINE, or neither"
         raise AwsError("InvalidInputException", message)
+    logs = (project.get("logsConfig") or {}).get("cloudWatchLogs") or {}
+    for member in ("groupName", "streamName"):
+        if not _LOG_NAME.fullmatch(logs.get(member, "x")) or ".." in logs.get(member, ""):
+            raise AwsError(
+                "InvalidInputException", f"Invalid logsConfig: {member} {logs[member]!r} is no name of a log"
+            )
     cache = project.get("cache") or {}
     if cache.get("type") == "S3" and not cache.get("location"):
         raise AwsError("InvalidInputException", "Invalid cache: location is required for the type S3")

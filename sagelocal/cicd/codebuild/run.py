@@ -254,6 +254,7 @@ class _Run:
 
     def _start(self, spec: Buildspec) -> None:
         self.log.said("Processing environment variables")
+        image.check_users({phase.run_as for phase in spec.phases.values()})
         install = spec.phases.get("install", Phase())
         runtime_lines = image.runtimes(install.runtimes)
         environment = self._environment(spec)

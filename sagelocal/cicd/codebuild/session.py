@@ -31,8 +31,9 @@ cd "$1"; unset PIP_PREFIX; umask 022
 chmod 777 {TEMPORARY}; chmod 666 {TEMPORARY}/*
 exec 3< {READONLY}/next
 while IFS=' ' read -r token user script <&3; do
-  if [ "$user" = root ]; then env -i PATH="$PATH" "$2" "$script" 3<&- < /dev/null
-  else env -i PATH="$PATH" setpriv --reuid="$user" --regid="$user" --init-groups "$2" "$script" 3<&- < /dev/null; fi
+  as=
+  [ "$user" = root ] || as="setpriv --reuid=$user --regid=$(id -g "$user") --init-groups"
+  env -i PATH="$PATH" $as "$2" "$script" 3<&- < /dev/null
   printf '\\036%s %s\\n' "$token" "$?"
 done
 """

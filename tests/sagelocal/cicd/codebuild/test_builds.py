@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import subprocess
 import time
 import zipfile
@@ -144,6 +145,14 @@ def test_version_1_runs_each_command_by_itself(laptop):
     assert "/src:.\n" in laptop.log(laptop.build("first"))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's sandboxes have other users")
+def test_a_phase_of_another_user(laptop):
+    spec = "version: 0.2\nphases:\n  build: {run-as: nobody, commands: [A=$(id -un), 'echo is $A']}\n"
+    laptop.project("user", spec + "  post_build: {commands: ['echo $A and $(id -un)']}\n")
+    said = laptop.log(laptop.build("user"))
+    assert "\nis nobody\n" in said and "\nnobody and root\n" in said
+
+
 FILES = """\
 version: 0.2
 phases:
@@ -239,6 +248,7 @@ def test_what_is_missing_at_the_end_fails_the_build(laptop, more, message):
             "Unknown runtime version named '3.5' of python",
         ),
         ("version: 0.2\nphases:\n  install: {runtime-versions: {ruby: 3}}\n", "YAML_FILE_ERROR", "named 'ruby'"),
+        ("version: 0.2\nrun-as: nobody-here\nphases:\n  build: {commands: [a]}\n", "YAML_FILE_ERROR", "run-as: "),
         (
             "version: 0.2\nenv: {parameter-store: {A: /no/such}}\nphases:\n  build: {commands: [a]}\n",
             "Decrypted Variables Error",

@@ -102,6 +102,8 @@ def test_answers_have_what_motos_have(codebuild, monkeypatch):
         ({"source": {"type": "S3"}, "artifacts": {"type": "NO_ARTIFACTS"}}, "location is required for the type S3"),
         ({"source": {"type": "NO_SOURCE"}, "artifacts": {"type": "NO_ARTIFACTS"}}, "needs a buildspec"),
         ({"secondarySources": [{"type": "CODEPIPELINE"}]}, "sourceIdentifier"),
+        ({"secondarySources": [{"type": "CODEPIPELINE", "sourceIdentifier": "../x"}]}, "sourceIdentifier"),
+        ({"logsConfig": {"cloudWatchLogs": {"status": "ENABLED", "groupName": "../x"}}}, "Invalid logsConfig"),
         ({"cache": {"type": "S3"}}, "Invalid cache"),
         ({"name": "_one"}, "'name' failed to satisfy constraint"),
         ({"buildBatchConfig": {"serviceRole": "x"}}, "buildBatchConfig is not implemented"),
