@@ -22,6 +22,7 @@ _DATASETS, _METRICS, _PARAMETERS = 15, 50, 100  # at most, in a training job's d
 _EVALUATED = 10  # data sets of an evaluation, at most
 _POINTS = 40  # of a curve: a card has room for 100,000 letters
 _FEATURES = 15  # of an explanation that are shown
+_CODE = ("code", "sm_drivers")  # channels of SDK v3 that hold no data
 _HIDDEN = ("sagemaker_", "_tuning")  # begin hyperparameters that are the toolkit's own
 _CURVES = {  # of an evaluation: name to the members with its x and y, and what they are called
     "receiver_operating_characteristic_curve": (("false_positive_rates", "true_positive_rates"), "ROC curve"),
@@ -113,7 +114,7 @@ def _training(facts: Facts) -> dict[str, Any]:
     job = facts.training
     if not job:
         return {}
-    channels = [_uri(each) for each in job.get("InputDataConfig", [])]
+    channels = [_uri(each) for each in job.get("InputDataConfig", []) if each["ChannelName"] not in _CODE]
     raw = facts.package.get("CustomerMetadataProperties", {}).get("InputDataUrl", "")
     parameters = {
         key: str(value) for key, value in job.get("HyperParameters", {}).items() if not key.startswith(_HIDDEN)

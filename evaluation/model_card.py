@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from analysis_report import Picture, Report, Section, Table, Text, drawings
+from analysis_report import Picture, Report, Section, Table, drawings
 from report_pdf import pdf
 
 Content = Mapping[str, Any]
@@ -27,7 +27,6 @@ TITLES = {
     "business_details": "Business details",
 }
 NUMBERED = ("number", "string", "boolean")
-PROSE = 160  # letters from which a member is a paragraph and no cell
 
 
 def main() -> None:
@@ -57,7 +56,7 @@ def report(card: Mapping[str, Any]) -> Report:
 
 def sections(content: Content) -> Iterator[Section]:
     for name, title in TITLES.items():
-        yield from members(title, content.get(name, {}))
+        yield from members(title, content.get(name, {}), "model_package_")
     yield from _training(content.get("training_details", {}))
     for evaluation in content.get("evaluation_details", []):
         yield from _evaluation(evaluation)
@@ -72,26 +71,24 @@ def sections(content: Content) -> Iterator[Section]:
             yield from members(words(name), members_ if isinstance(members_, Mapping) else {name: members_})
 
 
-def members(title: str, found: Mapping[str, Any]) -> Iterator[Section]:
-    """A table of short members, then each long one as a paragraph of its own."""
-    flat = [(words(name), each) for name, value in found.items() for each in texts(value)]
-    short = [(name, each) for name, each in flat if len(each) < PROSE]
-    if short:
-        yield Table(title, ["what", "is"], short)
-    elif flat:
-        yield Text(title)
-    for name, each in flat:
-        if len(each) >= PROSE:
-            yield Text(name, [each])
+def members(title: str, found: Mapping[str, Any], prefix: str = "") -> Iterator[Section]:
+    """A table of the members, without a beginning that all their names have; nothing where there are none."""
+    rows = [row for name, value in found.items() for row in _rows(name.removeprefix(prefix), value)]
+    if rows:
+        yield Table(title, ["what", "is"], rows)
 
 
-def texts(value: Any) -> list[str]:
-    """A member's value: each of a list's; a mapping's with their names before them."""
+def _rows(name: str, value: Any) -> list[tuple[str, str]]:
+    """A row for each text: a list's first has the name, and a mapping's members have their own."""
     if isinstance(value, Mapping):
-        return [f"{words(name)}: {each}" for name, inner in value.items() for each in texts(inner)]
+        return [row for inner, each in value.items() for row in _rows(inner, each)]
     if isinstance(value, list):
-        return [each for inner in value for each in texts(inner)]
-    return [str(value)] if value not in (None, "") else []
+        rows = [row for each in value for row in _rows(name, each)]
+        return [
+            (label if place == 0 or label != rows[place - 1][0] else "", text)
+            for place, (label, text) in enumerate(rows)
+        ]
+    return [(words(name), str(value))] if value not in (None, "") else []
 
 
 def words(name: str) -> str:
@@ -117,7 +114,7 @@ def _evaluation(evaluation: Mapping[str, Any]) -> Iterator[Section]:
     head = {name: value for name, value in evaluation.items() if name not in ("name", "metric_groups")}
     yield from members(f"Evaluation: {evaluation['name']}", head)
     for group in evaluation.get("metric_groups", []):
-        title = group["name"]
+        title = f"{evaluation['name']}: {group['name']}"
         single = [each for each in group["metric_data"] if each["type"] in NUMBERED]
         if single:
             rows = [(each["name"], each["value"], each.get("notes")) for each in single]
