@@ -65,7 +65,6 @@ REQUIREMENTS = [
     "markupsafe>=3",
     "packaging>=24",
     "pydantic>=2.10",
-    "pyyaml>=6",
     "protobuf>=5",
 ]
 
