@@ -209,7 +209,7 @@ def ancestors(sagemaker: Any, package_arn: str) -> Document:
             uri = sagemaker.describe_artifact(ArtifactArn=each["Arn"])["Source"]["SourceUri"]
             if each.get("Type") == "Image":
                 found["images"].append(uri)
-            elif each.get("Type") in ("DataSet", "Model") and uri.startswith("s3://"):
+            elif each.get("Type") == "DataSet":
                 found["code" if "/code/" in uri else "data"].append(_version(uri))
     for inputs in (found["data"], found["code"]):
         inputs.sort(key=lambda version: version["uri"])
