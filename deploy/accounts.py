@@ -84,12 +84,9 @@ def _statement(sid: str, principals: dict[str, Any], actions: Sequence[str], res
     return {"Sid": sid, "Effect": "Allow", "Principal": principals, "Action": list(actions), "Resource": resource}
 
 
-def share(sagemaker: Any, group: str, accounts: Sequence[str]) -> dict[str, Any] | None:
-    """Puts the group's policy, or removes it when no account is left; gives what it says then."""
+def share(sagemaker: Any, group: str, accounts: Sequence[str]) -> dict[str, Any]:
+    """Puts the group's policy, in place of any other, and gives it."""
     described = sagemaker.describe_model_package_group(ModelPackageGroupName=group)
-    if not accounts:
-        sagemaker.delete_model_package_group_policy(ModelPackageGroupName=group)
-        return None
     policy = group_policy(described["ModelPackageGroupArn"], accounts)
     sagemaker.put_model_package_group_policy(ModelPackageGroupName=group, ResourcePolicy=json.dumps(policy))
     return policy

@@ -73,6 +73,17 @@ def take_place(stage: Stage, environ: MutableMapping[str, str]) -> None:
     environ.update({name: value for name, value in found.items() if value})
 
 
+def share(target: Target, use_case: str) -> None:
+    """Puts the resource policy of the use case's group, for the stages that are in other accounts than the target's."""
+    declared = stages.of(use_case).values()
+    others = sorted({each.account for each in declared if each.account not in ("", target.account)})
+    if not others:
+        console.say(f"deploy/stages.yml has no stage of {use_case} in another account than {target.account}")
+        return
+    accounts.share(target.client("sagemaker"), use_case, others)
+    console.say(f"Versions of {use_case} may be used by {', '.join(others)}")
+
+
 class Alarms:
     """Of an update: those of its new config that were in ALARM while it went, with what they saw then."""
 

@@ -17,10 +17,7 @@ def check(headers: Mapping[str, str], port: int, access_key: str) -> None:
     if key is None:
         raise _refused("MissingAuthenticationTokenException", 'Missing Authentication Token: run eval "$(mlops env)".')
     if key[1] != access_key:
-        raise _refused(
-            "UnrecognizedClientException",
-            foreign(key[1]),
-        )
+        raise _refused("UnrecognizedClientException", foreign(key[1]))
 
 
 def check_origin(headers: Mapping[str, str], port: int) -> None:

@@ -99,25 +99,17 @@ def _intrinsic(loader: Any, node: Any) -> Any:
     return node.value
 
 
-def test_sharing_puts_the_policy_and_removes_it() -> None:
-    calls: list[tuple[str, dict[str, Any]]] = []
+def test_sharing_puts_the_policy() -> None:
+    calls: list[dict[str, Any]] = []
 
     class SageMaker:
         def describe_model_package_group(self, **request: Any) -> dict[str, Any]:
             return {"ModelPackageGroupArn": GROUP}
 
         def put_model_package_group_policy(self, **request: Any) -> None:
-            calls.append(("put", request))
-
-        def delete_model_package_group_policy(self, **request: Any) -> None:
-            calls.append(("delete", request))
+            calls.append(request)
 
     policy = accounts.share(SageMaker(), "churn", ["222222222222"])
     assert policy == accounts.group_policy(GROUP, ["222222222222"])
-    assert accounts.share(SageMaker(), "churn", []) is None
-    put, deleted = calls
-    assert json.loads(put[1].pop("ResourcePolicy")) == policy
-    assert (put, deleted) == (
-        ("put", {"ModelPackageGroupName": "churn"}),
-        ("delete", {"ModelPackageGroupName": "churn"}),
-    )
+    (put,) = calls
+    assert json.loads(put.pop("ResourcePolicy")) == policy and put == {"ModelPackageGroupName": "churn"}
