@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from sagelocal.api import service
 from sagelocal.api.model import operation_names
 from sagelocal.api.operations import handlers, refused
+from sagelocal.cicd.codebuild import operations as codebuild
+from sagelocal.cicd.codepipeline import operations as codepipeline
 from sagelocal.scaling import operations as scaling
 from sagelocal.workflow.step_types import NOT_RUN, STEP_TYPES
 from sagelocal.workflow.steps import RUN
@@ -14,6 +17,7 @@ from sagelocal.workflow.steps import RUN
 PAGE = Path(__file__).parents[2] / "docs" / "sagelocal.md"
 BEGIN = "<!-- tables: made by `python -m sagelocal.api.coverage` -->"
 END = "<!-- end of the tables -->"
+_OTHERS = {"Application Auto Scaling": scaling, "CodeBuild": codebuild, "CodePipeline": codepipeline}
 
 
 def page(text: str) -> str:
@@ -35,7 +39,8 @@ def tables() -> Iterator[str]:
     absent = sorted(operation_names("sagemaker") - set(handlers()))
     yield from ("", f"<details><summary>no: the API's other {len(absent)} operations</summary>", "")
     yield from (", ".join(absent) + ".", "", "</details>")
-    yield from scaling.tables()
+    for title, part in _OTHERS.items():
+        yield from service.table(title, part.SERVICE, part.OPERATIONS, part.REFUSED)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import AwsError, not_implemented
@@ -38,3 +38,12 @@ def call(
     validate(service, operation, request, code)
     refuse(request, refused.get(operation, {}))
     return project(operation_model(service, operation).output_shape, handler(app, request)) or {}
+
+
+def table(title: str, service: str, handlers: Mapping[str, Handler], refused: Mapping[str, Paths]) -> Iterator[str]:
+    """Lines of docs/sagelocal.md: every operation of a service."""
+    yield from ("", f"### {title}", "", "| operation | here | refused by name |", "| --- | --- | --- |")
+    for operation in sorted(operation_names(service)):
+        missing = ", ".join(f"`{path}`" for path in sorted(refused.get(operation, {})))
+        here = "no" if operation not in handlers else "partial" if missing else "yes"
+        yield f"| {operation} | {here} | {missing} |"

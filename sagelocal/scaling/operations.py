@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api import listing
@@ -141,12 +141,3 @@ REFUSED: dict[str, Paths] = {
         "PredictiveScalingPolicyConfiguration": "AWS has it for ECS services only.",
     }
 }
-
-
-def tables() -> Iterator[str]:
-    """Of docs/sagelocal.md: every operation of the service."""
-    yield from ("", "### Application Auto Scaling", "", "| operation | here | refused by name |", "| --- | --- | --- |")
-    for operation in sorted(operation_names(SERVICE)):
-        missing = ", ".join(f"`{path}`" for path in sorted(REFUSED.get(operation, {})))
-        here = "no" if operation not in OPERATIONS else "partial" if missing else "yes"
-        yield f"| {operation} | {here} | {missing} |"
