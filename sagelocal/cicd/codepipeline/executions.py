@@ -57,6 +57,10 @@ def _revision(declared: Document, given: Document) -> Document:
     for action in structure.sources(declared):
         if action["name"] == given["actionName"]:
             known = _REVISIONS[action["actionTypeId"]["provider"]]
+            allowed = action["configuration"].get("AllowOverrideForS3ObjectKey", "false")
+            if given["revisionType"] == "S3_OBJECT_KEY" and allowed != "true":
+                message = f"AllowOverrideForS3ObjectKey of the source action {given['actionName']} is not true."
+                raise AwsError("ValidationException", message)
             if given["revisionType"] in known:
                 return {"type": given["revisionType"], "value": given["revisionValue"]}
             raise AwsError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.api.errors import AwsError, not_implemented
+from sagelocal.api.errors import AwsError
 from sagelocal.cicd.codepipeline.records import ACTION
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ Document = dict[str, Any]
 
 
 def put_job_success_result(app: SageLocal, request: Document) -> Document:
-    if request.get("continuationToken"):
-        raise not_implemented("The field continuationToken", "Let the function wait, or answer when all is done.")
     summary = request.get("executionDetails", {}).get("summary", "")
     job = {"summary": summary, "variables": request.get("outputVariables", {})}
     _answer(app, request["jobId"], job, request.get("executionDetails", {}).get("externalExecutionId"))

@@ -37,7 +37,22 @@ OPERATIONS: dict[str, service.Handler] = {
     "ListPipelineExecutions": states.list_pipeline_executions,
     "ListActionExecutions": states.list_action_executions,
 }
-REFUSED: dict[str, Paths] = {}
+_RULES = "Let an action check it: rules of stage conditions are not run."
+_DECLARATION = {
+    "pipeline.stages[].beforeEntry": _RULES,
+    "pipeline.stages[].onSuccess": _RULES,
+    "pipeline.stages[].onFailure.conditions": _RULES,
+    "pipeline.stages[].onFailure.result=SKIP": _RULES,
+    "pipeline.triggers[].gitConfiguration.pullRequest": "A bare git repository has no pull requests: use push.",
+    "pipeline.stages[].actions[].commands": "Let a CodeBuild project run them.",
+    "pipeline.stages[].actions[].outputArtifacts[].files": "The buildspec of the project says which.",
+}
+REFUSED: dict[str, Paths] = {
+    "CreatePipeline": _DECLARATION,
+    "UpdatePipeline": _DECLARATION,
+    "PutJobSuccessResult": {"continuationToken": "Let the function wait, or answer when all is done."},
+    "ListActionTypes": {"regionFilter": ""},
+}
 
 
 def call(app: SageLocal, operation: str, request: Document) -> Document:

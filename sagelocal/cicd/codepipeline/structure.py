@@ -36,7 +36,7 @@ def _needs_v2(declaration: Document) -> bool:
     return bool(
         any(declaration.get(member) for member in _V2)
         or declaration.get("executionMode", "SUPERSEDED") != "SUPERSEDED"
-        or any(stage.get(member) for stage in declaration["stages"] for member in ("onFailure", "onSuccess"))
+        or any(stage.get("onFailure") for stage in declaration["stages"])
     )
 
 
@@ -127,11 +127,6 @@ def _check_stages(made: Document) -> None:
 
 def _check_conditions(number: int, stage: Document) -> None:
     name, failure = stage["name"], stage.get("onFailure", {})
-    for member in ("beforeEntry", "onSuccess"):
-        if stage.get(member):
-            raise not_implemented(f"The field {member} of stage {name}", "Its rules would have to be run.")
-    if failure.get("conditions") or failure.get("result") == "SKIP":
-        raise not_implemented(f"The field onFailure.conditions of stage {name}", "Its rules would have to be run.")
     if failure.get("result") == "ROLLBACK" and number == 0:
         raise _structure(f"Stage {name} is the source stage, which cannot be rolled back.")
     if failure.get("retryConfiguration") and failure.get("result") != "RETRY":
@@ -141,7 +136,7 @@ def _check_conditions(number: int, stage: Document) -> None:
 def _check_action(stage: Document, action: Document, settings: Settings) -> None:
     name = action["name"]
     kind = action_types.find(action)
-    for member in ("commands", "outputVariables", "environmentVariables"):
+    for member in ("outputVariables", "environmentVariables"):
         if action.get(member):
             raise _action(f"The member {member} of action {name} is of the provider Commands alone.")
     if action.get("region", settings.region) != settings.region:
@@ -288,11 +283,6 @@ def _check_triggers(made: Document) -> None:
             raise _structure(
                 f"The trigger's sourceActionName {git['sourceActionName']} is no source action with the provider "
                 f"CodeStarSourceConnection; there are: {', '.join(connections) or 'none'}."
-            )
-        if git.get("pullRequest"):
-            raise not_implemented(
-                f"The field triggers.gitConfiguration.pullRequest of {git['sourceActionName']}",
-                "A bare git repository has no pull requests: use push.",
             )
         for pushed in git.get("push", []):
             _check_push(pushed)

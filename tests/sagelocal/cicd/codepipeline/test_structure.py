@@ -147,7 +147,7 @@ REFUSED = {
                 }
             ]
         },
-        "pullRequest of Source is not implemented",
+        r"pipeline.triggers\[0\].gitConfiguration.pullRequest is not implemented",
     ),
     "too many filters": (
         [stage("A", approval())],
@@ -164,7 +164,7 @@ REFUSED = {
     "an entry condition": (
         [stage("A", approval(), beforeEntry={"conditions": [{"result": "FAIL"}]})],
         {},
-        "beforeEntry of stage A is not",
+        r"pipeline.stages\[1\].beforeEntry is not",
     ),
 }
 
