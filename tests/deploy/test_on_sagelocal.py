@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
 
-from deploy import apply, plan, registry, wanted
+from deploy import apply, plan, registry, state, time_to_live, wanted
 from deploy.declaration import Alarm, Asynchronous, Autoscaling, Deployment, Mode, Serverless, Variant
 from deploy.strategies import AllAtOnce, Canary, Linear, Rolling, Strategy
 from deploy.view import progress
-from mlops import serving
+from mlops import deployment, serving
 from mlops.targets import LAPTOP, Target
 from sagelocal.config import Settings
 
@@ -177,3 +178,26 @@ def test_a_multi_model_endpoint(account: Any, target: Target) -> None:
     account.deploy(Deployment((Variant(version=2, models=prefix, environment=script),), Mode.MULTI_MODEL))
     for model in ("1", "2"):
         assert serving.invoke(target, "churn", "staging", "1", None, model=f"{model}/model.tar.gz") == model
+
+
+def test_an_endpoint_ends_by_its_time_to_live_and_undeploy_leaves_nothing(
+    account: Any, target: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment.deploy(target, "churn", "staging", deployment.Overrides(version=1), yes=True)
+    said = capsys.readouterr().out
+    assert "deletes the endpoint P1D from now" in said
+    assert "A month of churn-staging: 86.96 USD, below its ceiling of 150.00 USD" in said
+    scheduler, name = account.clients("scheduler"), f"{NAME}-expiry"
+    schedule = scheduler.get_schedule(Name=name)
+    soon = time_to_live.resources("PT1S", NAME, [], account.place)[1].request
+    assert soon["Target"] == schedule["Target"]
+    scheduler.update_schedule(**soon)
+    deadline = time.monotonic() + 30
+    while state.find(account.sagemaker.describe_endpoint, EndpointName=NAME):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    deployment.undeploy(target, "churn", "staging", yes=True)
+    assert f"Nothing of {NAME} is left" in capsys.readouterr().out
+    assert scheduler.list_schedules()["Schedules"] == []
+    assert account.clients("cloudwatch").list_dashboards()["DashboardEntries"] == []
+    assert [each["RoleName"] for each in account.clients("iam").list_roles()["Roles"] if NAME in each["RoleName"]] == []
