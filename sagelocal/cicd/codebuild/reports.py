@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 GROUP, REPORT, CONTENT = "CodeBuildReportGroup", "CodeBuildReport", "CodeBuildReportContent"
 _DAYS = 30  # that AWS keeps a report
+_CASES = 500  # in a report of tests
 _LARGEST = 256 * 2**20  # bytes of a file in a report
 
 
@@ -36,48 +37,63 @@ def collect(spec: Buildspec, session: Session, log: BuildLog) -> list[Packed]:
 def publish(
     app: SageLocal, build: Document, reports: Mapping[str, Report], packed: Sequence[Packed]
 ) -> tuple[list[str], list[str]]:
-    """ARNs of the reports, and what is wrong with those that could not be made."""
+    """ARNs of the reports, and what is wrong with those that are INCOMPLETE."""
     arns, wrong = [], []
     for (name, report), found in zip(reports.items(), packed, strict=True):
+        kind = "CODE_COVERAGE" if report.format in COVERAGE_FORMATS else "TEST"
         try:
-            if found.path is None:
-                raise ReportError("report files not found in build")
-            arns.append(_publish(app, build, name, report, found.path))
+            group = _group(app, build["projectName"], name, kind)
         except ReportError as error:
             wrong.append(f"{name}: [{error}]")
+            continue
+        try:
+            arns.append(_complete(app, build, group, found.path))
+        except ReportError as error:
+            wrong.append(f"{name}: [{error}]")
+            arns.append(_store(app, build, group, str(uuid.uuid4()), "INCOMPLETE", []))
     return arns, wrong
 
 
-def _publish(app: SageLocal, build: Document, name: str, report: Report, archive: Path) -> str:
-    kind = "CODE_COVERAGE" if report.format in COVERAGE_FORMATS else "TEST"
-    content = _read(archive, kind)
+def _complete(app: SageLocal, build: Document, group: Document, archive: Path | None) -> str:
+    """The report's ARN. Raises ReportError where its files are missing or are not what the buildspec says."""
+    if archive is None:
+        raise ReportError("report files not found in build")
+    content = _read(archive, group["type"])
+    identifier = str(uuid.uuid4())
+    _export(app, group["exportConfig"], group["name"], identifier, archive)
+    bad = any(each.get("status") in ("FAILED", "ERROR") for each in content)
+    return _store(app, build, group, identifier, "FAILED" if bad else "SUCCEEDED", content)
+
+
+def _store(
+    app: SageLocal, build: Document, group: Document, identifier: str, status: str, content: list[Document]
+) -> str:
+    """The guide: a report has 500 test cases at most, failed ones go before others. Its summary is of all."""
+    arn = f"{group['arn'].replace(':report-group/', ':report/')}:{identifier}"
+    now = app.now()
+    long = group["type"] == "TEST" and len(content) > _CASES
+    kept = sorted(content, key=lambda each: each["status"] != "FAILED")[:_CASES] if long else content
     summary: Document = (
         {"codeCoverageSummary": report_files.coverage_summary(content)}
-        if kind == "CODE_COVERAGE"
+        if group["type"] == "CODE_COVERAGE"
         else {"testSummary": report_files.test_summary(content)}
     )
-    bad = any(each.get("status") in ("FAILED", "ERROR") for each in content)
-    now = app.now()
-    group = _group(app, build["projectName"], name, kind)
-    identifier = str(uuid.uuid4())
-    arn = f"{group['arn'].replace(':report-group/', ':report/')}:{identifier}"
     document = {
         "arn": arn,
-        "type": kind,
+        "type": group["type"],
         "name": f"{group['name']}:{identifier}",
         "reportGroupArn": group["arn"],
         "executionId": build["arn"],
-        "status": "FAILED" if bad else "SUCCEEDED",
+        "status": status,
         "created": now,
         "expired": now + _DAYS * 86400,
         "exportConfig": group["exportConfig"],
-        "truncated": False,
-        **summary,
+        "truncated": long,
+        **(summary if content else {}),
     }
-    _export(app, group["exportConfig"], group["name"], identifier, archive)
     with app.store.transaction():
         app.store.create(REPORT, arn, document, parent=group["arn"], arn=arn)
-        app.store.create(CONTENT, arn, {"content": content, "expired": document["expired"]})
+        app.store.create(CONTENT, arn, {"content": kept, "expired": document["expired"]})
     return arn
 
 

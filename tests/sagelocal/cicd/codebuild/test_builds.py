@@ -236,6 +236,29 @@ def test_what_is_missing_at_the_end_fails_the_build(laptop, more, message):
     assert build["buildStatus"] == "FAILED"
     upload = next(phase for phase in build["phases"] if phase["phaseType"] == "UPLOAD_ARTIFACTS")
     assert upload["contexts"] == [{"statusCode": "CLIENT_ERROR", "message": message}]
+    if build["reportArns"]:
+        (report,) = laptop.call("BatchGetReports", reportArns=build["reportArns"])["reports"]
+        assert report["status"] == "INCOMPLETE" and "testSummary" not in report
+
+
+MANY = """\
+version: 0.2
+phases:
+  build:
+    commands:
+      - (echo "<testsuite>"; seq 600 | sed 's/.*/<testcase name="&"\\/>/') > unit.xml
+      - echo '<testcase name="x"><failure/></testcase></testsuite>' >> unit.xml
+reports: {many: {files: [unit.xml]}}
+"""
+
+
+def test_a_report_has_500_test_cases_and_the_failed_ones_are_among_them(laptop):
+    laptop.project("many", MANY)
+    (arn,) = laptop.build("many")["reportArns"]
+    (report,) = laptop.call("BatchGetReports", reportArns=[arn])["reports"]
+    assert (report["truncated"], report["testSummary"]["total"]) == (True, 601)
+    first = laptop.call("DescribeTestCases", reportArn=arn, maxResults=100)
+    assert first["testCases"][0]["name"] == "x" and first["nextToken"] == "100"
 
 
 @pytest.mark.parametrize(
