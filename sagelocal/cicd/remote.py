@@ -23,18 +23,25 @@ NOTHING = "0" * 40  # how git writes that a reference was not there
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _REVISION = re.compile(r"refs/[^\s~^:?*\[\\]+|[0-9a-f]{4,64}")
 _GIT_SECONDS = 120.0
-_SETTINGS = {
-    "receive.denyNonFastForwards": "false",
-    "receive.denyDeletes": "false",
-    "receive.denyCurrentBranch": "ignore",
-    "receive.advertisePushOptions": "true",  # git push -o nowait
-    "receive.autogc": "false",  # a push never waits for a repacking, nor finds objects gone
-    "gc.auto": "0",
-    "maintenance.auto": "false",
-    "uploadpack.allowAnySHA1InWant": "true",  # a build clones the commit it was started for
-    "core.logAllRefUpdates": "true",
-    "core.hooksPath": "hooks",  # a user's own global setting would keep the hook from running
-}
+# Pushes may rewrite and delete, and take options (git push -o nowait); none waits for a repacking or finds objects
+# gone; a build may clone the commit it was started for; a user's own setting does not keep the hook from running.
+_SETTINGS = """\
+[core]
+\tlogAllRefUpdates = true
+\thooksPath = hooks
+[receive]
+\tdenyNonFastForwards = false
+\tdenyDeletes = false
+\tdenyCurrentBranch = ignore
+\tadvertisePushOptions = true
+\tautogc = false
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[uploadpack]
+\tallowAnySHA1InWant = true
+"""
 _HOOK = """#!/bin/sh
 # Written by sagelocal: tells it of a push and shows what that started. `mlops cicd up` writes it anew.
 for name in $(git rev-parse --local-env-vars); do unset "$name"; done
@@ -72,8 +79,8 @@ def create(settings: Settings, name: str) -> Path:
         bare.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _run("init", "--quiet", "--bare", "--template=", str(bare))
         _run("--git-dir", str(bare), "symbolic-ref", "HEAD", "refs/heads/main")  # --initial-branch needs git 2.28
-    for key, value in _SETTINGS.items():
-        git(bare, "config", key, value)
+        git(bare, "config", "include.path", "sagelocal.config")
+    _write(bare / "sagelocal.config", _SETTINGS, 0o644)
     _write_hook(settings, bare, name)
     return bare
 
@@ -87,10 +94,15 @@ def _write_hook(settings: Settings, bare: Path, name: str) -> None:
         python=shlex.quote(sys.executable),
         name=shlex.quote(name),
     )
-    draft = hook.with_suffix(".tmp")
+    _write(hook, text, 0o755)
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    """Replaced in one step: a push may be using it."""
+    draft = file.with_suffix(".tmp")
     draft.write_text(text)
-    draft.chmod(0o755)
-    draft.replace(hook)
+    draft.chmod(mode)
+    draft.replace(file)
 
 
 def repository(settings: Settings, full_name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,9 @@ class Delivery:
             pass
         except Exception:
             log.exception("the action %s failed in sagelocal itself", identity)
-            self._ended(identity, failed("sagelocal failed on this action; its log says how.", "SystemUnavailable"))
+            outcome = failed("sagelocal failed on this action; its log says how.", "SystemUnavailable")
+            with contextlib.suppress(Closed, Missing):
+                self._ended(identity, outcome)
         finally:
             with self._lock:
                 self._threads.pop(identity, None)

@@ -102,7 +102,7 @@ def retry_stage_execution(app: SageLocal, request: Document) -> Document:
     with app.store.transaction():
         execution = records.execution(app, name, identity)
         head = records.pipeline(app, name)
-        structure.stage_of(records.declaration(app, name, execution["pipelineVersion"]), stage)
+        _check_same_stage(app, head, execution, stage)
         where = flow.stage_name(app, execution)
         if execution["_phase"] != LEFT or execution["status"] not in ("Failed", "Stopped") or where != stage:
             raise AwsError(
@@ -118,6 +118,17 @@ def retry_stage_execution(app: SageLocal, request: Document) -> Document:
         flow.retry(app, execution, request["retryMode"], automatic=False)
     app.codepipeline.advance(name)
     return {"pipelineExecutionId": identity}
+
+
+def _check_same_stage(app: SageLocal, head: Document, execution: Document, stage: str) -> None:
+    now = structure.stage_of(records.declaration(app, head["name"], head["version"]), stage)
+    then = records.declaration(app, head["name"], execution["pipelineVersion"])["stages"]
+    if now not in then:
+        raise AwsError(
+            "StageNotRetryableException",
+            f"Stage '{stage}' was changed in version {head['version']} of the pipeline, and the execution ran version "
+            f"{execution['pipelineVersion']}.",
+        )
 
 
 def _check_free(app: SageLocal, head: Document, execution: Document, stage: str) -> None:
