@@ -22,7 +22,17 @@ from mlops.targets import Target
 from mlops.use_cases import ROOT, find_all
 
 PROJECT = "MLOPS_PROJECT"  # in a build: what the names of its pipelines begin with
-_NOTHING = "0" * 40  # what a push names as the commit before a branch's first
+# Tests of sagelocal alone, and what they depend on: its images for Clarify and Model Monitor run evaluation/.
+_APART = ("tests/sagelocal/", "tests/robustness/")
+_REACHING = (
+    "sagelocal/",
+    "evaluation/",
+    "tests/conftest.py",
+    "pyproject.toml",
+    "images.toml",
+    *uses.INSTALLED,
+    *_APART,
+)
 
 Way = tuple[str, ...]  # files from a use case's own to the changed one
 
@@ -65,6 +75,16 @@ def show(changes: Changes) -> None:
     console.say(f"{what}.")
     rows = [(name, way[-1], why(way)) for name, ways in changes.touched.items() for way in ways]
     console.show(("use case", "changed file", "used by"), rows)
+
+
+def pytest_arguments(changes: Changes) -> list[str]:
+    """All tests, but for those of sagelocal alone where no change can reach it."""
+    reaching = [each for each in changes.files if each.startswith(_REACHING)]
+    if changes.unknown or reaching:
+        console.note(changes.unknown or f"{reaching[0]} changed, so sagelocal's own tests run, too.")
+        return ["tests"]
+    console.note(f"Nothing that sagelocal is made of changed since {changes.since[:12]}: its own tests stay out.")
+    return ["tests", *(f"--ignore={folder}" for folder in _APART)]
 
 
 def why(way: Way) -> str:

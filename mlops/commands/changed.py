@@ -20,9 +20,16 @@ def changed(
         typer.Option("--since", metavar="REV", help="A commit; else the last one that was built with success."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With every changed file, as JSON.")] = False,
+    tests: Annotated[
+        bool, typer.Option("--tests", help="Only the arguments for pytest with which a build tests the change.")
+    ] = False,
     target: TargetOption = LAPTOP,
 ) -> None:
     """Which use cases' pipelines the commits since a revision touch, and by which files."""
     from mlops import changed as command
 
-    command.changed(command.find(since) if since else command.built(connect(target)), as_json=as_json)
+    found = command.find(since) if since else command.built(connect(target))
+    if tests:
+        print(*command.pytest_arguments(found))
+    else:
+        command.changed(found, as_json=as_json)

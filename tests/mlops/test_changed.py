@@ -13,6 +13,7 @@ import pytest
 from botocore.stub import Stubber
 
 from mlops import changed, uses
+from mlops.changed import Changes
 from mlops.targets import HERE, Target
 from mlops.use_cases import ROOT
 
@@ -176,6 +177,16 @@ def test_the_last_build_that_succeeded_is_where_changes_begin(
     }
     changed.changed(unbuilt, as_json=False)
     assert "No execution of the pipeline team-build has succeeded" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "all_of_them"),
+    [("processing/churn.py", False), ("sagelocal/store.py", True), ("evaluation/bias.py", True), ("setup.py", True)],
+)
+def test_sagelocals_own_tests_run_where_a_change_can_reach_it(file: str, all_of_them: bool) -> None:
+    arguments = changed.pytest_arguments(Changes("b", "a", files=("README.md", file)))
+    assert ("--ignore=tests/sagelocal/" not in arguments) == all_of_them
+    assert changed.pytest_arguments(Changes("b", "", unknown="Nobody knows.")) == ["tests"]
 
 
 class Session:
