@@ -153,6 +153,11 @@ class _Node:
         return {name: node.text() for name, node in self.members().items()}
 
 
+def is_inline(text: str) -> bool:
+    """Whether a project's `buildspec` is the text itself; else it is a path or the ARN of an object in S3."""
+    return "\n" in text or text.lstrip().startswith("{")
+
+
 def parse(text: str) -> Buildspec:
     """Raises BuildspecError."""
     top = _top(text)

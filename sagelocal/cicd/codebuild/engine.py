@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.cicd.codebuild import builds, log, run, transitions
+from sagelocal.cicd.codebuild.record import ClosingError
 from sagelocal.cicd.codebuild.session import Guard
 from sagelocal.store import Closed, Missing
 
@@ -115,7 +116,7 @@ class Builder:
         try:
             if guard.reason != "closing":
                 run.run(self._app, identifier, self._folder, guard)
-        except (run.ClosingError, Closed, Missing):
+        except (ClosingError, Closed, Missing):
             pass
         except Exception as error:  # a build's status must end, whatever went wrong with running it
             _log.exception("build %s", identifier)

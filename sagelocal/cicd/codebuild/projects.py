@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import AwsError
 from sagelocal.cicd.codebuild import caches, image, listing
+from sagelocal.cicd.codebuild.buildspec import is_inline
 from sagelocal.store import Exists
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _check_source(source: Document) -> None:
     kind = source["type"]
     if kind not in ("CODEPIPELINE", "NO_SOURCE") and not source.get("location"):
         raise AwsError("InvalidInputException", f"Invalid project source: location is required for the type {kind}")
-    if kind == "NO_SOURCE" and "\n" not in source.get("buildspec", ""):
+    if kind == "NO_SOURCE" and not is_inline(source.get("buildspec", "")):
         message = "Invalid project source: a source of the type NO_SOURCE needs a buildspec in the project"
         raise AwsError("InvalidInputException", message)
     if (source.get("gitSubmodulesConfig") or {}).get("fetchSubmodules"):

@@ -78,7 +78,7 @@ class Session:
         for each in (self.readonly, self._tmp):
             each.mkdir(exist_ok=True)
         self._start, self._output, self._lasting = start, output, lasting
-        self._count = 0
+        self._closed = False
         fifo = self.readonly / "next"
         os.mkfifo(fifo)
         self._next = os.open(fifo, os.O_RDWR)  # a reader of its own, so that opening never waits
@@ -139,6 +139,10 @@ class Session:
         return f"{READONLY}/{name}"
 
     def close(self) -> None:
+        """Ends the sandbox and all that runs in it; a second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self.process.kill()
         self._stream.close()
         self.process.wait()

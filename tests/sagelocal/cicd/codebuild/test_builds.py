@@ -135,7 +135,10 @@ def test_on_failure(laptop, phases):
     assert "POST_BUILD" not in found and found["UPLOAD_ARTIFACTS"] == "SUCCEEDED"
     assert "no-such-command: not found" in laptop.log(build)
     assert laptop.log(build).count("Retrying phase PRE_BUILD") == 2
-    assert build["buildStatus"] == "FAILED", "CONTINUE goes on, and the build has failed nevertheless"
+    went_on = ON_FAILURE.partition("  build:")[0]
+    build = laptop.build("on-failure", buildspecOverride=went_on)
+    assert phases(build)["BUILD"] == phases(build)["UPLOAD_ARTIFACTS"] == "SUCCEEDED"
+    assert build["buildStatus"] == "FAILED", "CONTINUE goes on, with a build that has failed"
 
 
 def test_version_1_runs_each_command_by_itself(laptop):
