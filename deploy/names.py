@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 VARIANT = "AllTraffic"  # what the SageMaker SDK calls an endpoint's only variant
+CHALLENGER = "B"  # the variant that an A/B test adds
 PROJECT_TAG = "mlops:use-case"
 MADE = "mlops deploy: "  # begins the description of our alarms: DescribeAlarms gives no tags
 

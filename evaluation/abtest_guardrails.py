@@ -127,7 +127,7 @@ def latency(a: Served, b: Served, plan: Plan) -> Guardrail:
     limit = math.log(plan.max_latency)
     known = Guardrail("latency", mean_a, mean_b, None, None, None, limit, OPEN)
     if minutes < FEWEST_MINUTES or not mean_a or not mean_b:
-        note = f"traffic in {minutes} minutes, {FEWEST_MINUTES} are needed"
+        note = f"{minutes} of {FEWEST_MINUTES} minutes with traffic on both"
         ratio = mean_b / mean_a if mean_a and mean_b else None
         return replace(known, value=ratio, limit=plan.max_latency, note=note)
     variance_a, variance_b = (abtest.clustered_mean(each.latency, each.answers)[1] for each in (a, b))

@@ -85,7 +85,7 @@ def _over_time(found: Finding) -> Picture:
 
 
 def _draw_levels(found: Finding) -> Figure:
-    figure, axes = report_pictures.panel(margins=(0.62, 0.5, 0.15, 0.32))
+    figure, axes = report_pictures.panel(margins=(0.78, 0.5, 0.15, 0.32))
     at = [each.records for each in found.looks]
     for name, values, colour in (
         ("A", [each.a for each in found.looks], A),
@@ -93,13 +93,13 @@ def _draw_levels(found: Finding) -> Figure:
     ):
         axes.plot(at, values, color=colour, linewidth=1.8, label=name)
     axes.set_ylabel(found.metric.name)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2, frameon=False)
     _finish(axes, found)
     return figure
 
 
 def _draw_difference(found: Finding) -> Figure:
-    figure, axes = report_pictures.panel(margins=(0.62, 0.5, 0.15, 0.32))
+    figure, axes = report_pictures.panel(margins=(0.78, 0.5, 0.15, 0.32))
     at = [each.records for each in found.looks]
     values, low, high = (np.array([getattr(each, name) for each in found.looks]) for name in ("value", "low", "high"))
     axes.fill_between(at, low, high, color=BOTH, alpha=0.18, linewidth=0)
@@ -129,7 +129,7 @@ def _guardrails(verdict: Verdict) -> Table:
         "By CloudWatch's counts of all requests. Broken: B is certainly worse, and by more than is allowed. "
         "An open one doesn't keep B from winning."
     )
-    columns = ("Guardrail", "B has it", "A", "B", "B against A", "Allowed", "Why")
+    columns = ("Guardrail", "It is", "A", "B", "B against A", "Allowed", "Why")
     return Table("Guardrails", columns, [_guardrail(each) for each in verdict.guardrails], note)
 
 

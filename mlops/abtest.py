@@ -25,7 +25,6 @@ from mlops.errors import Failure
 from mlops.targets import Target
 from mlops.use_cases import ROOT
 
-CHALLENGER = "B"  # variant of the endpoint; A's is the declared one
 REPORT = ("report.html", "report.pdf", "abtest.json")
 Verdict = dict[str, Any]  # abtest.json
 
@@ -49,7 +48,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Test:
+class Running:
     """One that runs."""
 
     plan: Plan
@@ -82,18 +81,17 @@ def start(
         time.sleep((begun - datetime.now(UTC)).total_seconds())
         plan = Plan.from_json(json.dumps(json.loads(plan.to_json()) | {"start": begun.isoformat()}))
         put(target, f"{_folder(target, endpoint)}/{plan.name}/plan.json", plan.to_json())
-        console.say(
-            f"Requests count from {begun:%H:%M:%S} UTC on. Tell what became of them: mlops label {use_case} FILE"
-        )
+        console.say(f"Requests count from {begun:%H:%M:%S} UTC on.")
+        console.note(f"Tell what became of them: mlops label {use_case} FILE --stage {stage}")
         console.note(f"How it stands, at any time: mlops abtest {use_case} --stage {stage}")
     return plan
 
 
-def stop(target: Target, use_case: str, stage: str, *, dry_run: bool = False, yes: bool = False) -> None:
+def stop(target: Target, use_case: str, stage: str, *, dry_run: bool = False) -> None:
     """A gets all traffic again, whatever was found. Raises LookupError when no test runs."""
     test = find(target, use_case, stage)
     a = test.plan.a.version
-    deployment.deploy(target, use_case, stage, deployment.Overrides(version=a), dry_run=dry_run, yes=yes)
+    deployment.deploy(target, use_case, stage, deployment.Overrides(version=a), dry_run=dry_run, yes=True)
     if not dry_run:
         end(target, test, {"winner": "", "reason": "stopped"})
         console.say(f"The A/B test {test.plan.name} of {test.plan.endpoint} is over, undecided.")
@@ -123,7 +121,7 @@ def look(target: Target, use_case: str, stage: str, reports: Path) -> Verdict:
     return verdict
 
 
-def analyse(target: Target, use_case: str, test: Test, folder: Path) -> None:
+def analyse(target: Target, use_case: str, test: Running, folder: Path) -> None:
     """evaluation/abtest_analysis.py as a process of its own: scripts import each other as a job's folder holds them.
 
     Raises Failure with its last line.
@@ -187,7 +185,7 @@ def planned(target: Target, use_case: str, stage: str, options: Options, declare
         name=f"{now:%Y%m%dT%H%M%S}",
         endpoint=names.endpoint_name(use_case, stage),
         a=Variant(first, options.a, share_a),
-        b=Variant(CHALLENGER, options.b, share_b),
+        b=Variant(names.CHALLENGER, options.b, share_b),
         start=now.isoformat(),
         metrics=metrics,
         baseline=options.baseline or _baseline(target, use_case, options.a, metrics[0]),
@@ -248,7 +246,7 @@ def _baseline(target: Target, use_case: str, version: int, metric: Metric) -> fl
 # What is kept.
 
 
-def running(target: Target, endpoint: str) -> Test | None:
+def running(target: Target, endpoint: str) -> Running | None:
     """The newest test that isn't over."""
     s3, where = target.client("s3"), _folder(target, endpoint)
     bucket, prefix = storage.split(f"{where}/")
@@ -259,10 +257,10 @@ def running(target: Target, endpoint: str) -> Test | None:
     if not left:
         return None
     folder = f"s3://{bucket}/{prefix}{left[-1]}"
-    return Test(Plan.from_json(storage.read(s3, f"{folder}/plan.json").decode()), folder)
+    return Running(Plan.from_json(storage.read(s3, f"{folder}/plan.json").decode()), folder)
 
 
-def find(target: Target, use_case: str, stage: str) -> Test:
+def find(target: Target, use_case: str, stage: str) -> Running:
     """Raises LookupError with the remedy."""
     test = running(target, names.endpoint_name(use_case, stage))
     if test is None:
@@ -273,7 +271,7 @@ def find(target: Target, use_case: str, stage: str) -> Test:
     return test
 
 
-def decision(target: Target, test: Test) -> Verdict | None:
+def decision(target: Target, test: Running) -> Verdict | None:
     """The first look's that decided: the test may be stopped there, whatever comes later."""
     key = f"{test.folder}/decision.json"
     if not any(True for _ in storage.objects(target.client("s3"), key)):
@@ -281,7 +279,7 @@ def decision(target: Target, test: Test) -> Verdict | None:
     return dict(storage.read_json(target.client("s3"), key))
 
 
-def end(target: Target, test: Test, content: dict[str, Any]) -> None:
+def end(target: Target, test: Running, content: dict[str, Any]) -> None:
     put(target, f"{test.folder}/end.json", json.dumps(content | {"time": datetime.now(UTC).isoformat()}))
 
 
@@ -329,7 +327,7 @@ def show_plan(plan: Plan) -> None:
     console.say(f"with looks at any time at most about {most:,}, and fewer the larger the effect is.")
 
 
-def show(test: Test, verdict: Verdict) -> None:
+def show(test: Running, verdict: Verdict) -> None:
     plan = test.plan
     rows = [
         (

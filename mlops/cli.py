@@ -313,6 +313,9 @@ def traffic(
     labels: Annotated[
         Path | None, typer.Option("--labels", help="Write their ids and true labels to this CSV, for mlops label.")
     ] = None,
+    sticky: Annotated[
+        bool, typer.Option("--sticky", help="In an A/B test a record is a customer, who keeps the variant.")
+    ] = False,
     stage: Stage = "production",
     target: TargetOption = LAPTOP,
 ) -> None:
@@ -320,7 +323,7 @@ def traffic(
     known(use_case)
     from mlops import traffic as command
 
-    command.send(connect(target), use_case, stage, count, shift=shift, seed=seed, labels=labels)
+    command.send(connect(target), use_case, stage, count, shift=shift, seed=seed, labels=labels, sticky=sticky)
 
 
 @app.command()

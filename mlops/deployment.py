@@ -66,11 +66,14 @@ def deploy(
         if not dry_run:
             apply.settled(sagemaker, endpoint, progress)
         around = beside.find(target, use_case, stage, served, where, deployment, desired)
-        changes = plan.deploy(desired, state.read(target.client, endpoint, target.account))
+        found = state.read(target.client, endpoint, target.account)
+        changes = plan.deploy(desired, found)
         changes += resources.deploy(around.wanted, beside.read(target, endpoint, where))
     show(endpoint, changes)
     for sentence in around.left_out:
         console.note(sentence)
+    if not (yes or dry_run):
+        _check_test(use_case, stage, found, deployment)
     if changes:
         costs = dataclasses.replace(stages.of(use_case).get(stage, Stage(stage)), deployment=deployment)
         console.say(cost.check(target, use_case, costs, yes=yes or dry_run))
@@ -82,6 +85,17 @@ def deploy(
         made = apply.apply(target.client, changes, progress, wait=wait)
     _report(endpoint, use_case, served, changes[made:], started, waited=wait)
     return endpoint
+
+
+def _check_test(use_case: str, stage: str, found: state.State, deployment: Deployment) -> None:
+    """Raises Failure where a deployment would end an A/B test that nobody has decided or stopped."""
+    serves = view.variants(found.config or {})
+    if names.CHALLENGER in serves and names.CHALLENGER not in {each.name for each in deployment.variants}:
+        raise Failure(
+            f"An A/B test runs on {names.endpoint_name(use_case, stage)}. Let it decide (mlops promote {use_case} "
+            f"--winner --stage {stage}), end it (mlops abtest {use_case} --stop --stage {stage}), or deploy over it "
+            "with --yes."
+        )
 
 
 def _watch_batches(target: Target, use_case: str, stage: str, overrides: Overrides, *, dry_run: bool, yes: bool) -> str:

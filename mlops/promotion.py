@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from deploy import declaration, registry, strategies
 from deploy.state import find as described
 from mlops import abtest, console, deployment
-from mlops.abtest import Test, Verdict
+from mlops.abtest import Running, Verdict
 from mlops.errors import Failure
 from mlops.targets import Target
+
+_UNKNOWN = re.compile(r"[^\w .:/=+\-@]")  # what a value of CustomerMetadataProperties may not hold
 
 
 def promote(
@@ -43,13 +46,13 @@ def promote(
     return letter
 
 
-def _decided(target: Target, test: Test, verdict: Verdict) -> Verdict:
+def _decided(target: Target, test: Running, verdict: Verdict) -> Verdict:
     """This look's, or an earlier one's that decided: that stays valid while nothing speaks against it."""
     earlier = abtest.decision(target, test)
     return earlier if earlier and verdict["outcome"] == "open" else verdict
 
 
-def _letter(test: Test, variant: str | None) -> str:
+def _letter(test: Running, variant: str | None) -> str:
     known = {"A": "A", "B": "B", test.plan.a.name: "A", test.plan.b.name: "B"}
     if variant and variant not in known:
         raise ValueError(
@@ -69,7 +72,7 @@ def _refuse_unless(use_case: str, stage: str, letter: str, found: Verdict, *, ye
     )
 
 
-def steps(declared: declaration.Deployment, test: Test, letter: str) -> list[deployment.Overrides]:
+def steps(declared: declaration.Deployment, test: Running, letter: str) -> list[deployment.Overrides]:
     """The deployments that lead there.
 
     AWS shifts traffic with a strategy and alarms only between fleets of the same variants. So B's version first takes
@@ -86,7 +89,7 @@ def steps(declared: declaration.Deployment, test: Test, letter: str) -> list[dep
     return [deployment.Overrides(version=plan.b.version, variants=same), alone]
 
 
-def record(target: Target, use_case: str, test: Test, letter: str, found: Verdict, why: str) -> None:
+def record(target: Target, use_case: str, test: Running, letter: str, found: Verdict, why: str) -> None:
     """With both versions in the registry, and in the lineage as an action that both contributed to.
 
     The approval status isn't sent: another approval would start the delivery again.
@@ -101,16 +104,18 @@ def record(target: Target, use_case: str, test: Test, letter: str, found: Verdic
         "abTestReport": f"{test.folder}/report.html",
         **({"abTestEffect": f"{first['effect']['value']:+.4g}"} if first["effect"]["value"] is not None else {}),
     }
+    properties = {key: _UNKNOWN.sub(" ", value)[:256] for key, value in properties.items()}
     for side, package in packages.items():
         won = {"abTestResult": "promoted" if side == letter else "replaced"}
-        told = {"ApprovalDescription": f"A/B test {plan.name}: {why}"[:1024]} if side == letter else {}
+        said = f"{package.get('ApprovalDescription', '')} A/B test {plan.name}: {why}".strip()
+        told = {"ApprovalDescription": said[-1024:]} if side == letter else {}
         sagemaker.update_model_package(
             ModelPackageArn=package["ModelPackageArn"], CustomerMetadataProperties=properties | won, **told
         )
     _lineage(sagemaker, test, [each["ModelPackageArn"] for each in packages.values()], properties | {"Winner": letter})
 
 
-def _lineage(sagemaker: Any, test: Test, packages: list[str], properties: dict[str, str]) -> None:
+def _lineage(sagemaker: Any, test: Running, packages: list[str], properties: dict[str, str]) -> None:
     plan = test.plan
     name = f"{plan.endpoint}-{plan.name}-ab-test"
     if described(sagemaker.describe_action, ActionName=name):

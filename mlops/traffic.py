@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy import names, served
-from mlops import console, executions, storage
+from evaluation import abtest_plan
+from mlops import abtest, console, executions, storage
 from mlops.targets import Target
 
 if TYPE_CHECKING:
@@ -36,9 +37,18 @@ class Sent:
 
 
 def send(
-    target: Target, use_case: str, stage: str, count: int, *, shift: bool, seed: int = 0, labels: Path | None = None
+    target: Target,
+    use_case: str,
+    stage: str,
+    count: int,
+    *,
+    shift: bool,
+    seed: int = 0,
+    labels: Path | None = None,
+    sticky: bool = False,
 ) -> Sent:
-    """With `labels` the requests' ids and what became of these records go into that file, for `mlops label`.
+    """With `labels` the requests' ids and what became of these records go into that file, for `mlops label`. With
+    `sticky` each record is a customer, whom the A/B test that runs gives the same variant each time.
 
     Raises LookupError when there is no execution to take records from, or no shifted population of the use case.
     """
@@ -48,25 +58,39 @@ def send(
     truth = truth.loc[records.index]
     if shift:
         records, changed = shifted(use_case, records, seed)
-    sent = replay(target, endpoint, lines(records))
+    variants = _variants(target, use_case, stage, list(records.index)) if sticky else []
+    sent = replay(target, endpoint, lines(records), variants)
     console.say(f"Sent {count} {'shifted' if shift else 'held-out'} records to {endpoint}")
     if shift:
         console.say(f"What changed in them: {', '.join(changed)}")
     if labels:
-        ids = [f"{sent.batch}-{number}" for number in range(count)]
-        truth.reset_index(drop=True).assign(inference_id=ids).to_csv(labels, index=False)
+        truth.reset_index(drop=True).assign(inference_id=ids(sent.batch, count, variants)).to_csv(labels, index=False)
         console.say(f"Their ids and true labels: {labels}")
         console.note(f"Tell the monitors with: mlops label {use_case} {labels} --stage {stage}")
     return replace(sent, shifted=changed)
 
 
-def replay(target: Target, endpoint: str, payloads: Sequence[str]) -> Sent:
-    """A request each, all of them captured when it returns, on a laptop. Their InferenceIds are `<batch>-<number>`,
-    from 0 on.
+def _variants(target: Target, use_case: str, stage: str, customers: Sequence[int]) -> list[tuple[str, str]]:
+    """Each one with the variant of the A/B test that runs. Raises LookupError when none does."""
+    plan = abtest.find(target, use_case, stage).plan
+    shares = {each.name: each.weight for each in (plan.a, plan.b)}
+    known = [f"customer-{each}" for each in customers]
+    return [(each, abtest_plan.assign(each, shares, plan.name)) for each in known]
+
+
+def ids(batch: str, count: int, customers: Sequence[tuple[str, str]] = ()) -> list[str]:
+    """InferenceIds of a batch: `<batch>-<number>`, from 0 on, and before it a customer's name and a slash."""
+    plain = [f"{batch}-{number}" for number in range(count)]
+    return [f"{name}/{each}" for (name, _), each in zip(customers, plain, strict=True)] if customers else plain
+
+
+def replay(target: Target, endpoint: str, payloads: Sequence[str], customers: Sequence[tuple[str, str]] = ()) -> Sent:
+    """A request each, all of them captured when it returns, on a laptop. `customers`: of each payload the customer's
+    name and variant.
     """
     batch = f"traffic-{secrets.token_hex(4)}"
     start = datetime.now(UTC).replace(microsecond=0)
-    answers = _ask(target, endpoint, payloads, batch)
+    answers = _ask(target, endpoint, payloads, ids(batch, len(payloads), customers), [each for _, each in customers])
     end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     if target.settings and not _captured(target, endpoint, batch, len(payloads), start):
         console.note("Not all of it is captured yet; the monitor may see less.")
@@ -139,7 +163,9 @@ def lines(records: pd.DataFrame) -> list[str]:
     return records.to_csv(index=False, header=False).splitlines()
 
 
-def _ask(target: Target, endpoint: str, payloads: Sequence[str], batch: str) -> list[str]:
+def _ask(
+    target: Target, endpoint: str, payloads: Sequence[str], named: Sequence[str], variants: Sequence[str]
+) -> list[str]:
     runtime = target.client("sagemaker-runtime")
 
     def ask(number: int) -> str:
@@ -148,7 +174,8 @@ def _ask(target: Target, endpoint: str, payloads: Sequence[str], batch: str) -> 
             Body=payloads[number],
             ContentType="text/csv",
             Accept="text/csv",
-            InferenceId=f"{batch}-{number}",
+            InferenceId=named[number],
+            **({"TargetVariant": variants[number]} if variants else {}),
         )
         return str(response["Body"].read().decode())
 
@@ -160,7 +187,7 @@ def _captured(target: Target, endpoint: str, batch: str, count: int, start: date
     """Whether all of a batch was captured within a few seconds."""
     s3, place = target.client("s3"), target.place
     folder = f"{names.capture_uri(place.bucket, place.prefix)}/{endpoint}/"
-    needle = f'"inferenceId":"{batch}-'.encode()
+    needle = f"{batch}-".encode()
     counted: dict[str, int] = {}
     deadline = time.monotonic() + _CAPTURE_SECONDS
     while time.monotonic() < deadline:

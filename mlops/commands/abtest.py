@@ -64,7 +64,7 @@ def abtest(
 
     where = connect(target)
     if stop:
-        command.stop(where, use_case, stage, dry_run=dry_run, yes=yes)
+        command.stop(where, use_case, stage, dry_run=dry_run)
     elif a is None or b is None:
         command.look(where, use_case, stage, reports)
     else:

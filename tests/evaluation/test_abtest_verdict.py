@@ -214,7 +214,7 @@ def test_latency_is_compared_by_the_minute() -> None:
         return Served(50 * count, 0, answers * random.normal(mean, mean / 10, count), answers)
 
     few = abtest_guardrails.latency(minutes(29, 0.02), minutes(29, 0.02), plan())
-    assert (few.state, few.note) == (abtest_guardrails.OPEN, "traffic in 29 minutes, 30 are needed")
+    assert (few.state, few.note) == (abtest_guardrails.OPEN, "29 of 30 minutes with traffic on both")
     kept = abtest_guardrails.latency(minutes(120, 0.020), minutes(120, 0.021), plan())
     assert kept.state == abtest_guardrails.KEPT
     assert kept.low is not None and kept.high is not None and kept.low < 1.05 < kept.high < 1.2

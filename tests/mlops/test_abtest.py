@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import random
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+import regex
+from botocore.validate import ParamValidator
 
-from deploy import declaration, registry
+from deploy import checks, declaration, registry, served
 from deploy.declaration import Alarm, Deployment
-from deploy.strategies import Canary
-from mlops import abtest, labels, promotion, targets, traffic
+from deploy.strategies import Canary, Rolling
+from evaluation.abtest_plan import Plan, Variant
+from mlops import abtest, deployment, labels, promotion, targets, traffic
+from mlops.abtest import Running
 from mlops.errors import Failure
 from mlops.targets import LAPTOP, Target
 from sagelocal.config import Settings
@@ -85,6 +89,7 @@ def people(target: Target, folder: Path, count: int, seed: int) -> None:
 
 
 @pytest.mark.namespaces
+@pytest.mark.slow
 def test_from_two_versions_to_the_better_one(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,14 +100,153 @@ def test_from_two_versions_to_the_better_one(
     options = abtest.Options(1, 2, effect=0.15, baseline=0.65)
     abtest.start(target, "churn", STAGE, options, yes=True)
     assert "276 labelled records" in capsys.readouterr().out
-    with pytest.raises(Failure, match="runs"):
-        abtest.start(target, "churn", STAGE, options)
+    with pytest.raises(Failure, match="An A/B test of churn-staging runs"):
+        abtest.start(target, "churn", STAGE, options, yes=True)
+    with pytest.raises(Failure, match="Let it decide.*or deploy over it with --yes"):
+        deployment.deploy(target, "churn", STAGE, deployment.Overrides(version=2))
     people(target, tmp_path, 60, seed=1)
     early = abtest.look(target, "churn", STAGE, tmp_path)
     assert (early["outcome"], early["winner"], early["decided"]) == ("open", "", False)
     with pytest.raises(Failure, match="Nothing is decided yet.*--yes --reason"):
         promotion.promote(target, "churn", STAGE, None, tmp_path)
     people(target, tmp_path, 500, seed=2)
+    with pytest.raises(Failure, match="B \\(version 2\\) is better.*To promote A all the same"):
+        promotion.promote(target, "churn", STAGE, "A", tmp_path, yes=True)
     assert promotion.promote(target, "churn", STAGE, None, tmp_path) == "B"
-    described = target.client("sagemaker").describe_endpoint(EndpointName=NAME)
-    print(json.dumps(described, default=str, indent=1))
+    sagemaker = target.client("sagemaker")
+    found = sagemaker.describe_endpoint(EndpointName=NAME)
+    assert [each["VariantName"] for each in found["ProductionVariants"]] == ["AllTraffic"]
+    package = served.package(sagemaker, "churn", NAME)
+    assert package["ModelPackageVersion"] == 2
+    assert "B (version 2) is better" in package["ApprovalDescription"]
+    assert package["CustomerMetadataProperties"]["abTestResult"] == "promoted"
+    (action,) = sagemaker.list_actions(ActionType="ABTest")["ActionSummaries"]
+    behind = sagemaker.list_associations(DestinationArn=action["ActionArn"])["AssociationSummaries"]
+    assert [each["SourceType"] for each in behind] == ["Model", "Model"]
+    with pytest.raises(LookupError, match="No A/B test"):  # it is over
+        abtest.stop(target, "churn", STAGE)
+
+
+# Without an endpoint.
+
+
+def plan(strategy: Any = None) -> tuple[Deployment, Running]:
+    declared = Deployment(strategy=strategy or SHORT.strategy)
+    a, b = Variant("AllTraffic", 12, 90.0), Variant("B", 13, 10.0)
+    return declared, Running(Plan("20260302T090000", NAME, a, b, "2026-03-02T09:00:00+00:00"), "s3://bucket/folder")
+
+
+def test_bs_version_takes_as_place_under_strategy_and_alarms_before_b_goes() -> None:
+    first, then = promotion.steps(*plan(), "B")
+    both = deployment.overridden(plan()[0], first)
+    assert {each.name: (each.version, each.weight) for each in both.variants} == {
+        "AllTraffic": (13, 90.0),
+        "B": (13, 10.0),
+    }
+    (alone,) = deployment.overridden(plan()[0], then).variants
+    assert (alone.name, alone.version, alone.weight) == ("AllTraffic", 13, 1.0)
+    assert [each.version for each in promotion.steps(*plan(), "A")] == [12]
+
+
+def test_a_rolling_update_is_for_one_variant() -> None:
+    declared, test = plan(Rolling("50%", 1))
+    checks.check(deployment.overridden(declared, abtest.both(declared, test.plan)), STAGE)
+    steps = promotion.steps(declared, test, "B")
+    assert [each.version for each in steps] == [12, 13]
+    for each in steps:
+        checks.check(deployment.overridden(declared, each), STAGE)
+
+
+@pytest.mark.parametrize(
+    ("text", "shares"), [("50/50", (50, 50)), ("0.9/0.1", (0.9, 0.1)), ("50", None), ("100/0", None), ("a/b", None)]
+)
+def test_how_traffic_is_split(text: str, shares: tuple[float, float] | None) -> None:
+    if shares:
+        assert abtest.split(text) == shares
+    else:
+        with pytest.raises(ValueError, match="write it as 50/50"):
+            abtest.split(text)
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        (Deployment(capture=None), "captures no data"),
+        (Deployment((declaration.Variant(), declaration.Variant("C"))), "declares 2 variants"),
+    ],
+)
+def test_a_stage_that_allows_no_test(declared: Deployment, message: str) -> None:
+    nowhere: Any = None
+    with pytest.raises(ValueError, match=message):
+        abtest.planned(nowhere, "churn", STAGE, abtest.Options(1, 2), declared)
+
+
+def test_only_the_winner_is_promoted_without_a_reason() -> None:
+    _, test = plan()
+    won = {"winner": "B", "sentence": "B is better."}
+    assert [promotion._letter(test, each) for each in ("A", "AllTraffic", "B", None)] == ["A", "A", "B", ""]
+    with pytest.raises(ValueError, match="A \\(AllTraffic\\) or B \\(B\\)"):
+        promotion._letter(test, "C")
+    for given in ({"yes": True, "reason": ""}, {"yes": False, "reason": "cheaper"}):
+        with pytest.raises(Failure, match="B is better. To promote A all the same: .* --variant A --yes --reason WHY"):
+            promotion._refuse_unless("churn", STAGE, "A", won, **given)  # type: ignore[arg-type]
+    promotion._refuse_unless("churn", STAGE, "A", won, yes=True, reason="cheaper")
+    with pytest.raises(Failure):  # no winner, and none named
+        promotion._refuse_unless("churn", STAGE, "", won | {"winner": ""}, yes=True, reason="cheaper")
+
+
+def test_customers_keep_their_variant_in_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, test = plan()
+    monkeypatch.setattr(abtest, "find", lambda target, use_case, stage: test)
+    nowhere: Any = None
+    customers = traffic._variants(nowhere, "churn", STAGE, [3, 4, 3])
+    assert customers[0] == customers[2]
+    assert {variant for _, variant in traffic._variants(nowhere, "churn", STAGE, list(range(100)))} == {
+        "AllTraffic",
+        "B",
+    }
+    assert traffic.ids("traffic-1", 3, customers) == [
+        "customer-3/traffic-1-0",
+        "customer-4/traffic-1-1",
+        "customer-3/traffic-1-2",
+    ]
+
+
+def test_what_is_recorded_are_requests_that_aws_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against botocore's model of the API: every request, each pattern of the metadata included."""
+    client = boto3.client("sagemaker", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    made: list[tuple[str, dict[str, Any]]] = []
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:model-package/churn/13"
+
+    class Recorded:
+        def __getattr__(self, operation: str) -> Any:
+            def call(**request: Any) -> dict[str, Any]:
+                name = client.meta.method_to_api_mapping[operation]
+                shape = client.meta.service_model.operation_model(name).input_shape
+                assert ParamValidator().validate(request, shape).generate_report() == ""
+                made.append((operation, request))
+                return {
+                    "ActionArn": arn, "ArtifactArn": arn, "ArtifactSummaries": [], "EndpointArn": arn,
+                    "ContextSummaries": [{"ContextArn": arn}],
+                }  # fmt: skip
+
+            return call
+
+    class There:
+        def client(self, service: str) -> Any:
+            return Recorded()
+
+    package = {"ModelPackageArn": arn, "ApprovalDescription": "Looked good."}
+    monkeypatch.setattr(registry, "package", lambda sagemaker, use_case, version: package)
+    monkeypatch.setattr(promotion, "described", lambda call, **name: None)
+    found = {"findings": [{"metric": {"text": "retained=No, thanks"}, "effect": {"value": 0.04}}]}
+    there: Any = There()
+    promotion.record(there, "churn", plan()[1], "B", found, "B is better (+4 points).")
+    updates = [request for operation, request in made if operation == "update_model_package"]
+    assert [each["CustomerMetadataProperties"]["abTestResult"] for each in updates] == ["replaced", "promoted"]
+    assert updates[1]["ApprovalDescription"] == "Looked good. A/B test 20260302T090000: B is better (+4 points)."
+    assert all("ModelApprovalStatus" not in each for each in updates)  # it would start the delivery
+    pattern = client.meta.service_model.shape_for("CustomerMetadataValue").metadata["pattern"]
+    for each in updates:
+        assert all(regex.fullmatch(pattern, value) for value in each["CustomerMetadataProperties"].values())
+    assert [operation for operation, _ in made].count("add_association") == 3

@@ -49,7 +49,7 @@ def test_labels_are_those_of_the_records_that_were_sent(
     monkeypatch.setattr(traffic, "split_of_test", lambda target, use_case, endpoint: table)
     asked: list[str] = []
 
-    def replay(target: Any, endpoint: str, payloads: list[str]) -> Sent:
+    def replay(target: Any, endpoint: str, payloads: list[str], customers: Any) -> Sent:
         asked[:] = payloads
         return Sent(endpoint, len(payloads), datetime.now(UTC), datetime.now(UTC), "traffic-1", "")
 
