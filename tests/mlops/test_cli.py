@@ -37,6 +37,7 @@ def test_every_command_of_the_project_is_there(capsys: pytest.CaptureFixture[str
     code, out, _ = run(capsys, "--help")
     assert code == 0
     wanted = {"list", "run", "definition", "status", "logs", "models", "approve", "reject", "deploy", "invoke"}
+    wanted |= {"changed", "cicd", "lineage"}
     wanted |= {
         "why-not-cached",
         "traffic",
