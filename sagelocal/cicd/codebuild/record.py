@@ -17,7 +17,10 @@ Document = dict[str, Any]
 STATUS = {"stopped": "STOPPED", "timed out": "TIMED_OUT", "": "FAILED"}  # by a guard's reason
 _CONTEXT = {
     "timed out": {"statusCode": "BUILD_TIMED_OUT", "message": "Build has timed out. "},
-    "": {"statusCode": "CLIENT_ERROR", "message": "The build container ended: a command has ended its init process."},
+    "": {
+        "statusCode": "CLIENT_ERROR",
+        "message": "The build container ended by itself: see the end of the log.",
+    },
 }
 
 

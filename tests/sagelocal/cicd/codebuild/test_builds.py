@@ -141,6 +141,14 @@ def test_on_failure(laptop, phases):
     assert build["buildStatus"] == "FAILED", "CONTINUE goes on, with a build that has failed"
 
 
+def test_a_command_that_ends_the_container(laptop, phases):
+    laptop.project("killed", "version: 0.2\nphases:\n  build: {commands: [echo before, kill -9 $PPID]}\n")
+    build = laptop.build("killed")
+    assert (build["buildStatus"], phases(build)["BUILD"]) == ("FAILED", "FAILED")
+    (context,) = next(phase for phase in build["phases"] if phase["phaseType"] == "BUILD")["contexts"]
+    assert context["message"].startswith("The build container ended by itself")
+
+
 def test_version_1_runs_each_command_by_itself(laptop):
     laptop.project(
         "first", "version: 0.1\nphases:\n  build:\n    commands:\n      - cd /; A=1\n      - echo $PWD:$A.\n"
