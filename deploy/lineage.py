@@ -64,12 +64,15 @@ def facts(environ: Mapping[str, str]) -> dict[str, str]:
     def first(*names: str) -> str:
         return next((environ[name] for name in names if environ.get(name)), "")
 
-    initiator = environ.get("CODEBUILD_INITIATOR", "")
+    initiator, run = environ.get("CODEBUILD_INITIATOR", ""), ""
+    if environ.get("GITHUB_RUN_ID"):
+        server = environ.get("GITHUB_SERVER_URL", "https://github.com")
+        run = f"{server}/{environ.get('GITHUB_REPOSITORY', '')}/actions/runs/{environ['GITHUB_RUN_ID']}"
     return {
         "CommitId": first("CODEBUILD_RESOLVED_SOURCE_VERSION", "GITHUB_SHA"),
         "Repository": first("MLOPS_REPOSITORY", "GITHUB_REPOSITORY"),
-        "GeneratedBy": first("CODEBUILD_BUILD_ARN", "GITHUB_RUN_ID"),
-        "Build": first("CODEBUILD_BUILD_ID", "GITHUB_RUN_ID"),
+        "GeneratedBy": first("CODEBUILD_BUILD_ARN") or run,
+        "Build": first("CODEBUILD_BUILD_ID") or run,
         "Pipeline": initiator.removeprefix("codepipeline/") if initiator.startswith("codepipeline/") else "",
         "PipelineExecutionId": environ.get("PIPELINE_EXECUTION_ID", ""),
         "Stage": environ.get("STAGE", ""),
