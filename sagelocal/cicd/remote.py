@@ -142,7 +142,8 @@ def commit(bare: Path, revision: str) -> Commit:
     except RuntimeError as error:
         raise missing from error
     written = git(bare, "log", "-1", "--no-show-signature", "--format=%H%x00%an%x00%ae%x00%at%x00%ct%x00%B", full)
-    found, author, email, authored, committed, message = written.split("\0", 5)
+    readable = written.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # variables are UTF-8
+    found, author, email, authored, committed, message = readable.split("\0", 5)
     return Commit(found, message.strip(), author, email, _time(authored), _time(committed))
 
 

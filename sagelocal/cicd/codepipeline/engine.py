@@ -89,28 +89,14 @@ class Delivery:
             for one in stage["actions"]
             if (stage["name"], one["name"]) == (record["stageName"], record["actionName"])
         )
-        scope = self._scope(execution)
+        scope = variables.scope(execution)
         try:
-            configuration = {key: variables.resolve(value, scope) for key, value in action["configuration"].items()}
-        except variables.Unresolved as error:
-            self._ended(identity, failed(str(error), "ConfigurationError"))
-            return
-        record = app.store.update(ACTION, identity, {"_configuration": configuration})
-        work = Work(
-            app, ACTION, record, execution, declaration, action, configuration, scope, ending=lambda: self._closed
-        )
-        try:
+            given = variables.resolve_all(action["configuration"], scope)
+            work = Work(app, ACTION, record, execution, declaration, action, given, scope, lambda: self._closed)
             outcome = PROVIDERS[action["actionTypeId"]["provider"]](work)
         except variables.Unresolved as error:
             outcome = failed(str(error), "ConfigurationError")
         self._ended(identity, outcome, action)
-
-    def _scope(self, execution: Document) -> variables.Scope:
-        return {
-            **execution["_variables"],
-            variables.PIPELINE: {one["name"]: one["resolvedValue"] for one in execution["variables"]},
-            variables.EXECUTION: {"PipelineExecutionId": execution["pipelineExecutionId"]},
-        }
 
     def _ended(self, identity: str, outcome: Outcome, action: Document | None = None) -> None:
         """Records how an action ended with what it gave, and what follows: all of it or nothing."""

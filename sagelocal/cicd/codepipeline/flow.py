@@ -6,11 +6,12 @@ or gives way to who comes later (SUPERSEDED). An execution keeps the version of 
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.cicd.codepipeline import records
+from sagelocal.cicd.codepipeline import records, variables
 from sagelocal.cicd.codepipeline.records import ACTION, EXECUTION, INBOUND, INSIDE, LEFT, PIPELINE
 
 if TYPE_CHECKING:
@@ -146,6 +147,9 @@ def _groups(stage: Document) -> Iterator[list[Document]]:
 def _start(app: SageLocal, execution: Document, stage: Document, action: Document) -> str:
     identity, now = str(uuid.uuid4()), app.now()
     approval = action["actionTypeId"]["category"] == "Approval"
+    configuration: Document = {}
+    with contextlib.suppress(variables.Unresolved):  # the action itself fails of it
+        configuration = {"_configuration": variables.resolve_all(action["configuration"], variables.scope(execution))}
     record = {
         "pipelineName": execution["pipelineName"],
         "pipelineExecutionId": execution["pipelineExecutionId"],
@@ -158,6 +162,7 @@ def _start(app: SageLocal, execution: Document, stage: Document, action: Documen
         "status": "InProgress",
         "_type": action["actionTypeId"],
         "_attempt": execution["_attempt"],
+        **configuration,
         **({"_token": str(uuid.uuid4())} if approval else {}),
     }
     app.store.create(ACTION, identity, record, parent=execution["pipelineExecutionId"])

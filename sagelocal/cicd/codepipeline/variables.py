@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 Scope = Mapping[str, Mapping[str, str]]  # namespace -> key -> value
 _WRITTEN = re.compile(r"#\{([^}]*)\}")
@@ -24,18 +25,32 @@ def references(text: str) -> Iterator[tuple[str, str, str]]:
         yield (written[0], found[1], found[2]) if found else (written[0], "", "")
 
 
-def resolve(text: str, scope: Scope) -> str:
+def scope(execution: Mapping[str, Any]) -> Scope:
+    """What an execution's actions may refer to by now."""
+    return {
+        **execution["_variables"],
+        PIPELINE: {one["name"]: one["resolvedValue"] for one in execution["variables"]},
+        EXECUTION: {"PipelineExecutionId": execution["pipelineExecutionId"]},
+    }
+
+
+def resolve_all(configuration: Mapping[str, str], known: Scope) -> dict[str, str]:
+    """Raises Unresolved."""
+    return {key: resolve(value, known) for key, value in configuration.items()}
+
+
+def resolve(text: str, known: Scope) -> str:
     """`text` with every reference replaced. Raises Unresolved naming the first that has no value."""
 
     def value(written: re.Match[str]) -> str:
         namespace, _, key = written[1].partition(".")
         try:
-            return scope[namespace][key]
+            return known[namespace][key]
         except KeyError:
-            known = ", ".join(f"#{{{namespace}.{one}}}" for one in sorted(scope.get(namespace, ())))
+            there = ", ".join(f"#{{{namespace}.{one}}}" for one in sorted(known.get(namespace, ())))
             raise Unresolved(
                 f"The variable {written[0]} has no value"
-                + (f"; of that namespace there are {known}." if known else f": nothing gave {namespace} a value.")
+                + (f"; of that namespace there are {there}." if there else f": nothing gave {namespace} a value.")
             ) from None
 
     return _WRITTEN.sub(value, text)

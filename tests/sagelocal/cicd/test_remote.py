@@ -190,6 +190,30 @@ def test_a_lambda_function_is_an_action(delivery: Settings, clone: Clone) -> Non
         client.put_job_success_result(jobId=said["actionExecutionId"])
 
 
+def test_an_object_in_s3_is_a_source(delivery: Settings) -> None:
+    s3, client = delivery.client("s3"), delivery.client("codepipeline")
+    for key in ("a.zip", "b.zip"):
+        s3.put_object(Bucket="artifacts", Key=f"in/{key}", Body=key.encode())
+    kind = {"category": "Source", "owner": "AWS", "provider": "S3", "version": "1"}
+    configuration = {"S3Bucket": "artifacts", "S3ObjectKey": "in/a.zip", "PollForSourceChanges": "false"}
+    given = {**source(), "actionTypeId": kind, "configuration": configuration}
+    stages = [stage("Source", given), stage("Approve", approval(configuration={"CustomData": "#{Src.ETag}"}))]
+    with pytest.raises(client.exceptions.ClientError, match="Set its PollForSourceChanges to false"):
+        polled = {**given, "configuration": {"S3Bucket": "artifacts", "S3ObjectKey": "in/a.zip"}}
+        client.create_pipeline(pipeline=declaration(delivery, "polled", stages=[stage("Source", polled), stages[1]]))
+    configuration["AllowOverrideForS3ObjectKey"] = "true"
+    client.create_pipeline(pipeline=declaration(delivery, "objects", stages=stages))
+    assert approve(delivery, "objects") == "Succeeded"
+    revision = {"actionName": "Source", "revisionType": "S3_OBJECT_KEY", "revisionValue": "in/b.zip"}
+    execution = client.start_pipeline_execution(name="objects", sourceRevisions=[revision])["pipelineExecutionId"]
+    assert approve(delivery, "objects") == "Succeeded"
+    found = client.list_action_executions(pipelineName="objects", filter={"pipelineExecutionId": execution})
+    output = found["actionExecutionDetails"][-1]["output"]
+    where = output["outputArtifacts"][0]["s3location"]
+    assert s3.get_object(Bucket=where["bucket"], Key=where["key"])["Body"].read() == b"b.zip"
+    assert output["outputVariables"]["ObjectKey"] == "in/b.zip"
+
+
 def test_a_target_s_input_gives_variables_and_revisions_alone() -> None:
     given = {"variables": [{"name": "X", "value": "1"}], "detail": {}}
     assert parsed(json.dumps(given)) == {"variables": given["variables"]}

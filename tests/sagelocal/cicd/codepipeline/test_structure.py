@@ -39,7 +39,7 @@ def test_a_name_is_used_once_and_tags_are_kept(app: App) -> None:
     assert app.ask("ListTagsForResource", resourceArn=arn)["tags"] == [{"key": "b", "value": "2"}]
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[list[Any], dict[str, Any], str]] = {
     "one stage": ([], {}, "InvalidStructureException: Pipeline has only 1 stage"),
     "a stage twice": (
         [stage("A", approval()), stage("A", approval())],
