@@ -191,7 +191,7 @@ class Monitoring:
 
 
 @dataclass(frozen=True)
-class Tests:
+class Limits:
     """What `mlops cicd test` allows an endpoint that has just been deployed."""
 
     tolerance: float = 0.005  # how far a metric, asked of the endpoint, may lie from the registered one, either way
@@ -219,7 +219,7 @@ class Stage:
     time_to_live: str = ""  # ISO 8601 duration of its endpoints; empty: they stay
     deployment: Deployment = field(default_factory=Deployment)
     monitoring: Monitoring | None = None
-    tests: Tests = field(default_factory=Tests)
+    tests: Limits = field(default_factory=Limits)
 
 
 def declared(use_case: str) -> dict[str, Deployment]:

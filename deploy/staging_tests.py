@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.declaration import Tests
+from deploy.declaration import Limits
 from evaluation import classification_metrics
 
 CSV, JSON = "text/csv", "application/json"
@@ -42,7 +42,7 @@ class SkippedError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    status: int  # HTTP's, of the model's container where that answered
+    status: int  # HTTP's, of the model's container where that answered; 0: nobody did
     content_type: str
     body: bytes
     seconds: float
@@ -66,7 +66,7 @@ class Question:
     content_types: Sequence[str]  # that the version declares
     response_types: Sequence[str]
     evaluation: Mapping[str, Any] | None  # evaluation.json of the version; None where it has none
-    limits: Tests
+    limits: Limits
 
 
 class Endpoint:
@@ -89,6 +89,8 @@ class Endpoint:
             found: Any = error.response
             status = found.get("OriginalStatusCode") or found["ResponseMetadata"]["HTTPStatusCode"]
             return Answer(status, "", found["Error"]["Message"].encode(), time.perf_counter() - started)
+        except BotoCoreError as error:
+            return Answer(0, "", str(error).encode(), time.perf_counter() - started)
         kind = response["ContentType"].partition(";")[0].strip()
         return Answer(200, kind, answered, time.perf_counter() - started)
 
@@ -207,6 +209,8 @@ def _as_registered(endpoint: Endpoint, question: Question) -> str:
     chosen = question.records.sample(n=min(limits.records, count), random_state=0)
     parts = [chosen[start : start + _A_REQUEST] for start in range(0, len(chosen), _A_REQUEST)]
     found = pd.concat([read(endpoint.ask(payload(part, CSV))) for part in parts], ignore_index=True)
+    if len(found) != len(chosen):
+        raise FailedError(f"{len(found)} predictions for {len(chosen)} records")
     answers = question.truth.loc[chosen.index].astype(float).astype(int).to_numpy()
     threshold = float((question.evaluation or {})["threshold"]["value"])
     measured = classification_metrics.metrics(answers, found[0].to_numpy(), threshold, np.ones((1, len(answers))))
@@ -223,7 +227,7 @@ def _as_registered(endpoint: Endpoint, question: Question) -> str:
             wrong.append(f"{name} is {float(value[0]):.4f}, and {expected:.4f} is registered")
     if wrong:
         raise FailedError(f"of {len(chosen)} held-out records {'; '.join(wrong)} (tolerance {limits.tolerance:g})")
-    return f"{len(measured)} metrics of {len(chosen)} held-out records, at most {most:.2g} from the registered ones"
+    return f"{len(measured)} metrics of {len(chosen)} held-out records, at most {most:.4f} from the registered ones"
 
 
 def _latency() -> list[Named]:
