@@ -130,7 +130,10 @@ def _extend(provisioner: Provisioner) -> None:
             known[kind] = provisioner.completed(known[kind], completion)
     for kind, row in types.TYPES.items():
         known[kind] = provisioner.handlers(kind)
-        provisioners._STACK_TAG_PROPERTY[kind] = ("Tags", "list")
+        if row.service in OURS:  # MiniStack's own APIs take no tag that begins with aws:
+            provisioners._STACK_TAG_PROPERTY[kind] = ("Tags", "list")
+        else:
+            provisioners._STACK_TAG_PROPERTY.pop(kind, None)
         provisioners._REPLACING_PROPERTIES[kind] = (row.name,)
 
     threaded = stacks._runs_on_worker_thread
