@@ -220,25 +220,27 @@ def _lift(metric: Metric, a: np.ndarray, b: np.ndarray) -> abtest.Effect | None:
 
 
 def _looks(plan: Plan, a: Sample, b: Sample, mixture: float) -> list[Look]:
-    """As if one had looked now and then, in the order of the requests."""
-    times = np.sort(np.concatenate([a.times, b.times]))
-    chosen = np.unique(np.linspace(0, len(times) - 1, LOOKS + 1).astype(int)[1:])
+    """As if one had looked now and then, in the order of the requests. Times have whole seconds: within one the
+    variants' requests are taken by turns.
+    """
+    times = np.concatenate([a.times, b.times])
+    turns = np.concatenate([np.arange(len(each.times)) / max(len(each.times), 1) for each in (a, b)])
+    order = np.lexsort((turns, times))
+    seen_b = np.cumsum(order >= len(a.times))
     looks = []
-    for place in chosen:
-        until = times[place]
-        first, second = _until(a, until), _until(b, until)
+    for place in np.unique(np.linspace(0, len(order) - 1, LOOKS + 1).astype(int)[1:]):
+        first, second = _first(a, place + 1 - seen_b[place]), _first(b, seen_b[place])
         if min(len(first.values), len(second.values)) < 2:
             continue
         found = _sequence(plan, first, second, mixture)
         if np.isfinite(found.low):
-            records = len(first.values) + len(second.values)
             means = _mean(first.values), _mean(second.values)
-            looks.append(Look(until, records, *means, float(found.value), float(found.low), float(found.high)))
+            bounds = float(found.value), float(found.low), float(found.high)
+            looks.append(Look(times[order[place]], int(place) + 1, *means, *bounds))
     return looks
 
 
-def _until(sample: Sample, time: np.datetime64) -> Sample:
-    count = int(np.searchsorted(sample.times, time, side="right"))
+def _first(sample: Sample, count: int) -> Sample:
     return Sample(sample.values[:count], sample.times[:count], sample.units[:count])
 
 
