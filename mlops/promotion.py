@@ -90,29 +90,31 @@ def steps(declared: declaration.Deployment, test: Running, letter: str) -> list[
 
 
 def record(target: Target, use_case: str, test: Running, letter: str, found: Verdict, why: str) -> None:
-    """With both versions in the registry, and in the lineage as an action that both contributed to.
+    """With the winner in the registry, and in the lineage as an action that both versions contributed to.
 
-    The approval status isn't sent: another approval would start the delivery again.
+    The winner's approval status isn't sent, and the other version is left alone: should AWS tell EventBridge of any
+    change of an approved version, the delivery would deploy that one.
     """
     sagemaker, plan = target.client("sagemaker"), test.plan
-    sides = {"A": plan.a, "B": plan.b}
-    packages = {side: registry.package(sagemaker, use_case, each.version) for side, each in sides.items()}
-    first = found["findings"][0]
+    a, b = (registry.package(sagemaker, use_case, each.version) for each in (plan.a, plan.b))
+    winner, first = (a if letter == "A" else b), found["findings"][0]
+    value = first["effect"]["value"]
     properties = {
         "abTest": f"{plan.endpoint}/{plan.name}",
+        "abTestAgainst": str((plan.b if letter == "A" else plan.a).version),
         "abTestMetric": first["metric"]["text"],
         "abTestReport": f"{test.folder}/report.html",
-        **({"abTestEffect": f"{first['effect']['value']:+.4g}"} if first["effect"]["value"] is not None else {}),
+        **({"abTestEffect": f"{value:+.4g}"} if value is not None else {}),
     }
-    properties = {key: _UNKNOWN.sub(" ", value)[:256] for key, value in properties.items()}
-    for side, package in packages.items():
-        won = {"abTestResult": "promoted" if side == letter else "replaced"}
-        said = f"{package.get('ApprovalDescription', '')} A/B test {plan.name}: {why}".strip()
-        told = {"ApprovalDescription": said[-1024:]} if side == letter else {}
-        sagemaker.update_model_package(
-            ModelPackageArn=package["ModelPackageArn"], CustomerMetadataProperties=properties | won, **told
-        )
-    _lineage(sagemaker, test, [each["ModelPackageArn"] for each in packages.values()], properties | {"Winner": letter})
+    properties = {key: _UNKNOWN.sub(" ", text)[:256] for key, text in properties.items()}
+    said = f"{winner.get('ApprovalDescription', '')} A/B test {plan.name}: {why}".strip()
+    sagemaker.update_model_package(
+        ModelPackageArn=winner["ModelPackageArn"],
+        CustomerMetadataProperties=properties,
+        ApprovalDescription=said[-1024:],
+    )
+    packages = [a["ModelPackageArn"], b["ModelPackageArn"]]
+    _lineage(sagemaker, test, packages, properties | {"Promoted": winner["ModelPackageArn"], "Why": why[:2500]})
 
 
 def _lineage(sagemaker: Any, test: Running, packages: list[str], properties: dict[str, str]) -> None:

@@ -119,7 +119,7 @@ def test_from_two_versions_to_the_better_one(
     package = served.package(sagemaker, "churn", NAME)
     assert package["ModelPackageVersion"] == 2
     assert "B (version 2) is better" in package["ApprovalDescription"]
-    assert package["CustomerMetadataProperties"]["abTestResult"] == "promoted"
+    assert package["CustomerMetadataProperties"]["abTestAgainst"] == "1"
     (action,) = sagemaker.list_actions(ActionType="ABTest")["ActionSummaries"]
     behind = sagemaker.list_associations(DestinationArn=action["ActionArn"])["AssociationSummaries"]
     assert [each["SourceType"] for each in behind] == ["Model", "Model"]
@@ -242,11 +242,10 @@ def test_what_is_recorded_are_requests_that_aws_takes(monkeypatch: pytest.Monkey
     found = {"findings": [{"metric": {"text": "retained=No, thanks"}, "effect": {"value": 0.04}}]}
     there: Any = There()
     promotion.record(there, "churn", plan()[1], "B", found, "B is better (+4 points).")
-    updates = [request for operation, request in made if operation == "update_model_package"]
-    assert [each["CustomerMetadataProperties"]["abTestResult"] for each in updates] == ["replaced", "promoted"]
-    assert updates[1]["ApprovalDescription"] == "Looked good. A/B test 20260302T090000: B is better (+4 points)."
-    assert all("ModelApprovalStatus" not in each for each in updates)  # it would start the delivery
+    (update,) = [request for operation, request in made if operation == "update_model_package"]
+    assert update["CustomerMetadataProperties"]["abTestAgainst"] == "12"
+    assert update["ApprovalDescription"] == "Looked good. A/B test 20260302T090000: B is better (+4 points)."
+    assert "ModelApprovalStatus" not in update  # it would start the delivery
     pattern = client.meta.service_model.shape_for("CustomerMetadataValue").metadata["pattern"]
-    for each in updates:
-        assert all(regex.fullmatch(pattern, value) for value in each["CustomerMetadataProperties"].values())
+    assert all(regex.fullmatch(pattern, value) for value in update["CustomerMetadataProperties"].values())
     assert [operation for operation, _ in made].count("add_association") == 3
