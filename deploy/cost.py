@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from deploy import retraining
 from deploy.checks import ENDPOINT_METRICS
 from deploy.declaration import Deployment, Kind, Mode, Stage, Variant
 from deploy.prices import Prices
@@ -206,6 +205,5 @@ def _assumed(stage: Stage, traffic: Traffic, measured: Mapping[Kind, Measured], 
     if start_up and monitors:
         yield f"Each monitor's job takes {start_up:g} s more than measured: a laptop has no instances to start."
     if stage.time_to_live:
-        days = retraining.seconds(stage.time_to_live) / HOUR / 24
-        yield f"It stays the whole month; by its time to live each deployment lasts {days:g} days."
+        yield f"It stays the whole month; by its time to live a deployment lasts {stage.time_to_live}."
     yield "Data transfer, KMS, SNS, EventBridge and Lambda are left out."

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from deploy import resources
 from mlops import laptop as command
 from mlops import targets
+from mlops.targets import Target
 from sagelocal import config, server
 from sagelocal.config import Settings
 
@@ -109,3 +113,20 @@ def ended(status: Any) -> None:
     while status() != "Failed":
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_status_says_when_an_endpoint_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = datetime.now(UTC)
+    schedule = {
+        "ScheduleExpression": f"at({made + timedelta(hours=24, minutes=1):%Y-%m-%dT%H:%M:%S})",
+        "LastModificationDate": made,
+    }
+    monkeypatch.setattr(resources.Schedule, "find", lambda self, clients, name: schedule)
+    target = SimpleNamespace(client=None, settings=SimpleNamespace(time_scale=1.0))
+    assert command._end(cast(Target, target), "churn-staging").startswith("in 1 d (")
+    target.settings.time_scale = 24.0
+    assert command._end(cast(Target, target), "churn-staging").startswith("in 1 h (")
+    target.settings.time_scale = 1e6
+    assert command._end(cast(Target, target), "churn-staging").startswith("within a minute (")
+    monkeypatch.setattr(resources.Schedule, "find", lambda self, clients, name: None)
+    assert command._end(cast(Target, target), "churn-staging") == ""
