@@ -180,6 +180,7 @@ def git(bare: Path, *arguments: str) -> str:
 def _run(*arguments: str) -> str:
     done = subprocess.run(
         ["git", *arguments],
+        cwd="/",  # the folder that sagelocal was started in may be gone, and git then does nothing
         env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -208,10 +208,16 @@ def _first(patterns: list[str], name: str) -> str:
 
 
 def outcome(app: SageLocal, repository: str, references: list[str]) -> Document:
-    """What the last push of these references did: {"started": [...], "ignored": [...]}, each with its reference."""
+    """What the last push of these references did: {"started": [...], "ignored": [...]}, each with its reference.
+
+    Raises AwsError when it was not looked at: what an earlier push did must not be told as its own.
+    """
     found: dict[str, list[Document]] = {"started": [], "ignored": []}
+    there = remote.references(remote.repository(app.settings, repository))
     for reference in references:
         document = app.store.find(REFERENCE, f"{repository} {reference}") or {}
+        if document.get("commit") != there.get(reference):
+            raise AwsError("InternalFailure", f"The push to {reference} could not be read: see server.log.", 500)
         for member, items in found.items():
             items += [one | {"reference": reference} for one in document.get(member, [])]
     return found
