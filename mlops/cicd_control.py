@@ -17,6 +17,8 @@ from mlops.errors import Failure
 from mlops.logs import Tail
 from mlops.targets import Target
 
+_LINES = 5  # of a build's log, under a failed action
+
 
 def status(target: Target, project: str) -> None:
     """The newest execution of each pipeline, what waits for a person, and why one failed."""
@@ -45,6 +47,8 @@ def _show(client: Any, pipeline: str) -> None:
     console.show(("action", "status", "took", "what it says"), rows, title=title)
     if reason := execution.get("statusSummary"):
         console.say(reason)
+    if execution["status"] == "Failed":
+        console.note(f"{console.command()} cicd logs {pipeline} shows the whole log, cicd retry {pipeline} tries again")
 
 
 def _commit(execution: Mapping[str, Any]) -> str:
@@ -61,7 +65,8 @@ def _end(action: Action) -> Any:
 
 def _word(action: Action) -> str:
     if action.error:
-        return action.error
+        first, *rest = action.error.splitlines()
+        return "\n".join([first, *[line for line in rest if not line.startswith("[Container]")][-_LINES:]])
     if action.category == "Approval":
         return " ".join(
             each for each in (f"by {action.by.rpartition('/')[2]}" if action.by else "", action.summary) if each
