@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,15 @@ import pytest
 
 from sagelocal import config, sandbox, server
 from sagelocal.config import Settings
+
+# Of a shell with `mlops env`, or of a build: tests choose their own clients, and moto would be asked by none of them.
+_SURROUNDINGS = ("AWS_", "SAGEMAKER_", "MLOPS_", "CODEBUILD_", "GITHUB_")
+_KEPT = ("MLOPS_CACHE",)  # where data sets are that were downloaded before
+
+
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if name.startswith(_SURROUNDINGS) and name not in _KEPT]:
+        del os.environ[name]
 
 
 @pytest.fixture(scope="module")
