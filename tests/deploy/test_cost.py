@@ -69,10 +69,8 @@ def test_what_has_no_price_is_named_and_left_out() -> None:
 
 
 def test_monitors_cost_their_jobs_and_their_metrics() -> None:
-    every = dict.fromkeys(("model_quality", "model_bias"), None)
-    monitoring = Monitoring(
-        label="y", data_quality=Monitor(), explainability=Monitor(schedule="rate(1 day)"), max_model_age="P9D", **every
-    )
+    daily = Monitor(schedule="rate(1 day)")
+    monitoring = Monitoring(model_quality=None, model_bias=None, explainability=daily, max_model_age="P9D")
     stage = Stage("s", deployment=Deployment(alarms=(Alarm("ModelLatency", 1),)), monitoring=monitoring)
     seen = {Kind.DATA_QUALITY: Measured(60, 10)}
     units = priced(**{"metric-month": 0.3, "alarm-month": 0.1, "dashboard-month": 3})
