@@ -247,7 +247,10 @@ def deploy(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as it has begun.")] = False,
     target: TargetOption = LAPTOP,
 ) -> None:
-    """Put an approved version in service as deploy/USE_CASE.py declares it: shows what changes, then changes it."""
+    """Put an approved version in service as deploy/stages.yml declares it: shows what changes and costs, then does it.
+
+    What may cost more than the stage's ceiling needs --yes.
+    """
     known(use_case)
     from mlops import deployment
 
