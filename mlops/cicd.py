@@ -17,6 +17,7 @@ ROOT = Path(__file__).absolute().parents[1]
 TEMPLATES = ROOT / "deploy" / "cloudformation"
 PROJECT = "mlops"  # the templates' default ProjectName
 REMOTE = "local"
+PARTS = ("baseline", "cicd", "monitoring")  # in the order in which they are made
 _PRESIGNED = "{presigned}"  # reports are linked by presigned URLs: a laptop has no console to show them
 
 
@@ -36,11 +37,14 @@ def up(target: Target, project: str, source: Source, remote: str = REMOTE, *, ye
     stacks = Stacks(target.client("cloudformation"), target.poll)
     address = _remote(target, project, remote) if target.settings else None
     review = _review(yes or target.settings is not None)
-    baseline, cicd = f"{project}-baseline", f"{project}-cicd"
     chosen = _source(target, project, source)
-    _check(stacks, cicd, chosen)
-    _deploy(stacks, baseline, _template("baseline"), chosen, review)
-    _deploy(stacks, cicd, _template("cicd"), stacks.outputs(baseline) | chosen, review)
+    names = {part: f"{project}-{part}" for part in PARTS}
+    _check(stacks, names["cicd"], chosen)
+    inherited: dict[str, str] = {}
+    for part, name in names.items():
+        _deploy(stacks, name, _template(part), inherited | chosen, review)
+        inherited = inherited or stacks.outputs(name)  # the baseline's
+    cicd = names["cicd"]
     if address is None:
         repository = stacks.parameters(cicd)["FullRepositoryId"]
         console.say(f"A push to {stacks.parameters(cicd)['BranchName']} of {repository} builds, tests and deploys it.")

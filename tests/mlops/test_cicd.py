@@ -26,6 +26,7 @@ Resources:
     Properties: { BucketName: !Sub "${ProjectName}-artifacts" }
 Outputs: { ArtifactBucket: { Value: !Ref Artifacts } }
 """
+MONITORING = "Resources: { Topic: { Type: 'AWS::SNS::Topic', Properties: { TopicName: alarms } } }"
 CICD = """
 Parameters:
   ProjectName: { Type: String }
@@ -97,6 +98,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     templates.mkdir()
     (templates / "baseline.yml").write_text(BASELINE)
     (templates / "cicd.yml").write_text(CICD)
+    (templates / "monitoring.yml").write_text(MONITORING)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cicd, "ROOT", folder)
         patch.setattr(cicd, "TEMPLATES", templates)

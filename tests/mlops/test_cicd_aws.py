@@ -25,6 +25,7 @@ Parameters: { ProjectName: { Type: String } }
 Resources: { Artifacts: { Type: "AWS::S3::Bucket", Properties: { BucketName: !Sub "${ProjectName}-artifacts" } } }
 Outputs: { ArtifactBucket: { Value: !Ref Artifacts } }
 """
+MONITORING = "Resources: { Topic: { Type: 'AWS::SNS::Topic', Properties: { TopicName: alarms } } }"
 CICD = """
 Parameters:
   ProjectName: { Type: String }
@@ -42,6 +43,7 @@ def target(laptop: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     """An account as far as `mlops` can tell: no settings of a laptop."""
     (tmp_path / "baseline.yml").write_text(BASELINE)
     (tmp_path / "cicd.yml").write_text(CICD)
+    (tmp_path / "monitoring.yml").write_text(MONITORING)
     monkeypatch.setattr(cicd, "TEMPLATES", tmp_path)
     monkeypatch.setattr(Target, "client", lambda self, service: laptop.client(service))
     monkeypatch.setattr(Target, "poll", 0.05)
