@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy import accounts, lineage, served, stages, state, view
+from deploy import accounts, lineage, stages, state, view
 from deploy.declaration import Stage
 from mlops import console, deployment, errors, use_cases
 from mlops.deployment import Overrides
@@ -47,7 +47,7 @@ def release(target: Target, stage_name: str, package_arn: str) -> str:
     if stage.monitoring is None or not stage.monitoring.captures:
         mark(there, endpoint, os.environ)
         record(there, endpoint, package["ModelPackageArn"], os.environ)
-        show(there, use_case, endpoint)
+        show(there, endpoint)
     return endpoint
 
 
@@ -124,12 +124,11 @@ def record(target: Target, endpoint: str, package: str, environ: Mapping[str, st
         console.note(f"The release is not in the lineage: {errors.message(error)}")
 
 
-def show(target: Target, use_case: str, endpoint: str) -> None:
+def show(target: Target, endpoint: str) -> None:
     """What is in service now."""
     sagemaker = target.client("sagemaker")
     described = state.endpoint(sagemaker, endpoint)
     config = sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
-    package = served.package(sagemaker, use_case, endpoint)
-    console.say(f"{endpoint} is {described['EndpointStatus']} with {package['ModelPackageArn']}")
+    console.say(f"{endpoint} is {described['EndpointStatus']} with {described['EndpointConfigName']}")
     for label, text in view.labels(config, described).items():
         console.say(f"  {label}: {text}")
