@@ -1,4 +1,4 @@
-"""What sagelocal records of its own doing, as AWS does: experiments, lineage and pipeline metrics.
+"""What sagelocal records of its own doing, as AWS does: experiments, lineage, metrics of pipelines and builds.
 
 All of it follows from changes of documents, whoever makes them, and is written in the transaction of the change.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sagelocal.cicd.codebuild import metrics as codebuild
 from sagelocal.experiments import components
 from sagelocal.experiments import records as experiments
 from sagelocal.lineage import records as lineage
@@ -73,5 +74,6 @@ _RECORDS: dict[str, Callable[[SageLocal, Document | None, Document], None]] = {
     "PipelineExecutionStep": metrics.of_step,
     "HyperParameterTuningJob": _tuning,
     "ModelPackage": _package,
+    "CodeBuildBuild": codebuild.of_build,
     "Endpoint": _endpoint,
 }
