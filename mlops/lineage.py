@@ -204,15 +204,18 @@ def ancestors(sagemaker: Any, package_arn: str) -> Document:
     found = empty
     for each in vertices:
         if each.get("LineageType") == "TrialComponent":
-            found["jobs"].append(_job(sagemaker, each["Arn"]))
+            job = _job(sagemaker, each["Arn"])
+            found["jobs"].append(job)
+            found["code"] += _submitted(sagemaker, job["arn"])
         elif each.get("LineageType") == "Artifact" and each["Arn"] not in made:
             uri = sagemaker.describe_artifact(ArtifactArn=each["Arn"])["Source"]["SourceUri"]
             if each.get("Type") == "Image":
                 found["images"].append(uri)
             elif each.get("Type") == "DataSet":
                 found["code" if "/code/" in uri else "data"].append(_version(uri))
-    for inputs in (found["data"], found["code"]):
-        inputs.sort(key=lambda version: version["uri"])
+    for kind in ("data", "code"):
+        versions = {version["uri"]: version for version in found[kind]}
+        found[kind] = [versions[uri] for uri in sorted(versions)]
     found["images"].sort()
     found["jobs"].sort(key=lambda job: str(job["started"]))
     return found
@@ -237,10 +240,19 @@ def _job(sagemaker: Any, component: str) -> Document:
     return {"arn": source, "started": described.get("StartTime"), "ended": described.get("EndTime")}
 
 
+def _submitted(sagemaker: Any, job: str) -> list[Document]:
+    """The script of a training job in script mode: its address is a hyperparameter, which is no input to lineage."""
+    if ":training-job/" not in job:
+        return []
+    described = _asked(lambda: sagemaker.describe_training_job(TrainingJobName=job.rsplit("/", 1)[1])) or {}
+    submitted = described.get("HyperParameters", {}).get("sagemaker_submit_directory", "").strip('"')
+    return [_version(submitted)] if submitted.startswith("s3://") else []
+
+
 def _version(uri: str) -> Document:
     """An address with the content's hash in it, which this project's data and code always have."""
     parts = storage.split(uri)[1].rstrip("/").split("/")
-    return {"uri": uri, "hash": next((each for each in parts if _HASH.fullmatch(each.split(".")[0])), None)}
+    return {"uri": uri, "hash": next((name for each in parts if _HASH.fullmatch(name := each.split(".")[0])), None)}
 
 
 def _who(context: Mapping[str, Any] | None) -> str | None:
