@@ -32,6 +32,7 @@ def steps(project: Any) -> dict[str, Any]:
         features="s3://bucket/baseline/constraints.json",
         model="",
         image="",
+        registered="2026-03-02T10:00:00+00:00",
         ground_truth="s3://bucket/ground-truth/churn-production",
         declared=MONITORING,
         monitor=Monitor(),
