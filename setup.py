@@ -56,6 +56,7 @@ REQUIREMENTS = [
     "setuptools<81",
     # With the above anyway; named because they are imported too.
     "hypercorn>=0.17",
+    "flask>=3",  # what the images' servers are made of: handlers answer bad requests with it
     "jmespath>=1",
     "certifi",
     "cryptography>=45",

@@ -94,6 +94,9 @@ class Alarms:
 
     def __call__(self, endpoint: state.Described) -> None:
         self._config = (endpoint.get("PendingDeploymentSummary") or {}).get("EndpointConfigName") or self._config
+        self._look()
+
+    def _look(self) -> None:
         if not self._config:
             return
         found = self._cloudwatch.describe_alarms(AlarmNamePrefix=f"{self._config}-", StateValue="ALARM")
@@ -101,6 +104,8 @@ class Alarms:
             self._seen[each["AlarmName"]] = f"{view.alarm(each)}: {each['StateReason'].rstrip('.')}."
 
     def said(self) -> list[str]:
+        """After an update; one that went back fast may not have been looked at in between."""
+        self._look()
         return [f"Alarm {name}, {said}" for name, said in self._seen.items()]
 
 

@@ -128,7 +128,7 @@ def test_alarms_of_the_new_config_alone_are_the_reason() -> None:
     alarms({"EndpointName": "churn-production", "PendingDeploymentSummary": new})
     alarms({"EndpointName": "churn-production"})  # as it goes back
     assert [each["AlarmNamePrefix"] for each in asked] == ["churn-production-2-0123abcd-"] * 2
-    (said,) = alarms.said()
+    (said,) = alarms.said()  # looks once more
     assert "p99 of ModelLatency > 500000 over 1 × 60 s: Threshold Crossed: 1 datapoint [817362.0]" in said
 
 
