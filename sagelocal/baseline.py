@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sagelocal.config import Settings
+from sagelocal.stacks import interrupted
 
 _TRUST = {
     "Version": "2012-10-17",
@@ -29,6 +30,7 @@ _BUCKETS = {
 
 def put_back(settings: Settings) -> None:
     """Makes the execution role, the default bucket and the SDK's defaults file, where they are missing."""
+    interrupted.undo(settings)
     _bucket(settings)
     _role(settings)
     _workgroup(settings)

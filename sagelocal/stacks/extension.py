@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sagelocal.config import LOOPBACK, OURS
-from sagelocal.stacks import types
+from sagelocal.stacks import interrupted, types
 from sagelocal.stacks.completions import COMPLETIONS, Completion
 from sagelocal.stacks.conversion import is_function
 from sagelocal.stacks.heeded import checked
@@ -163,10 +163,12 @@ def _kept(operation: Any) -> Any:
         from ministack import app
         from ministack.core import persistence
 
+        interrupted.begin()
         try:
             return await operation(*args, **kwargs)
         finally:
             persistence.save_all(app._build_persistence_save_dict())
+            interrupted.end()
 
     return run
 

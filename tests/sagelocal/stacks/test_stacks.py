@@ -106,6 +106,14 @@ def reasons(settings: Settings, name: str) -> str:
     return " ".join(event.get("ResourceStatusReason", "") for event in events)
 
 
+def kill(settings: Settings) -> None:
+    pid = server.status(settings)["pid"]
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for process in processes:
+        os.kill(process.pid, signal.SIGKILL)
+    psutil.wait_procs(processes, timeout=10)
+
+
 @pytest.fixture(scope="module")
 def stack(laptop: Settings) -> dict[str, Any]:
     return deploy(laptop, "delivery", TEMPLATE)
@@ -132,17 +140,43 @@ def test_a_stack_makes_what_sagelocal_answers_and_what_ministack_does(laptop: Se
 
 
 def test_what_was_reported_as_made_survives_a_kill(laptop: Settings, stack: dict[str, Any]) -> None:
-    pid = server.status(laptop)["pid"]
-    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    for process in processes:
-        os.kill(process.pid, signal.SIGKILL)
-    psutil.wait_procs(processes, timeout=10)
+    kill(laptop)
     server.up(laptop)
     found = laptop.client("cloudformation").describe_stacks(StackName="delivery")["Stacks"][0]
     assert found["StackStatus"] == "CREATE_COMPLETE"
     assert laptop.client("iam").get_role(RoleName="delivery")["Role"]["RoleName"] == "delivery"
     bucket = f"artifacts-{laptop.account}"
     assert laptop.client("s3").get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"][0]["ID"] == "old"
+
+
+def test_a_kill_in_the_middle_leaves_nothing_in_the_way_of_another_try(laptop: Settings, stack: dict[str, Any]) -> None:
+    template = """
+Resources:
+  Bucket: { Type: "AWS::S3::Bucket", Properties: { BucketName: half-made } }
+  Project:
+    Type: AWS::CodeBuild::Project
+    DependsOn: Bucket
+    Properties:
+      Name: half-made
+      ServiceRole: arn:aws:iam::000000000000:role/any
+      Source: { Type: CODEPIPELINE }
+      Artifacts: { Type: CODEPIPELINE }
+      Environment:
+        Type: LINUX_CONTAINER
+        Image: "aws/codebuild/amazonlinux-x86_64-standard:5.0"
+        ComputeType: BUILD_GENERAL1_SMALL
+  Handle: { Type: "AWS::CloudFormation::WaitConditionHandle", DependsOn: Project }
+  Wait: { Type: "AWS::CloudFormation::WaitCondition", Properties: { Handle: !Ref Handle, Timeout: "60" } }
+"""
+    laptop.client("cloudformation").create_stack(StackName="half", TemplateBody=template)
+    while not laptop.client("codebuild").batch_get_projects(names=["half-made"])["projects"]:
+        time.sleep(0.05)
+    kill(laptop)
+    server.up(laptop)
+    with pytest.raises(ClientError, match="does not exist"):
+        laptop.client("cloudformation").describe_stacks(StackName="half")
+    whole = template[: template.index("  Handle:")]
+    assert deploy(laptop, "half", whole)["StackStatus"] == "CREATE_COMPLETE", reasons(laptop, "half")
 
 
 def test_an_update_changes_what_differs_and_removes_what_is_gone(laptop: Settings, stack: dict[str, Any]) -> None:
