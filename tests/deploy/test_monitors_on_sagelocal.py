@@ -57,6 +57,7 @@ def package(laptop: Settings, place: Place, tmp_path_factory: pytest.TempPathFac
         uris[part] = {"S3Uri": f"s3://{place.bucket}/baseline/{file.name}"}
     return {
         "ModelPackageArn": f"arn:aws:sagemaker:{place.region}:{place.account}:model-package/shop/1",
+        "CreationTime": datetime.now(UTC) - timedelta(days=10),
         "InferenceSpecification": {"Containers": [{"Image": "image"}]},
         "DriftCheckBaselines": {"ModelDataQuality": uris},
     }
@@ -99,6 +100,16 @@ def alarm(laptop: Settings, state: str) -> dict[str, Any]:
         time.sleep(0.1)
 
 
+def age(laptop: Settings, found: watch.Watch) -> float:
+    """Days, as the monitor published them last."""
+    now = datetime.now(UTC)
+    metric = {**monitors.metric(found), "MetricName": monitors.AGE_METRIC, "Statistics": ["Maximum"]}
+    del metric["Statistic"]
+    window = {"StartTime": now - timedelta(hours=1), "EndTime": now + timedelta(minutes=1), "Period": 60}
+    (point, *_) = laptop.client("cloudwatch").get_metric_statistics(**metric, **window)["Datapoints"]
+    return float(point["Maximum"])
+
+
 def remove(laptop: Settings, place: Place, engine: Any) -> None:
     """All of an engine's, after which there is none."""
     keys = engine.keys(NAME, place)
@@ -133,6 +144,7 @@ def test_a_pipeline_collects_traffic_that_moved_and_raises_the_alarm(
     assert (moved.status, moved.subjects, moved.records) == (VIOLATIONS, ["plan"], 300), moved.reason
     assert moved.window == ("2026-03-02T11:00:00+00:00", "2026-03-02T12:00:00+00:00")
     assert alarm(laptop, "ALARM")["AlarmActions"]
+    assert age(laptop, found) == pytest.approx(10, abs=0.1)
     remove(laptop, place, monitors)
 
 
@@ -164,4 +176,5 @@ def test_model_monitors_schedule_has_the_same_alarm_which_is_silent_without_drif
     )
     assert (verdict.status, verdict.subjects) == (COMPLETED, []), verdict.reason
     assert alarm(laptop, "OK")["MetricName"] == "violations"  # which was published, of a schedule that had no data yet
+    assert age(laptop, found) == pytest.approx(10, abs=0.1)
     remove(laptop, place, managed_monitors)
