@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import botocore
+import iam_recorder
 import pytest
 
 from sagelocal import config, sandbox, server
@@ -21,6 +23,11 @@ _KEPT = ("MLOPS_CACHE",)  # where data sets are that were downloaded before
 def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith(_SURROUNDINGS) and name not in _KEPT]:
         del os.environ[name]
+
+
+# What the loop calls, and as whom, against what the roles of deploy/cloudformation/baseline.yml may.
+botocore.register_initializer(iam_recorder.attach)
+RECORDS = bool(os.environ.get("MLOPS_RECORD_CALLS"))  # for tests/deploy/test_permissions.py, in one process
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +50,19 @@ def _no_user_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     # boto3 keeps the first session that anybody needed, with the credentials of that moment.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+@pytest.fixture(autouse=True)
+def _permitted() -> Iterator[None]:
+    """No test's call is one that its role would not be allowed on AWS."""
+    yield
+    if not RECORDS:
+        assert iam_recorder.refused() == []
+
+
+def pytest_sessionfinish() -> None:
+    if RECORDS:
+        iam_recorder.record(Path(iam_recorder.__file__).parent)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
