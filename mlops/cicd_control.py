@@ -71,7 +71,7 @@ def _word(action: Action) -> str:
         return " ".join(
             each for each in (f"by {action.by.rpartition('/')[2]}" if action.by else "", action.summary) if each
         )
-    return action.summary if action.category == "Source" else ""
+    return action.summary.partition("\n")[0] if action.category == "Source" else ""
 
 
 def _show_question(action: Action) -> None:
