@@ -81,9 +81,11 @@ def facts(target: Target, use_case: str, package: Described) -> Facts:
 
 def _package(sagemaker: Any, use_case: str, version: int | None) -> Described:
     found = {each["ModelPackageVersion"]: each["ModelPackageArn"] for each in registry.packages(sagemaker, use_case)}
-    if not found or version not in (None, *found):
-        known = ", ".join(map(str, found)) or "none: run the pipeline first"
-        raise LookupError(f"The model package group {use_case} has no version {version or ''}. There are {known}.")
+    if not found:
+        raise LookupError(f"The model package group {use_case} has no versions: mlops run {use_case} registers one.")
+    if version not in (None, *found):
+        known = ", ".join(map(str, found))
+        raise LookupError(f"The model package group {use_case} has no version {version}. There are {known}.")
     return dict(sagemaker.describe_model_package(ModelPackageName=found[version or max(found)]))
 
 

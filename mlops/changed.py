@@ -68,7 +68,8 @@ def show(changes: Changes) -> None:
     if changes.unknown:
         console.say(f"{changes.unknown} So every use case counts as touched: {', '.join(changes.touched) or 'none'}.")
         return
-    what = f"{len(changes.files)} files changed from {changes.since[:12]} to {changes.head[:12]}"
+    count = len(changes.files)
+    what = f"{count} file{'' if count == 1 else 's'} changed from {changes.since[:12]} to {changes.head[:12]}"
     if not changes.touched:
         console.say(f"{what}, and no pipeline uses one of them.")
         return

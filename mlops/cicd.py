@@ -122,8 +122,10 @@ def _source(target: Target, project: str, source: Source) -> dict[str, str]:
             "NotificationEmail": source.email,
         }
         return {name: value for name, value in given.items() if value}
-    if source.connection or source.repository:
-        raise ValueError("On a laptop the repository is its own: --connection and --repository are for --target aws.")
+    if source.connection or source.repository or source.codecommit:
+        raise ValueError(
+            "On a laptop the repository is its own: --connection, --repository and --codecommit are for --target aws."
+        )
     place = f"{target.region}:{target.account}"
     return {
         "ProjectName": project,

@@ -48,7 +48,8 @@ def _show(client: Any, pipeline: str) -> None:
     if reason := execution.get("statusSummary"):
         console.say(reason)
     if execution["status"] == "Failed":
-        console.note(f"{console.command()} cicd logs {pipeline} shows the whole log, cicd retry {pipeline} tries again")
+        mlops = console.command()
+        console.note(f"{mlops} cicd logs {pipeline} shows the whole log, {mlops} cicd retry {pipeline} tries again")
 
 
 def _commit(execution: Mapping[str, Any]) -> str:

@@ -147,7 +147,7 @@ def status(
 @app.command()
 def logs(
     use_case: UseCase,
-    step: Annotated[str | None, typer.Option("--step", help="Only this step, such as Train.")] = None,
+    step: Annotated[str | None, typer.Option("--step", help="Only this step, such as Tune.")] = None,
     execution: Execution = None,
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", metavar="STAGE", help="An endpoint's log instead.")
@@ -168,7 +168,7 @@ def logs(
 @app.command("why-not-cached")
 def why_not_cached(
     execution: Annotated[str, typer.Argument(help="Id or ARN, or a pipeline's name for its newest one.")],
-    step: Annotated[str, typer.Argument(help="Such as Train.")],
+    step: Annotated[str, typer.Argument(help="Such as Tune.")],
     target: TargetOption = LAPTOP,
 ) -> None:
     """What kept a step from taking an earlier run's results: the first attribute that differs, or the rule."""
@@ -235,7 +235,7 @@ def deploy(
         int | None, typer.Option("--bake", min=0, metavar="SECONDS", help="How long each step is watched.")
     ] = None,
     instance_type: Annotated[str | None, typer.Option("--instance-type", help="Such as ml.m5.large.")] = None,
-    instance_count: Annotated[int | None, typer.Option("--instance-count", min=1)] = None,
+    instance_count: Annotated[int | None, typer.Option("--instance-count", min=1, help="Of each variant.")] = None,
     variant: Annotated[
         list[str] | None, typer.Option("--variant", metavar="NAME=VERSION[:WEIGHT]", help="One more, for an A/B test.")
     ] = None,

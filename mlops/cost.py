@@ -49,7 +49,7 @@ def complete(stage: str, known: list[str]) -> str:
     """`production` for `prod`. Raises LookupError for what none or several begin with."""
     found = [each for each in known if each == stage] or [each for each in known if each.startswith(stage)]
     if len(found) != 1:
-        which = f"may be {' or '.join(found)}" if found else "is none"
+        which = f"may be {' or '.join(found)}" if found else "is not declared"
         raise LookupError(f"The stage {stage} {which}: deploy/stages.yml has {', '.join(known)}.")
     return found[0]
 

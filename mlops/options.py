@@ -19,7 +19,7 @@ class Where(StrEnum):
 
 
 UseCase = Annotated[str, typer.Argument(metavar="USE_CASE", help="What `mlops list` lists, such as churn.")]
-TargetOption = Annotated[Where, typer.Option("--target", help="Where to work.")]
+TargetOption = Annotated[Where, typer.Option("--target", help="Where to work; in a build here, as its variables say.")]
 Stage = Annotated[str, typer.Option("--stage", help="The endpoint is <use case>-<stage>.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask; without a terminal nothing is asked.")]
 Version = Annotated[int | None, typer.Option("--version", min=1, help="The newest if none is named.")]

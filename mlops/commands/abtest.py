@@ -87,7 +87,7 @@ def abtest(
 
 def promote(
     use_case: UseCase,
-    variant: Annotated[str | None, typer.Option("--variant", help="A or B.")] = None,
+    variant: Annotated[str | None, typer.Option("--variant", help="A or B, whatever the test says: see --yes.")] = None,
     winner: Annotated[bool, typer.Option("--winner", help="Whichever the A/B test has decided for.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why, against the test or before it has decided.")] = "",
     reports: Reports = REPORTS,
@@ -98,7 +98,7 @@ def promote(
     """Make an A/B test's winner the only variant, by the stage's strategy and under its alarms."""
     known(use_case)
     if winner == bool(variant):
-        raise ValueError("Give either --winner or --variant.")
+        raise ValueError("Give either --winner, or --variant A or B.")
     from mlops import promotion
 
     promotion.promote(connect(target), use_case, stage, variant, reports, yes=yes, reason=reason)

@@ -14,7 +14,7 @@ cicd = typer.Typer(name="cicd", help="Delivery: from a git push to production.",
 
 Project = Annotated[str, typer.Option("--project", help="ProjectName of the stacks: what their names begin with.")]
 Pipeline = Annotated[
-    str | None, typer.Argument(metavar="[PIPELINE]", help="Such as build or deploy; needed where several fit.")
+    str | None, typer.Argument(metavar="[PIPELINE]", help="Such as build or deploy; all of them if left out.")
 ]
 Why = Annotated[str, typer.Option("--reason", help="Kept with the answer.")]
 PROJECT = "mlops"
@@ -98,7 +98,7 @@ def reject(
     yes: Yes = False,
     target: TargetOption = LAPTOP,
 ) -> None:
-    """Answer the approval that a pipeline waits for: it ends there."""
+    """Answer the approval that a pipeline waits for: it ends there. Shows summary and comparison first."""
     from mlops import cicd_control as command
 
     command.answer(connect(target), project, pipeline, reason, approve=False, yes=yes)
@@ -108,7 +108,8 @@ def reject(
 def start(
     pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="Such as build or deploy.")],
     variable: Annotated[
-        list[str] | None, typer.Option("--variable", metavar="NAME=VALUE", help="Of the pipeline: ModelPackageArn=ARN.")
+        list[str] | None,
+        typer.Option("--variable", metavar="NAME=VALUE", help="A pipeline variable: ModelPackageArn=ARN."),
     ] = None,
     project: Project = PROJECT,
     target: TargetOption = LAPTOP,
@@ -117,8 +118,8 @@ def start(
     from mlops import cicd_control as command
 
     given = dict(each.partition("=")[::2] for each in variable or [])
-    if not all(given.values()):
-        raise ValueError("--variable: write it as Name=value.")
+    if wrong := [name for name, value in given.items() if not (name and value)]:
+        raise ValueError(f"--variable {wrong[0]}: write it as Name=value.")
     command.start(connect(target), project, pipeline, given)
 
 
@@ -126,11 +127,11 @@ def start(
 def stop(
     pipeline: Pipeline = None,
     abandon: Annotated[bool, typer.Option("--abandon", help="Don't wait for the action that runs.")] = False,
-    reason: Why = "",
+    reason: Annotated[str, typer.Option("--reason", help="Kept with the execution.")] = "",
     project: Project = PROJECT,
     target: TargetOption = LAPTOP,
 ) -> None:
-    """Stop what runs."""
+    """Stop what runs: when its action has ended, or at once."""
     from mlops import cicd_control as command
 
     command.stop(connect(target), project, pipeline, reason, abandon=abandon)
@@ -157,7 +158,7 @@ def logs(
     project: Project = PROJECT,
     target: TargetOption = LAPTOP,
 ) -> None:
-    """What a build printed."""
+    """What a build printed: of the stage that failed, else the newest."""
     from mlops import cicd_control as command
 
     command.logs(connect(target), project, pipeline, stage, follow=follow)

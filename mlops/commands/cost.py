@@ -19,9 +19,9 @@ def cost(
     stage: Annotated[str, typer.Option("--stage", help="Or what only its name begins with, such as prod.")] = (
         "production"
     ),
-    requests: Annotated[int, typer.Option("--requests", min=0, help="Assumed in a month.")] = 100_000,
+    requests: Annotated[int, typer.Option("--requests", min=0, help="Assumed requests a month.")] = 100_000,
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0, help="That the model computes for one, where that is billed.")
+        float, typer.Option("--seconds", min=0, help="Assumed for one request, where its time is billed.")
     ] = 0.1,
     start_up: Annotated[
         float | None,

@@ -24,7 +24,7 @@ def test_a_stage_by_what_only_its_name_begins_with() -> None:
     assert cost.complete("pro", known) == "pro"
     with pytest.raises(LookupError, match="The stage prod may be production or production-eu"):
         cost.complete("prod", known)
-    with pytest.raises(LookupError, match="The stage test is none: deploy/stages.yml has staging"):
+    with pytest.raises(LookupError, match="The stage test is not declared: deploy/stages.yml has staging"):
         cost.complete("test", known)
 
 
