@@ -54,7 +54,7 @@ def decide(target: Target, use_case: str, version: int | None, reason: str, *, a
     arn = (registry.approve if approve else registry.reject)(sagemaker, use_case, version, reason)
     console.say(f"{'Approved' if approve else 'Rejected'} {arn}")
     if approve:
-        console.note(f"Put it in service with: mlops deploy {use_case}")
+        console.note(f"A deploy pipeline takes it from here (mlops cicd status); without one: mlops deploy {use_case}")
     return arn
 
 
