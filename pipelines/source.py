@@ -14,6 +14,7 @@ What a script `training/churn.py` takes along, found by reading and never by imp
 from __future__ import annotations
 
 import ast
+import functools
 import gzip
 import hashlib
 import io
@@ -135,14 +136,24 @@ def needed(script: Path) -> list[Path]:
 
 def references(path: Path, folder: Path) -> Iterator[Path]:
     """Files of `folder` that a Python file imports as top-level modules or names in a string."""
-    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+    modules, strings = _named(path.read_bytes(), str(path))
+    for dotted in modules:
+        yield from module(folder, dotted)
+    yield from (folder / name for name in strings if (folder / name).is_file())
+
+
+@functools.lru_cache(maxsize=1024)  # the steps of a pipeline share most of their files
+def _named(content: bytes, path: str) -> tuple[list[str], list[str]]:
+    """The modules that a file imports, and the strings in it that could be a file's name."""
+    modules, strings = list[str](), list[str]()
+    for node in ast.walk(ast.parse(content, path)):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from module(folder, alias.name)
+            modules += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield from module(folder, node.module)
+            modules.append(node.module)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and FILE_NAME.fullmatch(node.value):
-            yield from (each for each in [folder / node.value] if each.is_file())
+            strings.append(node.value)
+    return modules, strings
 
 
 def module(folder: Path, dotted: str) -> Iterator[Path]:

@@ -6,11 +6,13 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import botocore
 import iam_recorder
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from sagelocal import config, sandbox, server
 from sagelocal.config import Settings
@@ -24,6 +26,15 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith(_SURROUNDINGS) and name not in _KEPT]:
         del os.environ[name]
 
+
+@functools.cache
+def _parsed(path: str) -> Any:
+    return _read(JSONFileLoader(), path)
+
+
+# Each session parses AWS's models again, and the SDK makes one for every step: most of what a compilation took.
+_read = JSONFileLoader.load_file
+JSONFileLoader.load_file = lambda _, file_path: _parsed(file_path)  # type: ignore[method-assign]
 
 # What the loop calls, and as whom, against what the roles of deploy/cloudformation/baseline.yml may.
 botocore.register_initializer(iam_recorder.attach)
