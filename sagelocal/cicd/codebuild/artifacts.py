@@ -136,14 +136,11 @@ def _packed(session: Session, asked: Document, result: Document, log: BuildLog) 
     if result.get("problem"):
         return Packed(None, "no matching artifact paths found", 0)
     log.said(f"Found {result['count']} file(s)")
-    return Packed(session.path(Path(asked["out"]).name), "", result["count"])
+    return Packed(session.take(Path(asked["out"]).name), "", result["count"])
 
 
 def send(app: SageLocal, build: Document, wanted: Sequence[Wanted], packed: Sequence[Packed]) -> Document:
-    """Uploads; the members `artifacts` and `secondaryArtifacts` of the build. Raises ArtifactError.
-
-    To be called when the sandbox has ended: what it has packed can't change any more.
-    """
+    """Uploads; the members `artifacts` and `secondaryArtifacts` of the build. Raises ArtifactError."""
     waiting = list(packed)
     primary: Document = build["artifacts"]
     secondary = []
@@ -167,13 +164,13 @@ def send(app: SageLocal, build: Document, wanted: Sequence[Wanted], packed: Sequ
 
 def _zip(app: SageLocal, each: Wanted, path: Path) -> Document:
     bucket, _, key = each.s3.partition("/")
-    content = path.read_bytes()
-    app.s3.put_object(Bucket=bucket, Key=key, Body=content, ContentType="application/zip")
-    return {
-        "location": f"arn:aws:s3:::{each.s3}",
-        "sha256sum": hashlib.sha256(content).hexdigest(),
-        "md5sum": hashlib.md5(content, usedforsecurity=False).hexdigest(),
-    }
+    sums = {}
+    with path.open("rb") as content:
+        for name in ("sha256", "md5"):
+            sums[f"{name}sum"] = hashlib.file_digest(content, name).hexdigest()
+            content.seek(0)
+        app.s3.put_object(Bucket=bucket, Key=key, Body=content, ContentType="application/zip")
+    return {"location": f"arn:aws:s3:::{each.s3}", **sums}
 
 
 def _files(app: SageLocal, each: Wanted, path: Path) -> Document:

@@ -61,7 +61,7 @@ class EndedError(Exception):
 class Session:
     """Runs commands one after the other; `output` gets what they print, as it comes.
 
-    `folder` is the build's own on the host: `readonly` and `tmp` are made in it.
+    `folder` is the build's own on the host: `readonly`, `tmp` and `taken` are made in it; the last is not seen inside.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class Session:
         lasting: bool = True,
     ) -> None:
         """`box` gets binds and writable folders to add to its own; `start` is the folder of the first command."""
-        self.readonly, self._tmp = folder / "readonly", folder / "tmp"
-        for each in (self.readonly, self._tmp):
+        self.readonly, self._tmp, self._taken = folder / "readonly", folder / "tmp", folder / "taken"
+        for each in (self.readonly, self._tmp, self._taken):
             each.mkdir(exist_ok=True)
         self._start, self._output, self._lasting = start, output, lasting
         self._closed = False
@@ -124,9 +124,9 @@ class Session:
                 raise OSError(f"{name} is no plain file")
             return file.read(_LARGEST)
 
-    def path(self, name: str) -> Path:
-        """The same file's place on the host, for files too large to be read at once. Raises OSError."""
-        path = self._tmp / name
+    def take(self, name: str) -> Path:
+        """Such a file's place on the host, where the build cannot put a link for it any more. Raises OSError."""
+        path = (self._tmp / name).rename(self._taken / name)
         if not stat.S_ISREG(path.lstat().st_mode):
             raise OSError(f"{name} is no plain file")
         return path

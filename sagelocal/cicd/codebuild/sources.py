@@ -8,6 +8,7 @@ import stat
 import subprocess
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,8 +55,8 @@ def from_s3(app: SageLocal, location: str, folder: Path, version: str = "") -> F
             return Fetched(version=version or str(found.get("VersionId", "")))
     except (BotoCoreError, ClientError) as error:
         raise SourceError(f"{error} for primary source and source version {location}") from error
-    except zipfile.BadZipFile as error:
-        raise SourceError(f"s3://{bucket}/{key} is no zip file: {error}") from error
+    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, ValueError, zlib.error) as error:
+        raise SourceError(f"s3://{bucket}/{key} could not be unpacked: {error}") from error
 
 
 def text(app: SageLocal, location: str) -> str:
@@ -100,7 +101,9 @@ def unzip(archive: Any, folder: Path) -> None:
 
 def _link(folder: Path, name: str, target: str) -> None:
     path = folder / name
-    if ".." in Path(name).parts or not path.parent.resolve().is_relative_to(folder.resolve()) or path.exists():
+    if ".." in Path(name).parts or not path.parent.resolve().is_relative_to(folder.resolve()):
+        return
+    if os.path.lexists(path):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(target)
@@ -130,6 +133,8 @@ def clone(repository: Path, version: str, folder: Path, depth: int = 0) -> Fetch
 
     Raises SourceError in git's words.
     """
+    if version.startswith("-"):  # git would take it for an option, and some of those are commands
+        raise SourceError(f"reference not found for primary source and source version {version}")
     address = f"file://{repository}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     if depth:

@@ -6,8 +6,8 @@ Arguments: a JSON file {"pack": [...]} or {"unpack": archive}, and where to writ
 
 from __future__ import annotations
 
-import glob
 import json
+import re
 import stat
 import sys
 import tarfile
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
+_INNER = re.compile(r"(?<=[^/*])\*{2,}|\*{2,}(?=[^/*])|\*{3,}")  # `**` beside other characters is as `*`
 
 
 def main(spec: Path, out: Path) -> None:
@@ -29,7 +30,7 @@ def main(spec: Path, out: Path) -> None:
 
 def pack(asked: Document) -> Document:
     """{"bases", "skipped" patterns, "count"} of one archive; `problem` where there is nothing to pack."""
-    bases = [Path(name) for name in sorted(_glob(asked["base"] or ".")) if Path(name).is_dir()]
+    bases = [path for path in sorted(_glob(asked["base"] or ".")) if path.is_dir()]
     if not bases:
         return {"problem": "base", "skipped": [], "count": 0}
     chosen: dict[str, Path] = {}
@@ -56,17 +57,23 @@ def _matches(bases: list[Path], pattern: str, folders: bool) -> Iterator[tuple[s
     """Names in the archive -> files. `folders`: a folder stands for all in it."""
     pattern = f"{pattern}/*" if pattern.endswith("**") else pattern
     for base in bases:
-        for found in sorted(_glob(pattern, base)):
-            path = base / found
+        for path in sorted(_glob(pattern, base)):
             if path.is_dir() and not path.is_symlink():
                 if folders:
                     yield from ((str(each), each) for each in path.rglob("*") if not each.is_dir())
             elif path.is_file() or path.is_symlink():
-                yield (str(path) if folders else found.lstrip("/")), path
+                yield (str(path) if folders else _name(path, base)), path
 
 
-def _glob(pattern: str, base: Path | None = None) -> list[str]:
-    return glob.glob(pattern, root_dir=base, recursive=True, include_hidden=True)  # noqa: PTH207 - hidden files, too
+def _name(path: Path, base: Path) -> str:
+    return str(path.relative_to(base) if path.is_relative_to(base) else path).lstrip("/")
+
+
+def _glob(pattern: str, base: Path = Path()) -> Iterator[Path]:
+    """With hidden files; `**` crosses no links, which may lead round in circles or to all of the machine."""
+    root = Path("/") if pattern.startswith("/") else base
+    parts = [part for part in _INNER.sub("*", pattern).split("/") if part not in ("", ".")]
+    return root.glob("/".join(parts)) if parts else iter([root])
 
 
 def _zip(files: dict[str, Path], out: Path, symlinks: bool) -> None:

@@ -11,6 +11,7 @@ import pytest
 from sagelocal.api.errors import AwsError
 from sagelocal.cicd import remote
 from sagelocal.cicd.codebuild.engine import Input, Order
+from sagelocal.cicd.codebuild.sources import SourceError, clone
 
 pytestmark = pytest.mark.namespaces
 BUCKET = "built"
@@ -223,6 +224,49 @@ def test_a_repositorys_address_is_the_local_repository(laptop, commits):
     assert "none is a local git repository" in unknown["phases"][3]["contexts"][0]["message"]
     lost = laptop.build("cloned", sourceVersion="no-branch", gitCloneDepthOverride=0)
     assert "reference not found" in lost["phases"][3]["contexts"][0]["message"]
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_version_is_no_option_of_gits(laptop, commits, tmp_path, depth):
+    made = tmp_path / "made"
+    with pytest.raises(SourceError, match="reference not found"):
+        bare = remote.repository(laptop.app.settings, "local/project")
+        clone(bare, f"--upload-pack=touch {made};", tmp_path / "clone", depth)
+    assert not made.exists()
+
+
+LINKING = """\
+version: 0.2
+phases:
+  build:
+    commands:
+      - mkdir kept && echo mine > kept/a.txt && ln -s . kept/self && ln -s / kept/root
+      - head -c 20000000 /dev/urandom > large
+      - cd /codebuild/output/tmp; (until [ -e report-0 ]; do :; done; ln -sfn $HOST_FILE artifact-0) &
+reports: {unit: {files: [large]}}
+artifacts: {files: [kept/**/*]}
+"""
+
+
+def test_a_link_in_the_place_of_a_packed_artifact_leads_nowhere(laptop, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("of the machine")
+    target = {"type": "S3", "location": BUCKET, "packaging": "ZIP", "name": "linked"}
+    laptop.project("linking", LINKING, artifacts=target)
+    build = laptop.build("linking", environmentVariablesOverride=[{"name": "HOST_FILE", "value": str(secret)}])
+    assert build["artifacts"]["location"], laptop.log(build)
+    assert laptop.files("linked") == {"kept/a.txt": "mine\n"}
+
+
+def test_a_zip_that_contradicts_itself_fails_its_source(laptop):
+    for name, files in {"twice.zip": {"a": "", "a/b": ""}, "long.zip": {"n" * 300: ""}}.items():
+        laptop.app.s3.put_object(Bucket=BUCKET, Key=name, Body=_zip(files))
+        inline = "version: 0.2\nphases: {build: {commands: ['true']}}\n"
+        laptop.project("odd-zip", source={"type": "S3", "location": f"{BUCKET}/{name}", "buildspec": inline})
+        build = laptop.build("odd-zip")
+        (context,) = build["phases"][3]["contexts"]
+        assert context["statusCode"] == "CLIENT_ERROR" and "could not be unpacked" in context["message"]
+        laptop.call("DeleteProject", name="odd-zip")
 
 
 def _zip(files):
