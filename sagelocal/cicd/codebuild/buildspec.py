@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import regex
 import yaml
 
 PHASES = ("install", "pre_build", "build", "post_build")
@@ -21,7 +22,10 @@ _OTHER_FORMATS = (
 )
 _REPORT_GROUPS = 5  # a build may write to
 _RETRIES = 3  # of RETRY without a count
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NO_TEXT = re.compile("[\0\ud800-\udfff]")  # what no command and no variable can have, and YAML can write
+_MERGED = 1000  # keys of a mapping
+_SEARCH_SECONDS = 1.0  # some expressions never end, and this one comes with whatever was pushed
 _YES, _NO = ("yes", "true", "on"), ("no", "false", "off")
 
 
@@ -36,6 +40,13 @@ class OnFailure:
     action: str = ""  # ABORT, CONTINUE or RETRY
     retries: int = 0
     pattern: str = ".*"
+
+    def retried(self, message: str) -> bool:
+        """Whether a phase that failed with this message is to run again, if a retry is left."""
+        try:
+            return bool(regex.search(self.pattern, message, timeout=_SEARCH_SECONDS))
+        except TimeoutError:
+            return False
 
 
 @dataclass(frozen=True)
@@ -134,6 +145,8 @@ class _Node:
     def text(self) -> str:
         if not isinstance(self.node, yaml.ScalarNode):
             raise self.wrong("has to be of string type: found subkeys instead")
+        if NO_TEXT.search(self.node.value):
+            raise self.wrong("has a character that is none, such as NUL,")
         return "" if self.empty else str(self.node.value)
 
     def texts(self) -> list[str]:
@@ -186,8 +199,16 @@ def parse(text: str) -> Buildspec:
     )
 
 
+class _Loader(yaml.SafeLoader):
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merges of merges of merges would fill the memory."""
+        super().flatten_mapping(node)
+        if len(node.value) > _MERGED:
+            raise BuildspecError(f"more than {_MERGED} keys come together by << at line {node.start_mark.line + 1}")
+
+
 def _top(text: str) -> _Node:
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:
@@ -199,6 +220,8 @@ def _top(text: str) -> _Node:
         raise BuildspecError(f"{error.problem or error}{line}") from error
     except yaml.YAMLError as error:
         raise BuildspecError(str(error)) from error
+    except RecursionError as error:
+        raise BuildspecError("YAML file is nested too deeply") from error
     finally:
         loader.dispose()
     return _Node(node, "", [])
@@ -242,7 +265,7 @@ def _env(node: _Node | None) -> Env:
 
 
 def _check_name(name: str, place: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise BuildspecError(f"{place}: {name!r} is no name of an environment variable")
     if name.startswith("CODEBUILD_") and "exported" not in place:
         raise BuildspecError(f"{place}: {name} begins with CODEBUILD_, which is reserved")
@@ -293,8 +316,8 @@ def _on_failure(node: _Node) -> OnFailure:
         raise node.wrong(f"is {said!r}: ABORT, CONTINUE and RETRY[-count][-regex] are known")
     count, pattern = form.groups()
     try:
-        re.compile(pattern or "")
-    except re.error as error:
+        regex.compile(pattern or "")
+    except regex.error as error:
         raise node.wrong(f"has a regular expression that is none ({error})") from error
     retries = int(count) if count else _RETRIES
     if not 1 <= retries <= 100:

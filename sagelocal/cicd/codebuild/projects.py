@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import AwsError
-from sagelocal.cicd.codebuild import caches, image, listing
+from sagelocal.cicd.codebuild import caches, image, listing, variables
 from sagelocal.cicd.codebuild.buildspec import is_inline
 from sagelocal.store import Exists
 
@@ -96,6 +96,9 @@ def _complete(project: Document) -> None:
 def check(project: Document) -> None:
     """What the API's model cannot say of a project, and what does not run here. Raises AwsError."""
     image.check(project["environment"])
+    for variable in project["environment"].get("environmentVariables") or []:
+        if wrong := variables.problem(variable):
+            raise AwsError("InvalidInputException", f"Invalid environment variables: {wrong}")
     sources, artifacts = project.get("secondarySources", []), project.get("secondaryArtifacts", [])
     for source in (project["source"], *sources):
         _check_source(source)

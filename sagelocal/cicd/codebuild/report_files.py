@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,7 @@ from defusedxml import DefusedXmlException, ElementTree
 Document = dict[str, Any]
 _OUTCOMES = {"failure": "FAILED", "error": "ERROR", "skipped": "SKIPPED"}
 _STATUSES = ("SUCCEEDED", "FAILED", "ERROR", "SKIPPED", "UNKNOWN")
+_LONGEST = 1e9  # seconds; what a tool writes need not make sense
 _CONDITIONS = re.compile(r"\((\d+)/(\d+)\)")
 
 
@@ -35,7 +37,7 @@ def _test_case(file: str, suite: str, case: Element) -> Document:
         "prefix": case.get("classname", ""),
         "name": case.get("name", ""),
         "status": "SUCCEEDED" if said is None else _OUTCOMES[said.tag],
-        "durationInNanoSeconds": round(_number(case.get("time")) * 1e9),
+        "durationInNanoSeconds": round(min(max(_number(case.get("time")), 0.0), _LONGEST) * 1e9),
         "testSuiteName": suite,
     }
     if said is not None:
@@ -96,7 +98,7 @@ def _percentage(one: int, other: int) -> float:
 def _root(name: str, content: bytes, *tags: str) -> Element:
     try:
         root: Element = ElementTree.fromstring(content)
-    except (ParseError, DefusedXmlException) as error:
+    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:  # the last two of its encoding
         raise ReportError(f"{name} is no XML: {error}") from error
     if root.tag not in tags:
         raise ReportError(f"{name} begins with <{root.tag}>, not with <{'> or <'.join(tags)}>")
@@ -105,6 +107,7 @@ def _root(name: str, content: bytes, *tags: str) -> Element:
 
 def _number(text: str | None) -> float:
     try:
-        return float((text or "0").replace(",", ""))
+        number = float((text or "0").replace(",", ""))
     except ValueError:
         return 0.0
+    return number if math.isfinite(number) else 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -198,7 +197,7 @@ class _Run:
             try:
                 return self._once(plan)
             except PhaseError as error:
-                if left < 1 or not re.search(plan.on_failure.pattern, str(error)):
+                if left < 1 or not plan.on_failure.retried(str(error)):
                     raise
                 left -= 1
                 self.log.said(f"{error}")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagelocal.cicd.codebuild.buildspec import Buildspec
+from sagelocal.cicd.codebuild.buildspec import NAME, NO_TEXT, Buildspec
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 Document = dict[str, Any]
 PLAINTEXT, PARAMETER_STORE, SECRETS_MANAGER = "PLAINTEXT", "PARAMETER_STORE", "SECRETS_MANAGER"
+_LONGEST = 128 * 1024  # bytes of "name=value" with the NUL at its end: Linux's MAX_ARG_STRLEN
 
 
 class VariableError(Exception):
@@ -43,7 +44,7 @@ def of_buildspec(buildspec: Buildspec) -> list[Document]:
 
 
 def resolved(app: SageLocal, listed: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Name -> value. Raises VariableError naming what is not in Parameter Store or Secrets Manager."""
+    """Name -> value. Raises VariableError naming what is not in Parameter Store or Secrets Manager, or is too long."""
     found = {}
     for each in listed:
         if each["type"] == PARAMETER_STORE:
@@ -52,7 +53,22 @@ def resolved(app: SageLocal, listed: Sequence[Mapping[str, str]]) -> dict[str, s
             found[each["name"]] = _secret(app, each["value"])
         else:
             found[each["name"]] = each["value"]
+    for name, value in found.items():
+        if len(f"{name}={value}".encode()) >= _LONGEST:
+            raise VariableError("CLIENT_ERROR", f"{name} is too long: a process gets {_LONGEST} bytes a variable")
     return found
+
+
+def problem(variable: Mapping[str, object]) -> str:
+    """What is wrong with one of an API's or an action's variables, "" if nothing is."""
+    name, value = variable["name"], variable["value"]
+    if not (isinstance(name, str) and NAME.fullmatch(name)):
+        return f"{name!r} is no name of an environment variable"
+    if not isinstance(value, str) or NO_TEXT.search(value):
+        return f"the value of {name} is no text that a process can have"
+    if variable.get("type", PLAINTEXT) not in (PLAINTEXT, PARAMETER_STORE, SECRETS_MANAGER):
+        return f"the type of {name} is {variable['type']!r}: {PLAINTEXT}, {PARAMETER_STORE} or {SECRETS_MANAGER}"
+    return ""
 
 
 def _parameter(app: SageLocal, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sagelocal.cicd.codebuild import buildspec
 from sagelocal.cicd.codebuild.buildspec import BuildspecError, OnFailure, parse
 
 FULL = """\
@@ -38,6 +39,10 @@ artifacts:
     Other: {files: [x], base-directory: d, enable-symlinks: yes}
 cache: {paths: [/root/.cache/**/*]}
 """
+
+
+# Merges of nine merges of nine merges ...
+LAUGHS = "a0: &a0 {a: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 9))
 
 
 def minimal(more: str = "", build: str = "commands: [true]") -> str:
@@ -85,6 +90,12 @@ def test_forms_of_on_failure(said, meant):
     assert parse(minimal(f"    on-failure: {said}\n")).phases["build"].on_failure == meant
 
 
+def test_a_pattern_that_never_ends_retries_nothing(monkeypatch):
+    monkeypatch.setattr(buildspec, "_SEARCH_SECONDS", 0.05)
+    assert OnFailure("RETRY", 1, "exit status [0-9]").retried("Reason: exit status 1")
+    assert not OnFailure("RETRY", 1, "(a+)+$").retried("a" * 60 + "!")
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -98,6 +109,10 @@ def test_forms_of_on_failure(said, meant):
         ("version: 0.2\nphases: {build: {finally: [a]}}", "phases.build needs commands at line 2"),
         (minimal("    on-failure: NEVER\n"), "phases.build.on-failure is 'NEVER'"),
         (minimal("    on-failure: RETRY-0\n"), "from 1 to 100"),
+        (minimal(build=r'commands: ["echo \0"]'), r"phases.build.commands\[0\] has a character that is none"),
+        (minimal(build=r'commands: ["echo \ud800"]'), "has a character that is none"),
+        (minimal(f"x: {'[' * 3000}{']' * 3000}\n"), "nested too deeply"),
+        (minimal(LAUGHS), "more than 1000 keys come together by <<"),
         (minimal("    on-failure: RETRY-3-(\n"), "regular expression"),
         (minimal("env: {variables: {CODEBUILD_X: 1}}\n"), "reserved"),
         (minimal("env: {variables: {a-b: 1}}\n"), "'a-b' is no name"),

@@ -91,6 +91,10 @@ def test_answers_have_what_motos_have(codebuild, monkeypatch):
         assert ours[member] == theirs[member], member
 
 
+def variable(name, value):
+    return {"environment": {**ENVIRONMENT, "environmentVariables": [{"name": name, "value": value}]}}
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -105,6 +109,8 @@ def test_answers_have_what_motos_have(codebuild, monkeypatch):
         ({"secondarySources": [{"type": "CODEPIPELINE", "sourceIdentifier": "../x"}]}, "sourceIdentifier"),
         ({"logsConfig": {"cloudWatchLogs": {"status": "ENABLED", "groupName": "../x"}}}, "Invalid logsConfig"),
         ({"cache": {"type": "S3"}}, "Invalid cache"),
+        (variable("A=B", ""), "'A=B' is no name of an environment variable"),
+        (variable("A", "\0"), "the value of A is no text"),
         ({"name": "_one"}, "'name' failed to satisfy constraint"),
         ({"buildBatchConfig": {"serviceRole": "x"}}, "buildBatchConfig is not implemented"),
     ],

@@ -49,6 +49,12 @@ def test_junit():
     assert summary["statusCounts"] == {"SUCCEEDED": 1, "FAILED": 1, "ERROR": 1, "SKIPPED": 1, "UNKNOWN": 0}
 
 
+@pytest.mark.parametrize(("time", "seconds"), [("inf", 0), ("nan", 0), ("-1", 0), ("1e308", 1e9)])
+def test_a_time_that_makes_no_sense_breaks_nothing(time, seconds):
+    (case,) = cases_of("unit.xml", f'<testsuite><testcase name="a" time="{time}"/></testsuite>'.encode())
+    assert case["durationInNanoSeconds"] == seconds * 1e9
+
+
 def test_a_suite_without_suites_around_it():
     assert [case["name"] for case in cases_of("x", b'<testsuite name="s"><testcase name="a"/></testsuite>')] == ["a"]
 
@@ -73,6 +79,8 @@ def test_cobertura():
     [
         (b"tests: 4", "unit.xml is no XML"),
         (COBERTURA, "begins with <coverage>"),
+        (b'<?xml version="1.0" encoding="none"?><testsuite/>', "is no XML"),
+        (b'<?xml version="1.0" encoding="gb2312"?><testsuite/>', "is no XML"),
         (b'<!DOCTYPE a [<!ENTITY x "y">]><testsuite>&x;</testsuite>', "is no XML"),
     ],
 )
