@@ -26,7 +26,8 @@ _TARGETS = {"codepipeline": "CodePipeline_20150709", "codebuild": "CodeBuild_201
 def main() -> int:
     settings, name = config.load(), sys.argv[1]
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a path may be no UTF-8
-    moved = [line.split() for line in sys.stdin]
+    sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    moved = [line.rstrip("\n").split(" ", 2) for line in sys.stdin]
     references = [reference for _, after, reference in moved if set(after) != {"0"}]  # zeros: it was deleted
     try:
         found = notify(settings, name, references)

@@ -21,7 +21,8 @@ from sagelocal.config import Settings
 OWNER = "local"
 NOTHING = "0" * 40  # how git writes that a reference was not there
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_REVISION = re.compile(r"refs/[^\s~^:?*\[\\]+|[0-9a-f]{4,64}")
+_REVISION = re.compile(r"refs/[^\s~^:?*\[\\]+|[0-9a-f]{4,64}", re.ASCII)
+_SURROGATES = re.compile("[\ud800-\udfff]")  # what `surrogateescape` makes of bytes that are no UTF-8
 _GIT_SECONDS = 120.0
 # Pushes may rewrite and delete, and take options (git push -o nowait); none waits for a repacking or finds objects
 # gone; a build may clone the commit it was started for; a user's own setting does not keep the hook from running.
@@ -123,12 +124,16 @@ def names(settings: Settings) -> list[str]:
 
 
 def references(bare: Path) -> dict[str, str]:
-    """Every branch and tag with the commit it leads to: {"refs/heads/main": id}."""
-    written = git(bare, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", "refs/heads", "refs/tags")
+    """Every branch and tag with the commit it leads to: {"refs/heads/main": id}.
+
+    Without those whose names are no UTF-8: no declaration of a pipeline can mean them.
+    """
+    written = git(bare, "for-each-ref", "--format=%(objectname) %(*objectname) %(refname)", "refs/heads", "refs/tags")
     found = {}
-    for line in written.splitlines():
-        name, own, *peeled = line.split()
-        found[name] = peeled[0] if peeled else own
+    for line in written.split("\n")[:-1]:
+        own, peeled, name = line.split(" ", 2)  # a name may have what Unicode takes for a space
+        if not _SURROGATES.search(name):
+            found[name] = peeled or own
     return found
 
 

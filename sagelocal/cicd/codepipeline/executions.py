@@ -205,9 +205,9 @@ def put_approval_result(app: SageLocal, request: Document) -> Document:
         if "_answer" in record:
             message = "The approval action has already been approved or rejected."
             raise AwsError("ApprovalAlreadyCompletedException", message)
-        if record["status"] != "InProgress":
-            raise AwsError("InvalidApprovalTokenException", "Invalid approval token: the request has expired.")
         now = app.now()
+        if record["status"] != "InProgress" or now >= record["_expires"]:
+            raise AwsError("InvalidApprovalTokenException", "Invalid approval token: the request has expired.")
         answer = {**request["result"], "by": records.caller(app), "at": now}
         app.store.update(ACTION, record["actionExecutionId"], {"_answer": answer, "lastUpdateTime": now})
     return {"approvedAt": now}

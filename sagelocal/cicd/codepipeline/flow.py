@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sagelocal.cicd.codepipeline import records, variables
+from sagelocal.cicd.codepipeline import records, structure, variables
 from sagelocal.cicd.codepipeline.records import ACTION, EXECUTION, INBOUND, INSIDE, LEFT, PIPELINE
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _start(app: SageLocal, execution: Document, stage: Document, action: Documen
         "_type": action["actionTypeId"],
         "_attempt": execution["_attempt"],
         **configuration,
-        **({"_token": str(uuid.uuid4())} if approval else {}),
+        **(_request(action, now) if approval else {}),
     }
     app.store.create(ACTION, identity, record, parent=execution["pipelineExecutionId"])
 
@@ -177,6 +177,12 @@ def _start(app: SageLocal, execution: Document, stage: Document, action: Documen
     app.store.update(EXECUTION, execution["pipelineExecutionId"], edit=take)
     app.store.update(PIPELINE, execution["pipelineName"], edit=latest)
     return identity
+
+
+def _request(action: Document, now: float) -> Document:
+    """The token of a manual approval, and when it is too late for an answer (seconds since the epoch)."""
+    minutes = action.get("timeoutInMinutes", structure.APPROVAL_MINUTES)
+    return {"_token": str(uuid.uuid4()), "_expires": now + 60 * minutes}
 
 
 # Out of a stage.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from sagelocal.api.errors import AwsError, not_implemented
-from sagelocal.cicd.codepipeline import action_types, variables
+from sagelocal.cicd.codebuild import variables as build_variables
+from sagelocal.cicd.codepipeline import action_types, globs, variables
 from sagelocal.config import Settings
 
 Document = dict[str, Any]
@@ -201,6 +203,8 @@ def environment_variables(action: str, written: str) -> list[Document]:
             raise _action(
                 f"EnvironmentVariables of action '{action}' must be a JSON list of objects with name, value and type."
             )
+        if wrong := build_variables.problem({**one, "value": str(one["value"])}):
+            raise _action(f"EnvironmentVariables of action '{action}': {wrong}.")
     return list(found)
 
 
@@ -297,8 +301,16 @@ def _check_push(pushed: Document) -> None:
             "filePaths."
         )
     for member in given:
-        if not (pushed[member].get("includes") or pushed[member].get("excludes")):
+        patterns = [*pushed[member].get("includes", []), *pushed[member].get("excludes", [])]
+        if not patterns:
             raise _structure(f"The push filter {member} has neither includes nor excludes.")
+        for pattern in patterns:
+            try:
+                globs.matches(pattern, "")
+            except re.error as error:
+                raise _structure(
+                    f"The push filter {member} has the pattern {pattern!r}, which is none: {error}."
+                ) from error
 
 
 def _twice(names: Any) -> str:

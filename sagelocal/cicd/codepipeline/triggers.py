@@ -56,8 +56,8 @@ def look(app: SageLocal) -> None:
         for name, bare in remote.repositories(app.settings):
             try:
                 _look(app, name, bare)
-            except (RuntimeError, OSError) as error:  # one broken repository must not hold up the others
-                log.error("the repository %s cannot be read: %s", bare, error)
+            except Exception:  # one broken repository must hold up neither the others nor sagelocal's start
+                log.exception("the repository %s cannot be read", bare)
 
 
 def _look(app: SageLocal, name: str, bare: Path) -> None:

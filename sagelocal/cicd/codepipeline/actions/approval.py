@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagelocal.cicd.codepipeline.structure import APPROVAL_MINUTES
 from sagelocal.cicd.codepipeline.work import Document, Outcome, Work, failed
 
 log = logging.getLogger(__name__)
 
 
 def run(work: Work) -> Outcome:
-    expires = work.record["startTime"] + 60 * work.action.get("timeoutInMinutes", APPROVAL_MINUTES)
+    expires = work.record["_expires"]
     topic = work.configuration.get("NotificationArn")
     if topic and not work.record.get("_notified"):
         try:
@@ -27,8 +26,10 @@ def run(work: Work) -> Outcome:
             return failed(f"The topic {topic} could not be told of the approval: {error}", "ConfigurationError")
         work.note(_notified=True)
     try:
-        found = work.wait(work.kind, work.id, lambda one: "_answer" in one, max(0.0, expires - time.time()))
+        found = work.wait(work.kind, work.id, lambda one: "_answer" in one, max(0.0, expires - time.time()) + 0.001)
     except TimeoutError:
+        found = work.app.store.get(work.kind, work.id)  # none is taken from now on, but one may just have been
+    if "_answer" not in found:
         return failed("Nobody approved or rejected it in time: the approval timed out.", "JobFailed")
     answer = found["_answer"]
     if answer["status"] == "Approved":

@@ -174,6 +174,19 @@ def test_an_approval_that_nobody_answers_in_time_fails(
     assert "timed out" in app.details(execution, "Approve")["output"]["executionResult"]["errorDetails"]["message"]
 
 
+def test_an_answer_counts_until_the_approval_expires_and_none_is_taken_after(app: App, clone: CloneOf) -> None:
+    app.pipeline(stage("Approve", approval(timeoutInMinutes=5)))
+    late, last = app.begin(), app.begin()
+    app.store.update(ACTION, app.action(late, "Approve")["actionExecutionId"], {"_expires": app.now()})
+    with pytest.raises(AwsError, match="the request has expired"):
+        app.answer(late)
+    app.ask("StopPipelineExecution", pipelineName="p", pipelineExecutionId=late, abandon=True)
+    work = app.action(last, "Approve")
+    app.answer(last)
+    app.becomes(last, "Succeeded")
+    assert work["_expires"] == work["startTime"] + 300
+
+
 def test_stopping_lets_what_runs_end_and_starts_nothing_more(app: App, clone: CloneOf) -> None:
     app.builds.held = {"build"}
     app.pipeline(*TWO)

@@ -132,6 +132,16 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], str]] = {
         {"triggers": [{"providerType": "CodeStarSourceConnection", "gitConfiguration": {"sourceActionName": "S"}}]},
         "sourceActionName S is no source action",
     ),
+    "a pattern that is none": (
+        [stage("A", approval())],
+        trigger(tags={"includes": ["v[9-0]"]}),
+        "the pattern 'v.9-0.', which is none",
+    ),
+    "a variable that is none": (
+        [stage("A", build(configuration={"EnvironmentVariables": '[{"name": ["a"], "value": ""}]'}))],
+        {},
+        "is no name of an environment variable",
+    ),
     "tags with branches": (
         [stage("A", approval())],
         trigger(tags={"includes": ["v*"]}, branches={"includes": ["main"]}),

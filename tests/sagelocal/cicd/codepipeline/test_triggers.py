@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from typing import Any
 
 import pytest
@@ -139,6 +140,28 @@ def test_a_kill_between_push_and_start_loses_and_doubles_nothing(app: App, clone
             app.look()
         app.restart()
         assert len(runs(app)) == number + 1
+
+
+def test_references_of_any_name_hold_nothing_up(app: App, clone: CloneOf) -> None:
+    bare = remote.repository(app.settings, "local/r")
+    head = clone.commit("b.py")
+    clone.push()
+    for name in (b"caf\xe9", "a\u2028b".encode(), "a\xa0b".encode(), b"x;y$(z)"):  # the first is no UTF-8
+        subprocess.run(["git", "--git-dir", bare, "update-ref", b"refs/heads/" + name, head], check=True)
+    found = remote.references(bare)
+    assert found == {f"refs/heads/{name}": head for name in ("main", "a\u2028b", "a\xa0b", "x;y$(z)")}
+    app.look()
+    seen = outcome(app, "r", ["refs/heads/a\u2028b", "refs/heads/caf\ufffd"])
+    assert seen == {"started": [], "ignored": []}
+
+
+def test_a_repository_that_cannot_be_read_holds_up_no_other(app: App, clone: CloneOf, monkeypatch: Any) -> None:
+    app.pipeline(WAIT, stages=[stage("Source", source(DetectChanges="true")), WAIT])
+    remote.create(app.settings, "a")
+    read = remote.references
+    monkeypatch.setattr(remote, "references", lambda bare: {}["x"] if bare.name == "a.git" else read(bare))
+    app.look()
+    assert len(runs(app)) == 1
 
 
 def test_a_new_branch_counts_what_it_changed_since_it_left(app: App, clone: CloneOf) -> None:
