@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,10 @@ import pytest
 
 from deploy import comparison
 
-SCRIPT = Path(comparison.__file__).parents[1] / "evaluation" / "version_comparison.py"
+sys.path.insert(0, str(Path(comparison.__file__).parents[1] / "evaluation"))
+
+import version_comparison
+
 PASSED = {"group": "schema", "name": "csv", "said": "5 predictions", "outcome": "passed", "seconds": 0.1}
 FAILED = {**PASSED, "group": "latency", "name": "under a short load", "said": "p99 3 s", "outcome": "failed"}
 
@@ -42,22 +44,25 @@ def version(number: int, precision: float, **more: Any) -> dict[str, Any]:
     }
 
 
-def made(tmp_path: Path, **facts: Any) -> tuple[str, str]:
+def made(tmp_path: Path, capsys: pytest.CaptureFixture[str], **facts: Any) -> tuple[str, str]:
     """The verdict and the page."""
     whole = {"use_case": "churn", "stage": "production", "current": None, "tests": [PASSED], "drift": [], **facts}
     (tmp_path / "facts.json").write_text(json.dumps(whole))
-    command = [sys.executable, str(SCRIPT), "--facts", str(tmp_path / "facts.json"), "--output", str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    given = ["--facts", str(tmp_path / "facts.json"), "--output", str(tmp_path / "out")]
+    version_comparison.main(version_comparison.parse(given))
     assert (tmp_path / "out" / "comparison.pdf").read_bytes().startswith(b"%PDF")
-    return done.stdout.strip(), (tmp_path / "out" / "comparison.html").read_text()
+    return capsys.readouterr().out.strip(), (tmp_path / "out" / "comparison.html").read_text()
 
 
-def test_two_versions_side_by_side(tmp_path: Path) -> None:
+def test_two_versions_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drift = {"kind": "data-quality", "status": "CompletedWithViolations", "when": "now", "records": 300}
     current = version(1, 0.62)
     verdict, page = made(
-        tmp_path, candidate=version(2, 0.7), current=current, drift=[{**drift, "subjects": ["tenure"], "reason": ""}]
+        tmp_path,
+        capsys,
+        candidate=version(2, 0.7),
+        current=current,
+        drift=[{**drift, "subjects": ["tenure"], "reason": ""}],
     )
     assert verdict == (
         "Version 2's average precision is 0.7000, that of version 1 in production 0.6200: better. "
@@ -88,10 +93,7 @@ def test_two_versions_side_by_side(tmp_path: Path) -> None:
         (version(2, 0.7), None, [FAILED, PASSED], "failed 1 of 2 tests in staging, the first: latency, under a short"),
     ],
 )
-def test_the_verdict(candidate: Any, current: Any, tests: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(SCRIPT.parent)
-    import version_comparison
-
+def test_the_verdict(candidate: Any, current: Any, tests: Any, said: str) -> None:
     report = version_comparison.build(
         {
             "use_case": "churn",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +14,11 @@ import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "evaluation"))
+
+import fairness_trade_off
 
 SCRIPT = Path(__file__).parents[2] / "training" / "census.py"
-EVALUATE = Path(__file__).parents[2] / "evaluation" / "fairness_trade_off.py"
 FAST = ["--num-round", "20", "--early-stopping-rounds", "5", "--eta", "0.3", "--allowed-loss", "0.1"]
 
 
@@ -30,22 +32,6 @@ def people(rows: int, seed: int) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("census")
-    for seed, name in enumerate(["train", "validation", "test"]):
-        (folder / name).mkdir()
-        people(1200, seed).to_csv(folder / name / f"{name}.csv", index=False)
-    for name in ("none", "reweighing"):
-        done = subprocess.run(
-            [sys.executable, SCRIPT, "--train", folder / "train", "--validation", folder / "validation", *FAST,
-             "--model_dir", folder / name, "--mitigation", name],
-            capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture(scope="module")
 def census() -> ModuleType:
     spec = importlib.util.spec_from_file_location("training_census", SCRIPT)
     assert spec is not None
@@ -54,6 +40,24 @@ def census() -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def models(census: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("census")
+    for seed, name in enumerate(["train", "validation", "test"]):
+        (folder / name).mkdir()
+        people(1200, seed).to_csv(folder / name / f"{name}.csv", index=False)
+    for name in ("none", "reweighing"):
+        data = ["--train", str(folder / "train"), "--validation", str(folder / "validation")]
+        census.main(census.parse([*data, *FAST, "--model_dir", str(folder / name), "--mitigation", name]))
+    return folder
+
+
+def evaluate(models: Path, output: Path, mitigated: str, *more: str) -> None:
+    folders = {"model": models / "none", "mitigated": models / mitigated, "test": models / "test", "output": output}
+    given = [each for name, folder in folders.items() for each in (f"--{name}", str(folder))]
+    fairness_trade_off.main(fairness_trade_off.parse([*given, *more]))
 
 
 def test_weights_favour_the_disadvantaged_group_s_positives(census: ModuleType) -> None:
@@ -87,12 +91,7 @@ def test_a_facet_must_have_groups(census: ModuleType) -> None:
 
 
 def test_both_models_are_judged_on_the_test_split(models: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, EVALUATE, "--model", models / "none", "--mitigated", models / "reweighing",
-         "--test", models / "test", "--output", tmp_path],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    evaluate(models, tmp_path, "reweighing")
     found = json.loads((tmp_path / "trade_off.json").read_text())["test"]
     before, after = found["without mitigation"], found["with mitigation"]
     assert (
@@ -118,9 +117,5 @@ def test_both_models_are_judged_on_the_test_split(models: Path, tmp_path: Path) 
 def test_what_cannot_be_compared_is_named(
     models: Path, tmp_path: Path, mitigated: str, facets: str, sentence: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, EVALUATE, "--model", models / "none", "--mitigated", models / mitigated,
-         "--test", models / "test", "--output", tmp_path, "--facets", facets],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert sentence in done.stderr.splitlines()[-1]
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        evaluate(models, tmp_path, mitigated, "--facets", facets)
