@@ -17,6 +17,7 @@ from sagelocal.stacks import interrupted, types
 from sagelocal.stacks.completions import COMPLETIONS, Completion
 from sagelocal.stacks.conversion import is_function
 from sagelocal.stacks.heeded import checked
+from sagelocal.stacks.references import unresolved
 
 Document = dict[str, Any]
 # The functions that MiniStack's CloudFormation resolves.
@@ -120,7 +121,7 @@ def install(provisioner: Provisioner) -> None:
 
 
 def _extend(provisioner: Provisioner) -> None:
-    from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
+    from ministack.services.cloudformation import changesets, handlers, provisioners, stacks
 
     known = provisioners._RESOURCE_HANDLERS
     for kind, handlers_of in list(known.items()):
@@ -139,21 +140,36 @@ def _extend(provisioner: Provisioner) -> None:
     threaded = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda kind: kind in types.TYPES or kind in COMPLETIONS or threaded(kind)
 
-    supported = engine.validate_template_support
-
-    def validate(template: Document, conditions: Document, params: Document | None = None) -> None:
-        supported(template, conditions, params=params)
-        if found := list(problems(template)):
-            raise ValueError("Template format error: " + " ".join(found))
-
-    for module in (engine, handlers, changesets):
-        module.validate_template_support = validate
-
+    _check_templates()
     for name in ("_deploy_stack_async", "_delete_stack_async"):
         kept = _kept(getattr(stacks, name))
         for module in (stacks, handlers, changesets):
             if hasattr(module, name):
                 setattr(module, name, kept)
+
+
+def _check_templates() -> None:
+    from ministack.services.cloudformation import changesets, engine, handlers
+
+    supported = engine.validate_template_support
+
+    def validate(template: Document, conditions: Document, params: Document | None = None) -> None:
+        supported(template, conditions, params=params)
+        if found := [*problems(template), *unresolved(template, conditions)]:
+            raise ValueError("Template format error: " + " ".join(dict.fromkeys(found)))
+
+    resolved = engine._resolve_parameters
+
+    def resolve(template: Document, provided: list[Document], previous: Document | None = None) -> Document:
+        """MiniStack overlooks the values of parameters that a template does not have."""
+        given = {str(each["Key"]) for each in provided if "Key" in each}
+        if unknown := sorted(given - set(template.get("Parameters") or {})):
+            raise ValueError(f"Parameters: [{', '.join(unknown)}] do not exist in the template")
+        return dict(resolved(template, provided, previous))
+
+    for module in (engine, handlers, changesets):
+        module.validate_template_support = validate
+        module._resolve_parameters = resolve
 
 
 def _kept(operation: Any) -> Any:

@@ -44,6 +44,7 @@ class Type:
     ref: str = "{name}"  # what Ref gives
     attributes: Mapping[str, str] = field(default_factory=lambda: {"Arn": "{arn}"})  # what Fn::GetAtt gives
     beside: Mapping[str, Beside] = field(default_factory=dict)
+    unset: Mapping[str, Any] = field(default_factory=dict)  # what `update` is given for a property that is gone
     tags: Callable[[Any, str, str], list[Document]] = lambda client, name, arn: []
     adopts: bool = False  # whether one that no stack made is taken over
 
@@ -57,6 +58,19 @@ TYPES = {
         name="Name",
         key="name",
         arn="codebuild:{region}:{account}:project/{name}",
+        # UpdateProject leaves as it is what it is not given; these are CreateProject's defaults.
+        unset={
+            "Description": "",
+            "SourceVersion": "",
+            "SecondarySources": [],
+            "SecondarySourceVersions": [],
+            "SecondaryArtifacts": [],
+            "Cache": {"Type": "NO_CACHE"},
+            "LogsConfig": {},
+            "TimeoutInMinutes": 60,
+            "QueuedTimeoutInMinutes": 480,
+            "ConcurrentBuildLimit": -1,
+        },
         tags=lambda client, name, arn: client.batch_get_projects(names=[name])["projects"][0].get("tags", []),
     ),
     "AWS::CodePipeline::Pipeline": Type(
@@ -125,7 +139,8 @@ def update(kind: str, name: str, before: Document, after: Document, client: Clie
     row = TYPES[kind]
     own = {each for each in {**before, **after} if before.get(each) != after.get(each)} - row.beside.keys() - {"Tags"}
     if row.update:
-        _call(kind, row.update, name, after, client)
+        gone = {each: value for each, value in row.unset.items() if each in before and each not in after}
+        _call(kind, row.update, name, {**gone, **after}, client)
     elif own:
         raise ValueError(f"{', '.join(sorted(own))} of {kind} {name} cannot change: give the resource another name.")
     _set_beside(row, name, before, after, client)

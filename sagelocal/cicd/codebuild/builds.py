@@ -134,9 +134,9 @@ def _new(
     initiator: str,
     order: Order | None = None,
 ) -> Document:
-    limit = project.get("concurrentBuildLimit")
+    limit = project.get("concurrentBuildLimit", -1)  # UpdateProject's way to have none
     running = [("buildComplete", "=", False)]
-    if limit and len(app.store.page(KIND, parent=project["name"], where=running)) >= limit:
+    if 0 < limit <= len(app.store.page(KIND, parent=project["name"], where=running)):
         raise AwsError(
             "AccountLimitExceededException", f"Cannot have more than {limit} builds in progress for this project"
         )

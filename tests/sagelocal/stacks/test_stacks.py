@@ -208,14 +208,47 @@ def test_a_deleted_stack_leaves_nothing(laptop: Settings, stack: dict[str, Any])
             r"A \(AWS::CodeBuild::Project\)\.Nmae is no property",
         ),
         ("Parameters: { P: { Type: String } }\nResources: { A: { Type: 'AWS::SNS::Topic' } }", "Parameter 'P'"),
+        (
+            "Resources: { A: { Type: 'AWS::SNS::Topic', Properties: { TopicName: !Sub 'x-${Nope}' } } }",
+            r"Unresolved resource dependencies \[Nope\] in the Resources block",
+        ),
     ],
-    ids=["type", "function", "property", "parameter"],
+    ids=["type", "function", "property", "parameter", "reference"],
 )
 def test_what_nobody_would_do_is_refused_before_anything_is_made(laptop: Settings, template: str, said: str) -> None:
     with pytest.raises(ClientError, match=said):
         deploy(laptop, "refused", template)
     with pytest.raises(ClientError, match="does not exist"):
         laptop.client("cloudformation").describe_stacks(StackName="refused")
+
+
+def test_a_parameter_that_the_template_does_not_have_is_refused(laptop: Settings) -> None:
+    parameters = [{"ParameterKey": "Nope", "ParameterValue": "x"}]
+    body = "Resources: { A: { Type: 'AWS::SNS::Topic' } }"
+    with pytest.raises(ClientError, match=r"Parameters: \[Nope\] do not exist in the template"):
+        laptop.client("cloudformation").create_stack(StackName="refused", TemplateBody=body, Parameters=parameters)
+
+
+def test_a_property_that_is_gone_has_its_default_again(laptop: Settings) -> None:
+    rest = f"""
+          ServiceRole: {laptop.role_arn}
+          Artifacts: {{ Type: NO_ARTIFACTS }}
+          Environment: {{ Type: LINUX_CONTAINER, Image: "aws/codebuild/x:1", ComputeType: BUILD_GENERAL1_SMALL }}
+          Source: {{ Type: NO_SOURCE, BuildSpec: "version: 0.2\\nphases: {{build: {{commands: [a]}}}}" }}"""
+    own = "\n          Description: x\n          TimeoutInMinutes: 7\n          ConcurrentBuildLimit: 1"
+    template = f"""
+    Resources:
+      P:
+        Type: AWS::CodeBuild::Project
+        Properties:
+          Name: default{rest}"""
+    deploy(laptop, "defaults", template + own)
+    cloudformation = laptop.client("cloudformation")
+    cloudformation.update_stack(StackName="defaults", TemplateBody=template)
+    cloudformation.get_waiter("stack_update_complete").wait(StackName="defaults", WaiterConfig={"Delay": 0.1})
+    (project,) = laptop.client("codebuild").batch_get_projects(names=["default"])["projects"]
+    assert (project["timeoutInMinutes"], project["concurrentBuildLimit"]) == (60, -1)
+    assert project.get("description", "") == ""
 
 
 def test_a_property_that_ministack_would_ignore_fails_the_stack(laptop: Settings) -> None:
