@@ -133,7 +133,7 @@ def definition(use_case: UseCase, target: TargetOption = LAPTOP) -> None:
 
 @app.command()
 def status(
-    use_case: Annotated[str | None, typer.Argument(metavar="[USE_CASE]", help="Only this one, with its steps.")] = None,
+    use_case: Annotated[str | None, typer.Argument(metavar="USE_CASE", help="Only this one, with its steps.")] = None,
     target: TargetOption = LAPTOP,
 ) -> None:
     """Address, version, state folder, what runs, recent executions and why steps failed."""
@@ -453,7 +453,7 @@ def prune(
 @app.command()
 def demo(
     use_case: Annotated[
-        str, typer.Argument(metavar="[USE_CASE|drift]", help="`drift`: from drift to a new model, with churn.")
+        str, typer.Argument(metavar="USE_CASE|drift", help="`drift`: from drift to a new model, with churn.")
     ] = "churn",
     count: Count = COUNT,
     reports: Reports = REPORTS,

@@ -57,7 +57,7 @@ def abtest(
     """Two versions behind one endpoint: begin with --a and --b, then see at any time how it stands."""
     known(use_case)
     if (a is None) != (b is None) or (stop and a is not None):
-        raise ValueError(
+        raise typer.BadParameter(
             "A test begins with --a and --b, ends with --stop, and without any of them says how it stands."
         )
     from mlops import abtest as command
@@ -98,7 +98,7 @@ def promote(
     """Make an A/B test's winner the only variant, by the stage's strategy and under its alarms."""
     known(use_case)
     if winner == bool(variant):
-        raise ValueError("Give either --winner, or --variant A or B.")
+        raise typer.BadParameter("Give either --winner, or --variant A or B.")
     from mlops import promotion
 
     promotion.promote(connect(target), use_case, stage, variant, reports, yes=yes, reason=reason)

@@ -14,7 +14,7 @@ cicd = typer.Typer(name="cicd", help="Delivery: from a git push to production.",
 
 Project = Annotated[str, typer.Option("--project", help="ProjectName of the stacks: what their names begin with.")]
 Pipeline = Annotated[
-    str | None, typer.Argument(metavar="[PIPELINE]", help="Such as build or deploy; all of them if left out.")
+    str | None, typer.Argument(metavar="PIPELINE", help="Such as build or deploy; all of them if left out.")
 ]
 Why = Annotated[str, typer.Option("--reason", help="Kept with the answer.")]
 PROJECT = "mlops"
@@ -119,7 +119,7 @@ def start(
 
     given = dict(each.partition("=")[::2] for each in variable or [])
     if wrong := [name for name, value in given.items() if not (name and value)]:
-        raise ValueError(f"--variable {wrong[0]}: write it as Name=value.")
+        raise typer.BadParameter(f"--variable {wrong[0]}: write it as Name=value.")
     command.start(connect(target), project, pipeline, given)
 
 
