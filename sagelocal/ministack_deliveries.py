@@ -10,16 +10,19 @@ import hashlib
 import http.client
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sagelocal.ministack_gate import TOKEN_HEADER
 
 log = logging.getLogger(__name__)
 Document = dict[str, Any]
-Start = Callable[[Document, str], None]  # StartPipelineExecution's request, and the ARN of what started it
+# StartPipelineExecution's request, and the ARN of what started it; whether sagelocal answered.
+Start = Callable[[Document, str], bool]
 STARTS = "/_sagelocal/pipeline-starts"
 _PREFIX = "arn:aws:codepipeline:"
 _GIVEN = ("variables", "sourceRevisions")
@@ -27,7 +30,38 @@ _REQUEST_SECONDS = 30.0
 _PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # before each attempt to reach sagelocal, which may be starting
 
 
-def install(start: Start) -> None:
+class Starts:
+    """Each start is on disk until sagelocal has answered it: the event that asks for it is delivered only once."""
+
+    def __init__(self, folder: Path, start: Start) -> None:
+        self._folder, self._start = folder, start
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def begin(self, request: Document, rule: str) -> None:
+        file = self._folder / f"{request['clientRequestToken']}.json"
+        draft = file.with_suffix(".draft")
+        with draft.open("w") as written:
+            json.dump({"request": request, "rule": rule}, written)
+            written.flush()
+            os.fsync(written.fileno())
+        draft.replace(file)
+        self._run(file)
+
+    def resume(self) -> None:
+        """Goes on with those that a kill interrupted, or that found no sagelocal."""
+        for file in sorted(self._folder.glob("*.json")):
+            self._run(file)
+
+    def _run(self, file: Path) -> None:
+        threading.Thread(target=self._deliver, args=(file,), name="start-delivery", daemon=True).start()
+
+    def _deliver(self, file: Path) -> None:
+        kept = json.loads(file.read_text())
+        if self._start(kept["request"], kept["rule"]):
+            file.unlink(missing_ok=True)
+
+
+def install(starts: Starts) -> None:
     from ministack.services import eventbridge
 
     invoke = eventbridge._invoke_target
@@ -46,10 +80,10 @@ def install(start: Start) -> None:
         identity = "\n".join([str(event["EventId"]), str(rule.get("Arn")), str(target.get("Id", "")), arn])
         token = hashlib.sha256(identity.encode()).hexdigest()
         request = {"name": arn.rsplit(":", 1)[1], "clientRequestToken": token, **given}
-        arguments = (request, str(rule.get("Arn", "")))
-        threading.Thread(target=start, args=arguments, name="start-delivery", daemon=True).start()
+        starts.begin(request, str(rule.get("Arn", "")))
 
     eventbridge._invoke_target = invoke_target
+    starts.resume()
 
 
 def _input(eventbridge: Any, target: Document, event: Document, rule: Document, view: Any) -> str:
@@ -75,8 +109,8 @@ def parsed(text: str) -> Document:
 def starter(port: int, token: str) -> Start:
     """Starts pipelines by sagelocal on `port`; tries again while it isn't there."""
 
-    def start(request: Document, rule: str) -> None:
-        refusal = ""
+    def start(request: Document, rule: str) -> bool:
+        refusal, answered = "", False
         for pause in _PAUSES:
             time.sleep(pause)
             try:
@@ -84,9 +118,11 @@ def starter(port: int, token: str) -> Start:
             except (OSError, http.client.HTTPException) as error:
                 refusal = str(error)
                 continue
+            answered = True
             break
         if refusal:
             log.error("%s could not start the pipeline %s: %s", rule, request["name"], refusal)
+        return answered
 
     return start
 

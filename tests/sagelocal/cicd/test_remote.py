@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import queue
 import signal
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from sagelocal import config, server
 from sagelocal.cicd import remote
 from sagelocal.config import Settings
-from sagelocal.ministack_deliveries import parsed
+from sagelocal.ministack_deliveries import Starts, parsed
 from tests.sagelocal.cicd.codepipeline.conftest import Clone, approval, source, stage
 
 DOCS = {"branches": {"includes": ["main"]}, "filePaths": {"excludes": ["docs/**"]}}
@@ -221,6 +223,26 @@ def test_a_target_s_input_gives_variables_and_revisions_alone() -> None:
     for wrong in ("[]", "{"):
         with pytest.raises(ValueError, match="its input is no"):
             parsed(wrong)
+
+
+def test_a_start_that_found_no_sagelocal_is_made_at_the_next_start(tmp_path: Path) -> None:
+    tried: queue.SimpleQueue[tuple[dict[str, Any], str]] = queue.SimpleQueue()
+    there = threading.Event()
+
+    def start(request: dict[str, Any], rule: str) -> bool:
+        tried.put((request, rule))
+        return there.is_set()
+
+    asked = ({"name": "p", "clientRequestToken": "t"}, "arn:rule")
+    Starts(tmp_path / "starts", start).begin(*asked)
+    assert tried.get(timeout=5) == asked
+    there.set()
+    Starts(tmp_path / "starts", start).resume()
+    assert tried.get(timeout=5) == asked
+    while list((tmp_path / "starts").iterdir()):
+        time.sleep(0.01)
+    Starts(tmp_path / "starts", start).resume()
+    assert tried.empty()
 
 
 def test_a_repository_is_made_once_and_its_hook_is_written_anew(tmp_path: Path) -> None:
