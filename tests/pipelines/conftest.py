@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -26,6 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(defaults),
         "SAGEMAKER_VALIDATE_ROLE": "false",
         "SAGEMAKER_ROLE_ARN": ROLE,
+        "MLOPS_COMMIT": "0123456789abcdef",  # not the clone's, where somebody may commit meanwhile
     }
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name in [each for each in os.environ if each.startswith(("AWS_", "SAGEMAKER_"))]:
@@ -39,9 +40,24 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         yield Project.from_environment()
 
 
-@pytest.fixture(scope="module")
-def churn(project: Any) -> dict[str, Any]:
-    """The definition of the churn pipeline; compiled once, not to be changed."""
-    from pipelines.run_pipeline import load
+_compiled: dict[str, str] = {}  # the same for all modules: they all compile in the same account
 
-    return json.loads(load("churn", project).definition())
+
+@pytest.fixture(scope="module")
+def compiled(project: Any) -> Callable[[str], str]:
+    """The definition of a use case's pipeline, for tests that need no compilation of their own."""
+
+    def find(use_case: str) -> str:
+        from pipelines.run_pipeline import load
+
+        if use_case not in _compiled:
+            _compiled[use_case] = load(use_case, project).definition()
+        return _compiled[use_case]
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def churn(compiled: Callable[[str], str]) -> dict[str, Any]:
+    """The definition of the churn pipeline; not to be changed."""
+    return json.loads(compiled("churn"))

@@ -26,7 +26,7 @@ def test_upsert_makes_the_group_first_and_updates_afterwards(project: Any) -> No
     sagemaker = project.session.sagemaker_client
     pipeline = run_pipeline.load("pipelines.churn", project)
     arn = run_pipeline.upsert(pipeline, project, [{"Key": "team", "Value": "crm"}])
-    assert arn == run_pipeline.upsert(run_pipeline.load("churn", project), project)
+    assert arn == run_pipeline.upsert(pipeline, project)
     groups = sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]
     assert [group["ModelPackageGroupName"] for group in groups] == ["churn"]
     described = sagemaker.describe_pipeline(PipelineName="churn")

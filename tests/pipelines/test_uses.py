@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from mlops import uses
 from mlops.use_cases import ROOT, find_all
 from pipelines import source
-from pipelines.run_pipeline import load
 
 
 @pytest.mark.parametrize("use_case", [case.name for case in find_all()])
-def test_every_file_that_a_pipeline_uploads_is_known_to_be_used(project: Any, use_case: str) -> None:
-    definition = load(use_case, project).definition()
+def test_every_file_that_a_pipeline_uploads_is_known_to_be_used(compiled: Callable[[str], str], use_case: str) -> None:
+    definition = compiled(use_case)
     scripts = {
         f"{name}.py" for name in re.findall(r"/code/((?:processing|training|evaluation)/\w+)/[0-9a-f]{16}", definition)
     }
