@@ -125,6 +125,7 @@ class _Run:
         image.check_users({phase.run_as for phase in spec.phases.values()})
         runtimes = image.runtimes(spec.phases.get("install", Phase()).runtimes)
         environment, binds = self._environment()
+        project = str(self.record.build["projectName"])
         for line in (*runtimes, f"Moving to directory {self.checkout.home}"):
             self.log.said(line)
 
@@ -138,8 +139,8 @@ class _Run:
                     OUTPUT: self.folder / "output",
                     image.PYTHON: self.folder / "python",
                     image.TEMPORARY: _made(self.folder / "scratch"),
-                    # What pip has downloaded for the builds before.
-                    "/root/.cache/pip": _made(self.app.settings.state / "codebuild" / "pip-cache"),
+                    # What pip has downloaded for the project's earlier builds; another project's are not to be trusted.
+                    "/root/.cache/pip": _made(self.app.settings.state / "codebuild" / "pip-cache" / project),
                     **more_writable,
                 },
                 hosts={"codebuild": "127.0.0.1"},
@@ -260,5 +261,5 @@ def hidden(state: Path) -> list[Path]:
 
 
 def _made(folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return folder

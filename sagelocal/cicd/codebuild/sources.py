@@ -31,7 +31,6 @@ class SourceError(Exception):
 class Fetched:
     commit: str = ""
     version: str = ""  # of an object in S3
-    origin: Path | None = None  # of a clone: the repository on the host, which is to be seen inside as `inside(origin)`
 
 
 def inside(repository: Path) -> str:
@@ -147,7 +146,7 @@ def clone(repository: Path, version: str, folder: Path, depth: int = 0) -> Fetch
     commit = _commit(folder, version)
     git(folder, "checkout", "--quiet", "--detach", commit)
     git(folder, "remote", "set-url", "origin", inside(repository))
-    return Fetched(commit=commit, origin=repository)
+    return Fetched(commit=commit)
 
 
 def _commit(folder: Path, version: str) -> str:

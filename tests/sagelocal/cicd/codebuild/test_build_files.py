@@ -258,6 +258,15 @@ def test_a_link_in_the_place_of_a_packed_artifact_leads_nowhere(laptop, tmp_path
     assert laptop.files("linked") == {"kept/a.txt": "mine\n"}
 
 
+def test_projects_have_no_cache_of_pips_in_common(laptop):
+    command = "cat /root/.cache/pip/left || echo $CODEBUILD_BUILD_ID > /root/.cache/pip/left"
+    for name in ("own", "other"):
+        laptop.project(name, f"version: 0.2\nphases: {{build: {{commands: ['{command}']}}}}\n")
+    first, other, again = (laptop.build(name) for name in ("own", "other", "own"))
+    assert first["id"] not in laptop.log(other)
+    assert f"\n{first['id']}\n" in laptop.log(again)
+
+
 def test_a_zip_that_contradicts_itself_fails_its_source(laptop):
     for name, files in {"twice.zip": {"a": "", "a/b": ""}, "long.zip": {"n" * 300: ""}}.items():
         laptop.app.s3.put_object(Bucket=BUCKET, Key=name, Body=_zip(files))
