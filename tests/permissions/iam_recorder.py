@@ -31,6 +31,7 @@ ACTORS = {
     "deploy/lambda/": "function",
     "processing/": "execution",
     "training/": "execution",
+    "evaluation/abtest": "person",  # no job: mlops/abtest.py starts it
     "evaluation/": "execution",
     # A person's commands go on with the person's own permissions.
     "mlops/cli.py": "",
