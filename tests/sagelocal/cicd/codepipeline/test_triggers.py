@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,7 +160,13 @@ def test_a_repository_that_cannot_be_read_holds_up_no_other(app: App, clone: Clo
     app.pipeline(WAIT, stages=[stage("Source", source(DetectChanges="true")), WAIT])
     remote.create(app.settings, "a")
     read = remote.references
-    monkeypatch.setattr(remote, "references", lambda bare: {}["x"] if bare.name == "a.git" else read(bare))
+
+    def references(bare: Path) -> dict[str, str]:
+        if bare.name == "a.git":
+            raise KeyError("x")
+        return read(bare)
+
+    monkeypatch.setattr(remote, "references", references)
     app.look()
     assert len(runs(app)) == 1
 
