@@ -10,8 +10,8 @@ import io
 import json
 import os
 import subprocess
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,8 +171,8 @@ def _commit(root: Path, revision: str) -> str:
 
 
 def _tree(root: Path, commit: str, folder: Path) -> Path:
-    with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", "--format=tar", commit))) as files:
-        files.extractall(folder, filter="data")
+    with zipfile.ZipFile(io.BytesIO(_git(root, "archive", "--format=zip", commit))) as files:
+        files.extractall(folder)  # links come as plain files
     return folder
 
 
