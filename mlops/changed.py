@@ -79,12 +79,13 @@ def show(changes: Changes) -> None:
 
 
 def pytest_arguments(changes: Changes) -> list[str]:
-    """All tests, but for those of sagelocal alone where no change can reach it."""
+    """All tests, but for those of sagelocal alone where no known change can reach it."""
     reaching = [each for each in changes.files if each.startswith(_REACHING)]
-    if changes.unknown or reaching:
-        console.note(changes.unknown or f"{reaching[0]} changed, so sagelocal's own tests run, too.")
+    if reaching:
+        console.note(f"{reaching[0]} changed, so sagelocal's own tests run, too.")
         return ["tests"]
-    console.note(f"Nothing that sagelocal is made of changed since {changes.since[:12]}: its own tests stay out.")
+    since = changes.unknown or f"Nothing that sagelocal is made of changed since {changes.since[:12]}."
+    console.note(f"{since} The tests of sagelocal alone stay out.")
     return ["tests", *(f"--ignore={folder}" for folder in _APART)]
 
 

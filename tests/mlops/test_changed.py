@@ -186,7 +186,7 @@ def test_the_last_build_that_succeeded_is_where_changes_begin(
 def test_sagelocals_own_tests_run_where_a_change_can_reach_it(file: str, all_of_them: bool) -> None:
     arguments = changed.pytest_arguments(Changes("b", "a", files=("README.md", file)))
     assert ("--ignore=tests/sagelocal/" not in arguments) == all_of_them
-    assert changed.pytest_arguments(Changes("b", "", unknown="Nobody knows.")) == ["tests"]
+    assert "--ignore=tests/sagelocal/" in changed.pytest_arguments(Changes("b", "", unknown="Nobody knows."))
 
 
 class Session:
