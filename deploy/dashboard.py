@@ -84,7 +84,7 @@ def resource(
 
 
 def _text(wanted: Wanted) -> Widget:
-    said = f"{names.MADE}endpoint **{wanted.endpoint}**, updated {wanted.how}. Vertical lines are deployments."
+    said = f"{names.MADE}endpoint **{wanted.endpoint}**. Vertical lines are deployments."
     return {"type": "text", "x": 0, "y": 0, "width": 24, "height": 1, "properties": {"markdown": said}}
 
 

@@ -284,7 +284,7 @@ def test_a_person_rolls_a_stage_back(app: App, clone: CloneOf) -> None:
     app.becomes(second, "Succeeded")
     back = app.ask("RollbackStage", pipelineName="p", stageName="Deploy", targetPipelineExecutionId=first)
     app.becomes(back["pipelineExecutionId"], "Succeeded")
-    assert [order.project for order in app.builds.orders[-3:]].count("deploy") == 2
+    assert [order.project for order in app.builds.orders].count("deploy") == 3
     with pytest.raises(AwsError, match="UnableToRollbackStageException"):
         app.ask("RollbackStage", pipelineName="p", stageName="Source", targetPipelineExecutionId=first)
 
