@@ -128,7 +128,7 @@ def rolled_back(account: Any, deployment: Deployment) -> None:
     def ring(endpoint: dict[str, Any]) -> None:
         if "Baking" in progress(endpoint):
             state = {"AlarmName": alarm, "StateValue": "ALARM", "StateReason": "a test"}
-            with ThreadPoolExecutor() as somebody:  # and not the release, on whose stack this would be a call of its own
+            with ThreadPoolExecutor() as somebody:  # on whose stack there is no release
                 somebody.submit(account.clients("cloudwatch").set_alarm_state, **state)
 
     with pytest.raises(RuntimeError, match=f"serves churn-staging-2-.* again and not churn-staging-1-.*{alarm}"):
