@@ -6,7 +6,6 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from botocore.exceptions import ClientError
 
 from sagelocal import config
 from sagelocal.app import SageLocal
-from sagelocal.store import Closed, Store
 from sagelocal.workflow.engine import Engine
+from tests.sagelocal.dying_store import DyingStore
 
 Document = dict[str, Any]
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
@@ -24,30 +23,6 @@ ROLE = "arn:aws:iam::000000000000:role/x"
 CONTAINER = {"Image": IMAGE, "ModelDataUrl": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"}}
 SCORE = {"Std:JsonGet": {"PropertyFile": {"Get": "Steps.Evaluate.PropertyFiles.report"}, "Path": "metrics[0].auc"}}
 FILES = [{"PropertyFileName": "report", "OutputName": "out", "FilePath": "evaluation.json"}]
-
-
-class DyingStore(Store):
-    """Refuses all commits after `writes_left` of them, as for a process that was killed there."""
-
-    writes_left: int | None = None
-    _wrote = False  # in this transaction; one without writes only wakes those who wait
-
-    def _record(self, *change: Any) -> None:
-        self._wrote = True
-        super()._record(*change)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with super().transaction():
-            yield
-            if self.writes_left is not None and self._depth == 1 and self._wrote:
-                self._wrote = False
-                self.writes_left -= 1
-                if self.writes_left < 0:
-                    with self._changed:  # for those who wait for this moment
-                        self._version += 1
-                        self._changed.notify_all()
-                    raise Closed("killed")
 
 
 class Objects:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,35 +18,11 @@ from sagelocal.cicd.codepipeline import operations, triggers
 from sagelocal.cicd.codepipeline.engine import Delivery
 from sagelocal.cicd.codepipeline.records import ACTION, EXECUTION
 from sagelocal.config import Settings
-from sagelocal.store import Closed, Store
+from tests.sagelocal.dying_store import DyingStore
 
 Document = dict[str, Any]
 BUILD = "CodeBuildBuild"
 ROLE = "arn:aws:iam::000000000000:role/x"
-
-
-class DyingStore(Store):
-    """Refuses all commits after `writes_left` of them, as for a process that was killed there."""
-
-    writes_left: int | None = None
-    _wrote = False
-
-    def _record(self, *change: Any) -> None:
-        self._wrote = True
-        super()._record(*change)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with super().transaction():
-            yield
-            if self.writes_left is not None and self._depth == 1 and self._wrote:
-                self._wrote = False
-                self.writes_left -= 1
-                if self.writes_left < 0:
-                    with self._changed:
-                        self._version += 1
-                        self._changed.notify_all()
-                    raise Closed("killed")
 
 
 class Objects:
