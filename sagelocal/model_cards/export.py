@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from sagelocal.model_cards.operations import CARD, EXPORT, find_version
 from sagelocal.store import Closed, Missing
 
@@ -55,27 +53,27 @@ class Exporter:
     def _run(self, key: str) -> None:
         try:
             self._app.store.update(EXPORT, key, self._result(key))
-        except Missing:  # deleted meanwhile
-            pass
+        except Missing:
+            log.info("the export %s was deleted meanwhile", key)
         except Closed:
             log.info("the export %s goes on at the next start", key)
-        except Exception:
-            log.exception("model card export %s", key)
 
     def _result(self, key: str) -> dict[str, Any]:
-        """The members that end the job."""
+        """The members that end the job, whatever went wrong. Raises Missing where there is no such job any more."""
         job = self._app.store.get(EXPORT, key)
-        card = self._app.store.get(CARD, job["ModelCardName"])
-        version = find_version(self._app, card, job["ModelCardVersion"])
         name = f"{job['ModelCardName']}-{job['ModelCardVersion']}.pdf"
         uri = f"{job['OutputConfig']['S3OutputPath'].rstrip('/')}/{job['ModelCardExportJobName']}/{name}"
         where = urlsplit(uri)
         try:
-            body = _pdf(version)
+            card = self._app.store.get(CARD, job["ModelCardName"])
+            body = _pdf(find_version(self._app, card, job["ModelCardVersion"]))
             self._app.s3.put_object(
                 Bucket=where.netloc, Key=where.path.lstrip("/"), Body=body, ContentType="application/pdf"
             )
-        except (RuntimeError, OSError, subprocess.SubprocessError, BotoCoreError, ClientError) as error:
+        except Closed:
+            raise
+        except Exception as error:  # the card was deleted, the program failed, S3 refused …
+            log.exception("model card export %s", key)
             return {"Status": "Failed", "FailureReason": f"{type(error).__name__}: {error}"[:1024]}
         return {"Status": "Completed", "ExportArtifacts": {"S3ExportArtifacts": uri}}
 

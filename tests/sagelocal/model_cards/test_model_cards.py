@@ -5,12 +5,18 @@ from __future__ import annotations
 import io
 import json
 import time
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pypdfium2
 import pytest
 
+from sagelocal.app import SageLocal
 from sagelocal.config import Settings
+from sagelocal.model_cards import export as exports
+from sagelocal.model_cards.operations import CARD, EXPORT, VERSION
+from sagelocal.store import Store
 
 CONTENT: dict[str, Any] = {
     "model_overview": {
@@ -140,3 +146,21 @@ def export(sagemaker: Any, laptop: Settings, name: str, bucket: str = "", **more
             return dict(found)
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_an_export_that_breaks_in_an_unforeseen_way_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(version: dict[str, Any]) -> bytes:
+        raise ValueError("nobody thought of this")
+
+    store = Store(tmp_path / "db")
+    job = {"ModelCardName": "c", "ModelCardVersion": 1, "ModelCardExportJobName": "e", "Status": "InProgress"}
+    store.create(EXPORT, "e", {**job, "OutputConfig": {"S3OutputPath": "s3://b/cards"}})
+    store.create(CARD, "c", {"_name": "c"})
+    store.create(VERSION, "c/1", {})
+    monkeypatch.setattr(exports, "_pdf", broken)
+    exporter = exports.Exporter(cast(SageLocal, SimpleNamespace(store=store)))
+    exporter.start("e")
+    ended = store.wait(EXPORT, "e", lambda one: one["Status"] != "InProgress", timeout=10)
+    assert (ended["Status"], ended["FailureReason"]) == ("Failed", "ValueError: nobody thought of this")
+    exporter.close()
+    store.close()
