@@ -116,7 +116,7 @@ class Builder:
         try:
             if guard.reason != "closing":
                 run.run(self._app, identifier, self._folder, guard)
-        except (ClosingError, Closed, Missing):
+        except (ClosingError, Closed, Missing):  # it goes on at the next start, or was deleted
             pass
         except Exception as error:  # a build's status must end, whatever went wrong with running it
             _log.exception("build %s", identifier)

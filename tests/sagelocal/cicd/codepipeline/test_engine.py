@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sagelocal.api.errors import AwsError
-from sagelocal.cicd.codepipeline.records import ACTION
+from sagelocal.cicd.codepipeline.records import ACTION, EXECUTION
 from sagelocal.store import Closed
 from tests.sagelocal.cicd.codepipeline.conftest import approval, build, source, stage
 
@@ -130,7 +130,12 @@ def test_queued_executions_go_one_after_another(app: App, clone: CloneOf) -> Non
     app.pipeline(*TWO, executionMode="QUEUED")
     executions = [app.begin() for _ in range(3)]
     for execution in executions:
-        app.builds.finish(app.built(execution, "Deploy"))
+        app.action(execution, "Build", "Succeeded")  # so each is at the door of the stage
+    for number, execution in enumerate(executions):
+        build = app.built(execution, "Deploy")
+        in_stage = [one for one in executions if "Deploy" in app.store.get(EXECUTION, one)["_stages"]]
+        assert in_stage == executions[: number + 1]
+        app.builds.finish(build)
         app.becomes(execution, "Succeeded")
 
 
