@@ -1,5 +1,7 @@
-"""`mlops`: every command's options. What a command does is in its module, imported when it runs: `mlops --help` has to
-be there at once, and the SageMaker SDK alone takes two seconds.
+"""`mlops`: the options of commands on pipelines and models; the others' are in `mlops/commands/`.
+
+What a command does is in its module, imported when it runs: `mlops --help` has to be there at once, and the SageMaker
+SDK alone takes two seconds.
 """
 
 from __future__ import annotations
@@ -8,12 +10,11 @@ import logging
 import os
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mlops.commands import abtest, cards, changed, cicd, cost, lineage
+from mlops.commands import abtest, cards, changed, cicd, cost, endpoints, lineage, machine
 from mlops.options import (
     COUNT,
     LAPTOP,
@@ -22,12 +23,9 @@ from mlops.options import (
     Execution,
     Reason,
     Reports,
-    Stage,
     TargetOption,
     UseCase,
     Version,
-    Where,
-    Yes,
     connect,
     known,
 )
@@ -40,24 +38,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-class Shift(StrEnum):
-    """The keys of deploy.strategies.STRATEGIES."""
-
-    all_at_once = "all-at-once"
-    canary = "canary"
-    linear = "linear"
-    rolling = "rolling"
-
-
-class Analysis(StrEnum):
-    """deploy.declaration.Kind."""
-
-    data_quality = "data-quality"
-    model_quality = "model-quality"
-    model_bias = "model-bias"
-    explainability = "explainability"
 
 
 class By(StrEnum):
@@ -222,235 +202,6 @@ def reject(use_case: UseCase, version: Version = None, reason: Reason = "", targ
 
 
 @app.command()
-def deploy(
-    use_case: UseCase,
-    stage: Stage = "production",
-    version: Annotated[
-        int | None, typer.Option("--version", min=1, help="The newest approved if none is named.")
-    ] = None,
-    strategy: Annotated[
-        Shift | None, typer.Option("--strategy", help="How traffic goes over, if not as declared.")
-    ] = None,
-    bake: Annotated[
-        int | None, typer.Option("--bake", min=0, metavar="SECONDS", help="How long each step is watched.")
-    ] = None,
-    instance_type: Annotated[str | None, typer.Option("--instance-type", help="Such as ml.m5.large.")] = None,
-    instance_count: Annotated[int | None, typer.Option("--instance-count", min=1, help="Of each variant.")] = None,
-    variant: Annotated[
-        list[str] | None, typer.Option("--variant", metavar="NAME=VERSION[:WEIGHT]", help="One more, for an A/B test.")
-    ] = None,
-    shadow: Annotated[
-        int | None, typer.Option("--shadow", min=1, metavar="VERSION", help="It gets copies, nobody its answers.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
-    yes: Yes = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as it has begun.")] = False,
-    target: TargetOption = LAPTOP,
-) -> None:
-    """Put an approved version in service as deploy/stages.yml declares it: shows what changes and costs, then does it.
-
-    What may cost more than the stage's ceiling needs --yes.
-    """
-    known(use_case)
-    from mlops import deployment
-
-    overrides = deployment.Overrides(
-        version=version,
-        strategy=strategy.value if strategy else None,
-        bake=bake,
-        instance_type=instance_type,
-        instance_count=instance_count,
-        variants=tuple(variant or ()),
-        shadow=shadow,
-    )
-    deployment.deploy(connect(target), use_case, stage, overrides, wait=not no_wait, dry_run=dry_run, yes=yes)
-
-
-@app.command()
-def undeploy(
-    use_case: UseCase,
-    stage: Stage = "production",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
-    yes: Yes = False,
-    target: TargetOption = LAPTOP,
-) -> None:
-    """Take an endpoint down with all that was made for it, and list that nothing is left."""
-    known(use_case)
-    from mlops import deployment
-
-    deployment.undeploy(connect(target), use_case, stage, dry_run=dry_run, yes=yes)
-
-
-@app.command()
-def invoke(
-    use_case: UseCase,
-    payload: Annotated[str | None, typer.Argument(help="A CSV line or JSON; a held-out record if left out.")] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", exists=True, dir_okay=False, help="A .csv or .json file.")
-    ] = None,
-    accept: Annotated[str | None, typer.Option("--accept", help="Content type of the answer.")] = None,
-    variant: Annotated[str | None, typer.Option("--variant", help="Of an A/B test; else by the weights.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Of a multi-model endpoint: the archive, relative to its prefix.")
-    ] = None,
-    page: Annotated[bool, typer.Option("--open", help="A page with a form of the model's input.")] = False,
-    stage: Stage = "production",
-    target: TargetOption = LAPTOP,
-) -> None:
-    """Ask an endpoint; an asynchronous one's answer is waited for."""
-    known(use_case)
-    from mlops import playground, serving
-
-    if page:
-        playground.show(connect(target), use_case, stage)
-        return
-    serving.invoke(connect(target), use_case, stage, payload, file, accept=accept, variant=variant, model=model)
-
-
-@app.command()
-def traffic(
-    use_case: UseCase,
-    shift: Annotated[bool, typer.Option("--shift", help="From a population that changed.")] = False,
-    count: Count = COUNT,
-    seed: Annotated[int, typer.Option("--seed", help="Of the choice of records.")] = 0,
-    labels: Annotated[
-        Path | None, typer.Option("--labels", help="Write their ids and true labels to this CSV, for mlops label.")
-    ] = None,
-    sticky: Annotated[
-        bool, typer.Option("--sticky", help="In an A/B test a record is a customer, who keeps the variant.")
-    ] = False,
-    stage: Stage = "production",
-    target: TargetOption = LAPTOP,
-) -> None:
-    """Replay held-out records of the version in service to its endpoint."""
-    known(use_case)
-    from mlops import traffic as command
-
-    command.send(connect(target), use_case, stage, count, shift=shift, seed=seed, labels=labels, sticky=sticky)
-
-
-@app.command()
-def label(
-    use_case: UseCase,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .csv, .parquet or .jsonl table.")],
-    id_column: Annotated[
-        str | None, typer.Option("--id-column", help="The requests' ids; else inference_id, or event_id.")
-    ] = None,
-    label_column: Annotated[
-        str | None, typer.Option("--label-column", help="What became of them; else as the monitors declare it.")
-    ] = None,
-    stage: Stage = "production",
-    target: TargetOption = LAPTOP,
-) -> None:
-    """Tell the monitors what became of requests: model quality, bias and retraining learn from it."""
-    known(use_case)
-    from mlops import labels as command
-
-    command.label(connect(target), use_case, stage, file, id_column, label_column)
-
-
-@app.command()
-def monitor(
-    use_case: UseCase,
-    now: Annotated[bool, typer.Option("--now", help="Run them and wait, over a window that ends now.")] = False,
-    kind: Annotated[list[Analysis] | None, typer.Option("--kind", help="With --now: only this one.")] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="With --now: ISO 8601 or 15m, 2h, 7d; else as long as declared.")
-    ] = None,
-    until: Annotated[str | None, typer.Option("--until", help="With --now, likewise; else now.")] = None,
-    fail: Annotated[bool, typer.Option("--fail", help="Exit 1 on violations.")] = False,
-    reports: Reports = REPORTS,
-    stage: Stage = "production",
-    target: TargetOption = LAPTOP,
-) -> None:
-    """The monitors: schedule, last run, verdict; with --now they run at once and leave an HTML report each."""
-    known(use_case)
-    if not now and (kind or since or until):
-        raise ValueError("--kind, --since and --until go with --now: without it, every monitor is listed.")
-    from deploy.declaration import Kind
-    from mlops import monitoring
-    from mlops.errors import Failure
-
-    where = connect(target)
-    if now:
-        kinds = [Kind(each.value) for each in kind or []]
-        found = [verdict for verdict, _ in monitoring.now(where, use_case, stage, kinds, since, until, reports)]
-    else:
-        found = monitoring.show(where, use_case, stage)
-    if fail and any(verdict.violations for verdict in found):
-        raise Failure("")
-
-
-@app.command()
-def interrupt(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="A managed spot training job that runs.")],
-    target: TargetOption = LAPTOP,
-) -> None:
-    """Take a managed spot training job's instances back, as AWS may at any time: it starts again."""
-    from mlops import interrupt as command
-
-    command.interrupt(connect(target), job)
-
-
-@app.command()
-def up(
-    time_scale: Annotated[
-        float | None,
-        typer.Option(
-            "--time-scale",
-            min=1,
-            help="How many times shorter bake times, cool-downs and other waits become, from this start on; 1 ends it.",
-        ),
-    ] = None,
-) -> None:
-    """Start sagelocal; every command for the laptop does so too."""
-    from mlops import laptop
-
-    laptop.up(time_scale)
-
-
-@app.command()
-def down() -> None:
-    """Stop sagelocal and what it runs. Its state stays."""
-    from mlops import laptop
-
-    laptop.down()
-
-
-@app.command()
-def env(
-    unset: Annotated[bool, typer.Option("--unset", help="Take them out of the shell again.")] = False,
-    sts_proxy: Annotated[
-        bool, typer.Option("--sts-proxy", help="Also an HTTPS proxy, for what the SDKs ask AWS's own STS address.")
-    ] = False,
-) -> None:
-    """The variables with which aws, boto3 and the SageMaker SDK work on sagelocal: eval "$(mlops env)"."""
-    from mlops import laptop
-
-    laptop.env(unset=unset, sts_proxy=sts_proxy)
-
-
-@app.command()
-def doctor(target: TargetOption = LAPTOP) -> None:
-    """What is missing on this machine, or in the account; changes nothing."""
-    from mlops import doctor as command
-
-    command.report(command.machine() if target is Where.laptop else command.account(connect(target)))
-
-
-@app.command()
-def prune(
-    days: Annotated[int, typer.Option("--days", help="Keep what is younger.")] = 30,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    target: TargetOption = LAPTOP,
-) -> None:
-    """Remove finished jobs' staging, old logs, and objects that nothing refers to any more, from this laptop."""
-    from mlops import prune as command
-
-    command.prune(connect(target), days, dry_run=dry_run)
-
-
-@app.command()
 def demo(
     use_case: Annotated[
         str, typer.Argument(metavar="USE_CASE|drift", help="`drift`: from drift to a new model, with churn.")
@@ -473,7 +224,7 @@ def demo(
     command.demo(connect(target), use_case, count, reports)
 
 
-for each in (abtest, cards, changed, cicd, cost, lineage):
+for each in (endpoints, abtest, cards, cost, changed, cicd, lineage, machine):
     each.register(app)
 
 

@@ -30,7 +30,7 @@ from deploy.strategies import (
     deployment_config,
     described,
 )
-from mlops.cli import Shift
+from mlops.commands.endpoints import Shift
 from mlops.use_cases import find_all
 
 TWO = (Variant(instance_count=2),)
