@@ -81,7 +81,7 @@ EXTRAS = {
     # AWS's own driver of notebook jobs, which brings papermill and nbconvert, and the kernel that notebooks run on.
     "notebooks": ["sagemaker-headless-execution-driver==0.0.13", "ipykernel>=7"],
     "spark": ["pyspark>=4,<5"],
-    "dashboard": ["streamlit>=1.50"],
+    "dashboard": ["streamlit>=1.67", "altair>=6"],
     # Kernel SHAP of models that only answer requests, SHAP of scikit-learn's trees, and mitigation of bias.
     "checks": ["shap>=0.51", "fairlearn>=0.15"],
     # What built-in algorithm images compute with beyond the base install: k-NN's index.

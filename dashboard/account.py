@@ -1,56 +1,54 @@
-"""What the pages ask of the account: which endpoints serve, what they are made of. Answers are kept for a moment."""
+"""The account that the pages show, by boto3 as the process's own AWS variables lead it.
+
+Reading is kept for some seconds (`kept`), nothing else is kept anywhere. Unless changes are allowed, the clients
+themselves refuse every call that is not one of reading: no page can forget to ask.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
-import boto3
 import streamlit as st
 
-from dashboard import schema
-from deploy import served
-from deploy.names import PROJECT_TAG
+from dashboard import surroundings
+from mlops import targets
+from mlops.targets import Target
 
-_KEPT_SECONDS = 5
+P = ParamSpec("P")
+R = TypeVar("R")
+
+KEPT_SECONDS = 5
+_READING = ("BatchDescribe", "BatchGet", "Describe", "Filter", "Get", "Head", "List", "Query", "Search")
 
 
-@st.cache_resource
+class ReadOnly(Exception):
+    """A call that changes something, where that is not allowed."""
+
+
+def kept(function: Callable[P, R]) -> Callable[P, R]:
+    """The answer of the same arguments, for KEPT_SECONDS; `changes` forgets them all when something was changed.
+
+    Arguments whose names begin with _ are not compared (Streamlit's rule).
+    """
+    return st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)(function)
+
+
+@st.cache_resource(show_spinner=False)
+def target() -> Target:
+    """What mlops' readings take. Raises LookupError without credentials or region."""
+    found = targets.connect("here")
+    if not surroundings.read().may_change:
+        found.session.events.register("provide-client-params", refuse)
+    return found
+
+
 def client(service: str) -> Any:
-    return boto3.client(service)
+    """A boto3 client; one a service, as they are safe to share between threads."""
+    return target().client(service)
 
 
-@st.cache_data(ttl=_KEPT_SECONDS)
-def endpoints() -> list[str]:
-    """Names of what is in service, the newest first."""
-    pages = client("sagemaker").get_paginator("list_endpoints").paginate(StatusEquals="InService")
-    return [each["EndpointName"] for page in pages for each in page["Endpoints"]]
-
-
-@st.cache_data(ttl=_KEPT_SECONDS)
-def variants(endpoint: str) -> list[str]:
-    described = client("sagemaker").describe_endpoint(EndpointName=endpoint)
-    return [variant["VariantName"] for variant in described["ProductionVariants"]]
-
-
-@st.cache_data(ttl=_KEPT_SECONDS)
-def fields(endpoint: str) -> list[schema.Field]:
-    """The input schema of the model behind an endpoint. Raises LookupError with the remedy where it can't be known."""
-    return schema.of_package(package(endpoint), client("s3"))
-
-
-@st.cache_data(ttl=_KEPT_SECONDS)
-def description(endpoint: str) -> str:
-    """What is served, in a line."""
-    found = package(endpoint)
-    version, group = found.get("ModelPackageVersion", ""), found.get("ModelPackageGroupName", "")
-    return f"{endpoint} serves version {version} of {group}, made {found['CreationTime']:%d %B %Y %H:%M}"
-
-
-def package(endpoint: str) -> dict[str, Any]:
-    """DescribeModelPackage of what the endpoint serves. Raises LookupError for a model that is not registered."""
-    sagemaker = client("sagemaker")
-    arn = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointArn"]
-    tags = {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
-    if PROJECT_TAG not in tags:
-        raise LookupError(f"Endpoint {endpoint} has no tag {PROJECT_TAG}, so its registered version can't be found.")
-    return served.package(sagemaker, tags[PROJECT_TAG], endpoint)
+def refuse(model: Any, **_: Any) -> None:
+    """A botocore handler. Raises ReadOnly for what is not reading, before anything is sent."""
+    if not model.name.startswith(_READING):
+        raise ReadOnly(f"{model.name} changes the account: start with `mlops dashboard --target aws --allow-changes`.")

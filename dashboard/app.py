@@ -1,13 +1,48 @@
-"""The dashboard: Streamlit pages over plain boto3. `mlops invoke churn --open` opens its playground.
+"""The dashboard: Streamlit pages over plain boto3. `mlops dashboard` opens it.
 
 Clients follow the environment (endpoint variables, credentials, region) that the command line has set.
 """
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import streamlit as st
 
-from dashboard import playground
+# Streamlit puts a script's folder first in sys.path, where each of our files would hide a library of its name.
+sys.path[:] = [each for each in sys.path if Path(each or ".").resolve() != Path(__file__).resolve().parent]
 
-st.set_page_config(page_title="mlops", page_icon=":material/hub:", layout="wide")
-st.navigation([st.Page(playground.page, title="Playground", icon=":material/send:")]).run()
+from dashboard import account, changes, look, navigation, surroundings  # noqa: E402
+
+
+def main(first: str = "pipelines") -> None:
+    """Draws the page that the address names, or `first`."""
+    st.set_page_config(page_title="mlops", page_icon=":material/hub:", layout="wide")
+    every = {"": list(navigation.PAGES), "Use cases": list(navigation.own_pages())}
+    chosen = st.navigation(
+        {
+            heading: [navigation.page(address, default=address == first) for address in addresses]
+            for heading, addresses in every.items()
+            if addresses
+        }
+    )
+    with look.errors():
+        _where()
+        changes.said()
+        st.title(chosen.title)
+        chosen.run()
+
+
+def _where() -> None:
+    """Account and region: on AWS in red on every page, else beneath the menu."""
+    around, target = surroundings.read(), account.target()
+    place = f"account {target.account}, region {target.region}"
+    if around.target == "aws":
+        changing = "changes are allowed" if around.may_change else "read-only"
+        st.markdown(f":red-background[:material/cloud: **AWS {place}: {changing}**]")
+    st.sidebar.caption(place)
+
+
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,9 @@ Version = Annotated[int | None, typer.Option("--version", min=1, help="The newes
 Execution = Annotated[str | None, typer.Option("--execution", help="Id or ARN; the newest if none is named.")]
 Reports = Annotated[Path, typer.Option("--reports", help="Folder for downloaded HTML reports.")]
 Reason = Annotated[str, typer.Option("--reason", help="Kept with the version as its ApprovalDescription.")]
+AllowChanges = Annotated[
+    bool, typer.Option("--allow-changes", help="On AWS, where pages only read without it; on a laptop they may anyway.")
+]
 Count = Annotated[int, typer.Option("--count", min=1, help="Requests, one record each.")]
 LAPTOP = Where.laptop
 COUNT = 300  # with fewer the monitor sees only larger changes (docs/data-quality.md)

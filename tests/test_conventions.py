@@ -16,7 +16,7 @@ import pytest
 from mlops.use_cases import find_all
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ["pipelines", "processing", "training", "evaluation", "deploy", "sagelocal", "mlops", "data"]
+FOLDERS = ["pipelines", "processing", "training", "evaluation", "deploy", "sagelocal", "mlops", "data", "dashboard"]
 JOBS = ["processing", "training", "evaluation"]  # what runs inside jobs
 USE_CASES = [case.name for case in find_all()]
 FORBIDDEN = {
@@ -24,6 +24,7 @@ FORBIDDEN = {
     "sagelocal": {"pipelines", "processing", "training", "deploy", "mlops", "data", "sagemaker"},
     "pipelines": {"sagelocal", "mlops"},
     "deploy": {"pipelines", "sagelocal", "mlops", "sagemaker"},
+    "dashboard": {"pipelines", "sagelocal", "sagemaker"},
     "data": {"pipelines", "sagelocal", "mlops", "deploy", "sagemaker"},
 }
 LOCAL_WORDS = re.compile(r"sagelocal|ministack|localhost|127\.0\.0\.1|is_local|local_mode", re.IGNORECASE)

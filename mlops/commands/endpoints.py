@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from mlops.options import COUNT, LAPTOP, REPORTS, Count, Reports, Stage, TargetOption, UseCase, Yes, connect, known
+from mlops.options import (
+    COUNT,
+    LAPTOP,
+    REPORTS,
+    AllowChanges,
+    Count,
+    Reports,
+    Stage,
+    TargetOption,
+    UseCase,
+    Yes,
+    connect,
+    known,
+)
 
 
 class Shift(StrEnum):
@@ -105,15 +118,16 @@ def invoke(
         str | None, typer.Option("--model", help="Of a multi-model endpoint: the archive, relative to its prefix.")
     ] = None,
     page: Annotated[bool, typer.Option("--open", help="A page with a form of the model's input.")] = False,
+    allow_changes: AllowChanges = False,
     stage: Stage = "production",
     target: TargetOption = LAPTOP,
 ) -> None:
     """Ask an endpoint; an asynchronous one's answer is waited for."""
     known(use_case)
-    from mlops import playground, serving
+    from mlops import dashboard, serving
 
     if page:
-        playground.show(connect(target), use_case, stage)
+        dashboard.playground(connect(target), use_case, stage, allow_changes=allow_changes)
         return
     serving.invoke(connect(target), use_case, stage, payload, file, accept=accept, variant=variant, model=model)
 

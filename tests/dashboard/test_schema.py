@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dashboard import schema
-from dashboard.schema import Field
+from dashboard.endpoints import schema
+from dashboard.endpoints.schema import Field
 
 
 def numeric(name: str, kind: str, counts: list[int], *, mean: float = 5.0) -> dict[str, Any]:

@@ -11,39 +11,35 @@ import pandas as pd
 import streamlit as st
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dashboard import account, invocations
-from dashboard.invocations import Answer
-from dashboard.schema import Field
+from dashboard import account, look
+from dashboard.endpoints import invocations, served
+from dashboard.endpoints.invocations import Answer
+from dashboard.endpoints.schema import Field
 
 _COLUMNS = 2  # of the form
 _REASONS = 10  # bars shown
 _HISTORY = "playground-history"
 
 
+TITLE, ICON = "Playground", ":material/send:"
+
+
 def page() -> None:
-    st.title("Playground")
-    try:
-        endpoint = _choose(account.endpoints())
-        if endpoint is None:
-            st.info(
-                "No endpoint is in service. Make one: `mlops run churn`, `mlops approve churn`, `mlops deploy churn`."
-            )
-            return
-        variant = _variant(account.variants(endpoint))
-        st.caption(account.description(endpoint))
-        question, reply = st.columns(2, gap="large")
-        with question:
-            record, explain = _form(endpoint, account.fields(endpoint))
-        with reply:
-            if record is not None:
-                _ask(endpoint, record, explain=explain, variant=variant)
-            else:
-                st.info("The form starts at what is most frequent in the training data. Change it, then send it.")
-            _history()
-    except LookupError as error:
-        st.warning(str(error))
-    except (ClientError, BotoCoreError) as error:
-        st.error(_sentence(error))
+    endpoint = _choose(served.endpoints())
+    if endpoint is None:
+        look.empty("No endpoint is in service.", "mlops run churn", "mlops approve churn", "mlops deploy churn")
+        return
+    variant = _variant(served.variants(endpoint))
+    st.caption(served.description(endpoint))
+    question, reply = st.columns(2, gap="large")
+    with question:
+        record, explain = _form(endpoint, served.fields(endpoint))
+    with reply:
+        if record is not None:
+            _ask(endpoint, record, explain=explain, variant=variant)
+        else:
+            st.info("The form starts at what is most frequent in the training data. Change it, then send it.")
+        _history()
 
 
 def _choose(names: Sequence[str]) -> str | None:
@@ -96,7 +92,7 @@ def _ask(endpoint: str, record: dict[str, Any], *, explain: bool, variant: str |
         with st.spinner(f"Asking {endpoint} …"):
             answer = invocations.ask(runtime, endpoint, record, explain=explain, variant=variant)
     except (ClientError, BotoCoreError) as error:
-        st.error(_sentence(error))
+        st.error(look.sentence(error))
         return
     _remember(endpoint, answer)
     _show(endpoint, record, answer, explain=explain)
@@ -162,14 +158,6 @@ def _history() -> None:
 
 def _number(value: Any) -> Any:
     return f"{value:.4g}" if isinstance(value, float) else value
-
-
-def _sentence(error: Exception) -> str:
-    """What failed, in AWS's words, with the id by which it is found in logs."""
-    if not isinstance(error, ClientError):
-        return str(error)
-    said, request = error.response["Error"], error.response.get("ResponseMetadata", {}).get("RequestId", "unknown")
-    return f"{said['Code']}: {said['Message']} (request id {request})"
 
 
 def _snippet(endpoint: str, body: str) -> str:

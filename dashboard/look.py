@@ -1,0 +1,118 @@
+"""What every page says in the same way: states, times, numbers, errors, and that there is nothing yet."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, tzinfo
+from typing import Any, ParamSpec
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dashboard.account import ReadOnly
+
+P = ParamSpec("P")
+
+GOOD, BAD, WARN, BUSY, IDLE = "green", "red", "orange", "blue", "gray"  # Streamlit's names, of both themes
+# Of charts: readable on light and dark, and told apart by people who see no red or no green (Okabe and Ito's palette).
+SERIES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
+RAISES, LOWERS = "#D55E00", "#0072B2"  # a feature that raises or lowers a score
+_STATES = {  # the words of SageMaker's, CodePipeline's, CodeBuild's and CloudWatch's statuses
+    GOOD: ("Succeeded", "Completed", "InService", "Approved", "OK", "SUCCEEDED", "CompletedSucceeded"),
+    BAD: ("Failed", "FAILED", "Rejected", "ALARM", "Faulted", "FAULT", "TIMED_OUT", "RollbackFailed"),
+    WARN: ("CompletedWithViolations", "PendingManualApproval", "Pending", "RollingBack", "UpdateRollbackFailed"),
+    BUSY: ("Executing", "InProgress", "IN_PROGRESS", "Starting", "Creating", "Updating", "SystemUpdating", "Stopping"),
+}
+_COLOURS = {word: colour for colour, words in _STATES.items() for word in words}
+_ICONS = {GOOD: ":material/check_circle:", BAD: ":material/error:", WARN: ":material/warning:", BUSY: ":material/sync:"}
+
+
+def colour(status: str) -> str:
+    """Streamlit's colour of a status, by AWS's word for it; gray for one that is neither good, bad nor under way."""
+    return _COLOURS.get(status, IDLE)
+
+
+def badge(status: str) -> str:
+    """Markdown: a status as a coloured badge whose icon says it too, for those who can't tell its colour."""
+    found = colour(status)
+    return f":{found}-badge[{_ICONS.get(found, '')} {status}]"
+
+
+def empty(what: str, *commands: str) -> None:
+    """There is nothing yet, and what to run."""
+    st.info(what + (" To get there:" if commands else ""), icon=":material/info:")
+    if commands:
+        st.code("\n".join(commands), language="bash")
+
+
+def moment(when: datetime | None) -> str:
+    """In the reader's own time zone, as the browser tells it."""
+    return f"{when.astimezone(_zone()):%Y-%m-%d %H:%M:%S}" if when else ""
+
+
+def _zone() -> tzinfo:
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except ZoneInfoNotFoundError:
+        return UTC
+
+
+def ago(when: datetime | None) -> str:
+    return f"{span((datetime.now(UTC) - when).total_seconds())} ago" if when else ""
+
+
+def duration(start: datetime | None, end: datetime | None = None) -> str:
+    """From start to end, or until now."""
+    return span(((end or datetime.now(UTC)) - start).total_seconds()) if start else ""
+
+
+def span(seconds: float) -> str:
+    """In at most two units: 0.4 s, 12 s, 3 min 4 s, 2 h 5 min, 3 days."""
+    whole = int(seconds)
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} days"
+
+
+def sentence(error: Exception) -> str:
+    """What failed, in AWS's words, with the id by which it is found in logs."""
+    if not isinstance(error, ClientError):
+        return str(error)
+    said, request = error.response["Error"], error.response.get("ResponseMetadata", {}).get("RequestId", "unknown")
+    return f"{said['Code']}: {said['Message']} (request id {request})"
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Says what the account refused, or could not be found, in one sentence; what is ours to mend goes on as it is."""
+    try:
+        yield
+    except (LookupError, ReadOnly) as error:
+        if isinstance(error, KeyError | IndexError):  # a LookupError by name only
+            raise
+        st.warning(str(error), icon=":material/warning:")
+    except (ClientError, BotoCoreError) as error:
+        st.error(sentence(error), icon=":material/error:")
+
+
+def live(function: Callable[P, Any], *, every: float | None = None) -> Callable[P, Any]:
+    """A fragment that draws itself anew every so many seconds, by itself (None: when its own widgets change).
+
+    A fragment's later runs are outside of the page's, so it has an error boundary of its own.
+    """
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        with errors():
+            function(*args, **kwargs)
+
+    return st.fragment(guarded, run_every=every)

@@ -1,0 +1,110 @@
+"""The dashboard as people use it: by Streamlit's AppTest for logic, in headless Chromium for journeys."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops.use_cases import ROOT
+from sagelocal.config import Settings
+
+pytest.importorskip("streamlit", reason="the pages are Streamlit's: install the extra [dashboard]")
+
+SHOTS = ROOT / "build" / "screenshots"  # kept as an artifact by CI
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@contextmanager
+def served(settings: Settings, *options: str) -> Iterator[str]:
+    """The address of `mlops dashboard`, without a slash at its end."""
+    environment = {**os.environ, "MLOPS_STATE": str(settings.state), "BROWSER": "true"}
+    command = subprocess.Popen(
+        [sys.executable, "-m", "mlops.cli", "dashboard", *options],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert command.stdout
+    found = re.search(r"http://[^/\s]+", command.stdout.readline())
+    assert found
+    try:
+        yield found[0]
+    finally:
+        command.send_signal(signal.SIGINT)
+        assert command.wait(timeout=20) == 0
+        command.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def address(laptop: Settings) -> Iterator[str]:
+    """Of the dashboard on the module's laptop."""
+    with served(laptop) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: apt install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, of the extra [dev], drives the browser")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A new window of a desktop's size; `goto(f"{address}/registry?group=churn")` it."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(60_000)  # a machine that is busy with other tests
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def shoot(request: pytest.FixtureRequest) -> Callable[..., Path]:
+    """`shoot(page, "approve")` keeps what a window shows, as <test file>-approve.png."""
+
+    def keep(page: Any, name: str, *, full: bool = True) -> Path:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        file = SHOTS / f"{Path(request.path).stem.removeprefix('test_')}-{name}.png"
+        page.screenshot(path=file, full_page=full)
+        return file
+
+    return keep
+
+
+@pytest.fixture
+def app_test(laptop: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`app_test("registry", group="churn")`: an AppTest of a page on the module's laptop, not yet run.
+
+    `argv` is what the command line says, such as ["--target", "aws"]; without it that of a laptop.
+    """
+    import streamlit as st
+    from streamlit.testing.v1 import AppTest
+
+    for name, value in laptop.shell_environment().items():
+        monkeypatch.setenv(name, value)
+
+    def make(address: str, *, argv: tuple[str, ...] = ("--target", "laptop"), **query: str) -> Any:
+        monkeypatch.setattr(sys, "argv", ["dashboard", *argv])
+        st.cache_data.clear()
+        st.cache_resource.clear()
+        made = AppTest.from_string(f"from dashboard import app\napp.main({address!r})", default_timeout=60)
+        for name, value in query.items():
+            made.query_params[name] = value
+        return made
+
+    return make
