@@ -1,11 +1,35 @@
-"""Pipelines."""
+"""Pipelines: all at a glance, or one with an execution of it, or two executions side by side, as the address says."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from dashboard import look, navigation
+from dashboard.executions import listing, overview
+
 TITLE, ICON = "Pipelines", ":material/account_tree:"
 
 
 def page() -> None:
-    st.write("")
+    query = st.query_params
+    execution = query.get("execution", "")
+    pipeline = query.get("pipeline", "") or listing.pipeline_of(execution)
+    if not pipeline:
+        overview.show()
+        return
+    navigation.link("All pipelines", "pipelines", icon=":material/arrow_back:")
+    st.header(pipeline)
+    if pair := query.get("compare", ""):
+        _compare(pipeline, pair)
+    else:
+        listing.show(pipeline, execution)
+
+
+def _compare(pipeline: str, pair: str) -> None:
+    first, comma, second = pair.partition(",")
+    if not comma:
+        look.empty(f"compare={pair} is one execution, and two are compared: compare=<id>,<id>.")
+        return
+    from dashboard.executions import compare
+
+    compare.show(pipeline, listing.arn(pipeline, first), listing.arn(pipeline, second))
