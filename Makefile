@@ -5,6 +5,7 @@ BIN := .venv/bin
 KEY := $(shell cat setup.py constraints.txt 2>/dev/null | cksum | cut -d ' ' -f 1)
 BASE := .venv/.installed-base-$(KEY)
 DEV := .venv/.installed-dev-$(KEY)
+PAGES := .venv/.installed-dashboard-$(KEY)
 # It pins half of what it needs, so it has an environment of its own. The version is the hook's (.pre-commit-config.yaml).
 CHECKOV := checkov==3.3.30
 CHECKED := .venv/checkov/.installed-$(CHECKOV)
@@ -16,7 +17,7 @@ WORKERS := -n 2 --dist worksteal
 LOCK_EXTRAS := algorithms checks dashboard dev forecast huggingface notebooks spark text vision
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-all check lint types format bench fuzz kill endure up down status clean clean-state lock \
+.PHONY: help run test test-unit test-all check lint types format bench fuzz kill endure dashboard up down status clean clean-state lock \
 	install install-dev demo-run demo-traffic demo-monitor
 
 help:  ## list the targets
@@ -64,6 +65,9 @@ kill: $(DEV)  ## kill -9 a sagelocal of its own 100 times while pipelines run: n
 
 endure: $(DEV)  ## ten minutes of load on an endpoint of its own, five more while its workers are killed, then abuse
 	$(BIN)/python tests/robustness/endpoints.py $(ARGS)
+
+dashboard: $(PAGES)  ## pages over all of it, in a browser; Ctrl-C ends it (ARGS="--target aws")
+	$(BIN)/mlops dashboard $(ARGS)
 
 up: $(BASE)  ## start sagelocal
 	$(BIN)/mlops up
@@ -128,6 +132,10 @@ $(BASE): | .venv/bin/python
 	@echo "installing the project into .venv (a few minutes the first time)"
 	$(PIP_INSTALL) --editable .
 	@rm -f .venv/.installed-*; touch $@
+
+$(PAGES): $(BASE)
+	@if [ ! -e $(DEV) ]; then echo "installing Streamlit into .venv"; $(PIP_INSTALL) --editable '.[dashboard]'; fi
+	@touch $@
 
 $(DEV): | .venv/bin/python
 	@echo "installing the project and its development tools into .venv (a few minutes the first time)"
