@@ -3,14 +3,13 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
-from mlops import comparison, console, executions
-from mlops.comparison import Component, Entry
+from mlops import comparison, console, executions, experiments
+from mlops.experiments import Entry
 from mlops.targets import LAPTOP, Target
 from sagelocal.config import Settings
 
@@ -31,6 +30,7 @@ def test_the_best_is_first_and_what_has_no_metric_last() -> None:
     assert order(found, "auc") == ["c", "a", "b"]
     assert order(found, "log_loss") == ["a", "c", "b"]
     assert order(found, None) == ["a", "b", "c"]
+    assert comparison.lower_is_better("validation:logloss") and not comparison.lower_is_better("validation:aucpr")
     assert comparison.main_metric(found) == "auc"
     assert comparison.main_metric([entry("b", {})]) is None
 
@@ -40,23 +40,6 @@ def test_only_parameters_that_differ_are_columns() -> None:
     assert comparison.differences(found) == ["eta", "depth"]
     assert comparison.differences(found[:2]) == ["eta"]
     assert comparison.differences(found[:1]) == []
-
-
-def test_a_component_reads_the_same_from_a_description_and_from_a_search() -> None:
-    described = SimpleNamespace(
-        metrics=[SimpleNamespace(metric_name="auc", last=0.9)],
-        parameters={"eta": 0.1, "loss": "log"},
-        input_artifacts={"data": SimpleNamespace(value="s3://b/in", media_type=None)},
-        output_artifacts=None,
-    )
-    searched = SimpleNamespace(
-        metrics=[{"MetricName": "auc", "Last": 0.9}],
-        parameters={"eta": {"NumberValue": 0.1}, "loss": {"StringValue": "log"}},
-        input_artifacts={"data": {"Value": "s3://b/in"}},
-        output_artifacts={},
-    )
-    expected = Component({"auc": 0.9}, {"eta": 0.1, "loss": "log"}, {"data": "s3://b/in"}, {})
-    assert Component.read(described) == Component.read(searched) == expected
 
 
 def script(*lines: str) -> list[str]:
@@ -151,6 +134,11 @@ def test_a_leaderboard_of_executions(
 
     best, other = comparison.ranked(comparison.entries(target, "churn", 10), "average_precision")
     assert (best.execution, other.execution) == (high, low)
+    assert best.ended and best.ended > best.started
+    first = experiments.page(target, "churn", size=1)
+    second = experiments.page(target, "churn", size=1, token=first.token)
+    assert [one.entries[0].execution for one in (first, second)] == [high, low]
+    assert (bool(first.token), second.token) == (True, "")
     assert best.metrics == {"average_precision": 0.625, "auc": 0.75}
     assert best.parameters == {"eta": "0.625", "Note": "same"}
     assert comparison.differences([best, other]) == ["eta"]
