@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from deploy import managed_verdicts, names, served, state, verdicts
 from deploy.declaration import Engine, Kind
 
-METRICS = "binary_classification_metrics"
+METRICS = "_metrics"  # ends the name of what an evaluation.json has measured: binary_classification_metrics
 BIAS = ("post_training_bias_metrics", "pre_training_bias_metrics")
 Document = dict[str, Any]
 
@@ -31,10 +32,15 @@ def current(sagemaker: Any, use_case: str, endpoint: str) -> Document | None:
 
 def version(s3: Any, package: Mapping[str, Any]) -> Document:
     """What a version is and what was measured of it; members that it has not are left out."""
+    report = package.get("ModelMetrics", {}).get("Bias", {}).get("PostTrainingReport", {}).get("S3Uri", "")
+    evaluation = package.get("CustomerMetadataProperties", {}).get("Evaluation", "")
+    return told(package, _read(s3, evaluation), _read(s3, report))
+
+
+def told(package: Mapping[str, Any], evaluation: Mapping[str, Any], analysis: Mapping[str, Any]) -> Document:
+    """The same of an evaluation.json and a bias analysis.json that were read before; empty for one that isn't there."""
     properties = package.get("CustomerMetadataProperties", {})
     made = package.get("MetadataProperties", {})
-    evaluation = _read(s3, properties.get("Evaluation", ""))
-    metrics = package.get("ModelMetrics", {})
     found: Document = {
         "arn": package["ModelPackageArn"],
         "version": package.get("ModelPackageVersion"),
@@ -48,27 +54,33 @@ def version(s3: Any, package: Mapping[str, Any]) -> Document:
         "repository": made.get("Repository"),
         "data": properties.get("InputDataUrl"),
         "properties": dict(properties),
-        "metrics": _metrics(evaluation.get(METRICS, {})),
+        "metrics": _metrics(evaluation),
         "records": evaluation.get("dataset", {}).get("records"),
         "threshold": evaluation.get("threshold", {}).get("value"),
         "importance": evaluation.get("feature_importance", {}).get("mean_absolute_shap", {}),
         "compared_in_training": evaluation.get("comparison"),
-        "bias": _bias(_read(s3, metrics.get("Bias", {}).get("PostTrainingReport", {}).get("S3Uri", ""))),
+        "bias": _bias(analysis),
     }
     return {key: value for key, value in found.items() if value}
 
 
-def _metrics(measured: Mapping[str, Any]) -> Document:
-    """Name to value and 95 % interval."""
+def _metrics(evaluation: Mapping[str, Any]) -> Document:
+    """Name to value and 95 % interval, of all kinds of problems that the evaluation has metrics of."""
+    groups = [each for key, each in evaluation.items() if key.endswith(METRICS) and isinstance(each, Mapping)]
     return {
         name: {
             "value": each["value"],
             "lower": each.get("confidence_interval", {}).get("lower"),
             "upper": each.get("confidence_interval", {}).get("upper"),
         }
+        for measured in groups
         for name, each in measured.items()
-        if "value" in each
+        if isinstance(each, Mapping) and _is_number(each.get("value"))
     }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _bias(analysis: Mapping[str, Any]) -> list[Document]:

@@ -12,14 +12,18 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from data_columns import MAX_CATEGORIES
-from data_drift import Points, chi_squared_p, linfinity_distance, numeric_distance
+from data_drift import (
+    MAX_DOMAIN_SHARE,
+    baseline_categories,
+    baseline_points,
+    chi_squared_p,
+    linfinity_distance,
+    numeric_distance,
+)
 from data_statistics import Profile, points
 
 MAX_DOMAIN = 50  # distinct values beyond which a text column is a name or a comment, not a category
-MAX_DOMAIN_SHARE = 0.2  # same, relative to the number of values: 30 names in 40 records are no categories
 SMALLEST_WINDOW = 300  # records; suggested completeness leaves a window of this size three standard errors
 # What Model Monitor takes for what a constraints.json leaves open.
 MONITORING_CONFIG: dict[str, Any] = {
@@ -251,31 +255,3 @@ def _measure(comparison: Comparison, described: dict[str, Any], current: Profile
             f"categorical_drift_method of {comparison.name} is {config['categorical_drift_method']!r}: "
             "LInfinity and ChiSquared exist"
         )
-
-
-def baseline_points(described: dict[str, Any]) -> Points | None:
-    """A numeric feature's sketch, from statistics.json: level i stands for 2**i values each. None for text.
-
-    Raises:
-        ValueError: the statistics hold no sketch, so nothing can be compared with them.
-    """
-    if "numerical_statistics" not in described:
-        return None
-    levels = described["numerical_statistics"].get("distribution", {}).get("kll", {}).get("sketch", {}).get("data")
-    if not levels:
-        raise ValueError(f"the baseline statistics of {described['name']!r} hold no KLL sketch: make them again")
-    values = np.concatenate([np.asarray(level, dtype=float) for level in levels])
-    weights = np.repeat(2.0 ** np.arange(len(levels)), [len(level) for level in levels])
-    order = np.argsort(values, kind="stable")
-    return values[order], weights[order]
-
-
-def baseline_categories(described: dict[str, Any]) -> pd.Series | None:
-    """A text feature's counts by value; None unless they are complete and could be categories."""
-    body = described["string_statistics"]
-    buckets = body["distribution"]["categorical"]["buckets"]
-    counts = pd.Series({bucket["value"]: bucket["count"] for bucket in buckets}, dtype=float)
-    present = body["common"]["num_present"]
-    if counts.empty or counts.sum() < present or len(counts) > max(MAX_DOMAIN_SHARE * present, 2):
-        return None
-    return counts

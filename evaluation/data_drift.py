@@ -9,15 +9,45 @@ library inside Model Monitor, uses: by chance alone the result exceeds 0 in abou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 ROBUST_C = 1.8
 TENTHS = 10
+MAX_DOMAIN_SHARE = 0.2  # distinct values beyond which a text column is a name or a comment: 30 names in 40 records are
 SMALLEST_EXPECTED = 5  # below it the chi-squared approximation fails: Moore and McCabe, The Practice of Statistics
 
 Points = tuple[np.ndarray, np.ndarray]  # sorted values, and how many values each stands for
+
+
+def baseline_points(described: dict[str, Any]) -> Points | None:
+    """A numeric feature's sketch, from statistics.json: level i stands for 2**i values each. None for text.
+
+    Raises:
+        ValueError: the statistics hold no sketch, so nothing can be compared with them.
+    """
+    if "numerical_statistics" not in described:
+        return None
+    levels = described["numerical_statistics"].get("distribution", {}).get("kll", {}).get("sketch", {}).get("data")
+    if not levels:
+        raise ValueError(f"the baseline statistics of {described['name']!r} hold no KLL sketch: make them again")
+    values = np.concatenate([np.asarray(level, dtype=float) for level in levels])
+    weights = np.repeat(2.0 ** np.arange(len(levels)), [len(level) for level in levels])
+    order = np.argsort(values, kind="stable")
+    return values[order], weights[order]
+
+
+def baseline_categories(described: dict[str, Any]) -> pd.Series | None:
+    """A text feature's counts by value; None unless they are complete and could be categories."""
+    body = described["string_statistics"]
+    buckets = body["distribution"]["categorical"]["buckets"]
+    counts = pd.Series({bucket["value"]: bucket["count"] for bucket in buckets}, dtype=float)
+    present = body["common"]["num_present"]
+    if counts.empty or counts.sum() < present or len(counts) > max(MAX_DOMAIN_SHARE * present, 2):
+        return None
+    return counts
 
 
 def sample_correction(baseline: float, current: float) -> float:

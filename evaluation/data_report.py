@@ -11,8 +11,17 @@ import numpy as np
 import pandas as pd
 import report_pictures
 from analysis_report import Badge, Gauge, Picture, Report, Section, Table
-from data_constraints import Comparison, baseline_categories, baseline_points
-from data_drift import Measures, Points, categorical_measures, distribution_function, largest_gap, numeric_measures
+from data_constraints import Comparison
+from data_drift import (
+    Measures,
+    Points,
+    baseline_categories,
+    baseline_points,
+    categorical_measures,
+    distribution_function,
+    largest_gap,
+    numeric_measures,
+)
 from data_statistics import Profile, points
 
 if TYPE_CHECKING:

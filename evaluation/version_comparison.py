@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,32 +19,20 @@ from typing import TYPE_CHECKING, Any
 import analysis_report
 import report_pictures
 from analysis_report import Badge, Picture, Report, Section, Table, Text
+from version_differences import FIRST, Difference, compare, gated, named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Facts = Mapping[str, Any]
-LESS_IS_BETTER = ("log_loss", "brier", "false_positive_rate", "false_negative_rate")
-FIRST = ("average_precision", "auc", "f1", "precision", "recall", "accuracy", "brier", "log_loss")
 MOST_FEATURES = 12
 MOST_GROUPS = 40
-NAMES = {"auc": "AUC", "f1": "F1", "log_loss": "log loss", "brier": "Brier score"}
 
 
 @dataclass
 class Args:
     facts: str = "facts.json"
     output: str = "."
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Of a metric; `better` is None where the 95 % intervals overlap."""
-
-    name: str
-    candidate: float
-    current: float
-    better: bool | None
 
 
 def main(args: Args) -> None:
@@ -77,22 +64,6 @@ def build(facts: Facts) -> Report:
     return Report(title, verdict, good, f"Compared with {beside}", named, sections)
 
 
-def compare(candidate: Facts, current: Facts | None) -> list[Difference]:
-    """The metrics that both have, the telling ones first."""
-    ours, theirs = candidate.get("metrics", {}), (current or {}).get("metrics", {})
-    both = [name for name in [*FIRST, *ours] if name in ours and name in theirs]
-    return [_difference(name, ours[name], theirs[name]) for name in dict.fromkeys(both)]
-
-
-def _difference(name: str, ours: Facts, theirs: Facts) -> Difference:
-    better = None
-    if None not in (ours["lower"], ours["upper"], theirs["lower"], theirs["upper"]):
-        above, below = ours["lower"] > theirs["upper"], ours["upper"] < theirs["lower"]
-        if above or below:
-            better = below if name in LESS_IS_BETTER else above
-    return Difference(name, ours["value"], theirs["value"], better)
-
-
 def judge(facts: Facts, differences: Sequence[Difference], failed: Sequence[Facts]) -> tuple[str, bool | None]:
     """A sentence or two, and whether they are good news."""
     candidate, current, stage = facts["candidate"], facts.get("current"), facts["stage"]
@@ -112,16 +83,6 @@ def judge(facts: Facts, differences: Sequence[Difference], failed: Sequence[Fact
     words = {True: "better", False: "worse", None: "no more apart than by chance"}[chosen.better]
     measured = f"{named(chosen.name)} is {chosen.candidate:.4f}, that of {that} {chosen.current:.4f}"
     return f"{this}'s {measured}: {words}. {passed}", chosen.better is not False
-
-
-def gated(candidate: Facts) -> str:
-    """The metric of the pipeline's gate: that of a property such as MinAveragePrecision; else empty."""
-    floors = [name.removeprefix("Min") for name in candidate.get("properties", {}) if name.startswith("Min")]
-    return next((re.sub(r"(?<!^)(?=[A-Z])", "_", each).lower() for each in floors), "")
-
-
-def named(metric: str) -> str:
-    return NAMES.get(metric, metric.replace("_", " "))
 
 
 def _metrics(candidate: Facts, current: Facts | None, differences: Sequence[Difference]) -> list[Section]:

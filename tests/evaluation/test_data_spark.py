@@ -16,8 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "evaluation"))
 
-from data_constraints import baseline_points
-from data_drift import numeric_distance
+from data_drift import baseline_points, numeric_distance
 
 SCRIPT = Path(__file__).parents[2] / "evaluation" / "data_quality.py"
 pytest.importorskip("pyspark", reason="pyspark is in the extra `spark`")

@@ -36,6 +36,7 @@ ACTORS = {
     # A person's commands go on with the person's own permissions.
     "mlops/cli.py": "",
     "mlops/commands/": "",
+    "dashboard/": "person",
     "mlops/": "person",
 }
 
