@@ -36,6 +36,8 @@ class Step:
     metadata: dict[str, Any]  # as ListPipelineExecutionSteps has it
     failure: str
     lent: bool = False  # not selected to run: an earlier execution's results stand in
+    source: str = ""  # ARN of the execution whose results a cached or lent step has
+    attempts: int = 1
 
     @property
     def shown_status(self) -> str:
@@ -74,6 +76,10 @@ def _step(document: dict[str, Any]) -> Step:
         metadata=document.get("Metadata", {}),
         failure=document.get("FailureReason", ""),
         lent="SelectiveExecutionResult" in document,
+        source=document.get("CacheHitResult", document.get("SelectiveExecutionResult", {})).get(
+            "SourcePipelineExecutionArn", ""
+        ),
+        attempts=document.get("AttemptCount", 1),
     )
 
 

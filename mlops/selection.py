@@ -60,7 +60,7 @@ def put_in(definition: Document, given: Mapping[str, str]) -> Document:
     used: set[str] = set()
     changed = _replaced(definition, values, files, used)
     if unused := [name for name in given if _path(steps, name) not in used]:
-        referred = sorted({path.removeprefix("Steps.") for path in _references(definition)})
+        referred = sorted({path.removeprefix("Steps.") for path in references(definition)})
         raise LookupError(f"No step refers to {', '.join(unused)}. What steps refer to: {', '.join(referred)}.")
     return dict(changed)
 
@@ -101,15 +101,15 @@ def _replaced(value: Any, values: Mapping[str, str], files: Mapping[str, tuple[s
     return {name: _replaced(member, values, files, used) for name, member in value.items()}
 
 
-def _references(value: Any) -> Iterator[str]:
+def references(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         if len(value) == 1 and str(value.get("Get", "")).startswith("Steps."):
             yield value["Get"]
         for member in value.values():
-            yield from _references(member)
+            yield from references(member)
     elif isinstance(value, list):
         for member in value:
-            yield from _references(member)
+            yield from references(member)
 
 
 def all_steps(steps: Sequence[Document]) -> Iterator[Document]:

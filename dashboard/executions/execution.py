@@ -1,0 +1,109 @@
+"""One execution: how it stands, its graph, its steps and, of the chosen one, all that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboard import look
+from dashboard.executions import drawing, facts, graph, steps
+from mlops.executions import RUNNING, Step
+
+_EVERY = 2  # seconds between two looks while it runs
+
+
+def show(pipeline: str, arn: str) -> None:
+    """Draws itself anew while the execution runs. Raises LookupError when there is none."""
+    described = facts.described(arn)
+    running = described["PipelineExecutionStatus"] in RUNNING
+    _actions(pipeline, described, facts.steps(arn))
+    look.live(_body, every=_EVERY if running else None)(pipeline, arn, running)
+
+
+def _actions(pipeline: str, described: dict[str, Any], listed: Sequence[Step]) -> None:
+    try:
+        from dashboard.executions import actions
+    except ImportError:
+        return
+    actions.show(pipeline, described, listed)
+
+
+def _body(pipeline: str, arn: str, was_running: bool) -> None:
+    described, listed = facts.described(arn), facts.steps(arn)
+    running = described["PipelineExecutionStatus"] in RUNNING
+    if was_running and not running:  # the page has other buttons then, and needs no more looks
+        st.rerun()
+    definition, unreadable = facts.definition(arn)
+    _header(described, listed, definition)
+    if unreadable:
+        st.warning(f"The definition that it runs can't be read, so there is no graph. {unreadable}")
+    shape = graph.build(definition)
+    chosen = steps.choose(shape, listed)
+    left, right = st.columns([11, 9], gap="medium") if shape and chosen else (st.container(), st.container())
+    with left:
+        if shape:
+            _graph(pipeline, described, shape, listed, chosen)
+    with right:
+        if chosen:
+            steps.details(pipeline, arn, shape, listed, chosen)
+    steps.table(arn, shape, listed)
+
+
+def _header(described: dict[str, Any], listed: Sequence[Step], definition: dict[str, Any]) -> None:
+    status = described["PipelineExecutionStatus"]
+    ended = None if status in RUNNING else described.get("LastModifiedTime")
+    started = described.get("CreationTime")
+    name, identifier = (
+        described.get("PipelineExecutionDisplayName", ""),
+        facts.names(described["PipelineExecutionArn"])[1],
+    )
+    facts_of_it = [
+        f"**{look.plain(identifier)}**" + (f" ({look.plain(name)})" if name else ""),
+        f"started {look.moment(started)}, {look.ago(started)}",
+        f"{'running for' if status in RUNNING else 'took'} {look.duration(started, ended)}",
+    ]
+    st.markdown(f"{look.badge(status)} " + " · ".join(facts_of_it))
+    if description := described.get("PipelineExecutionDescription"):
+        st.caption(look.plain(description))
+    if why := failure(described, listed):
+        st.error(look.plain(why), icon=":material/error:")
+    _parameters(described["PipelineExecutionArn"], definition)
+
+
+def failure(described: Mapping[str, Any], listed: Sequence[Step]) -> str:
+    """One sentence, with the first step that failed; "" for an execution that did not."""
+    failed = [step for step in listed if step.status == "Failed"]
+    if not failed:
+        return str(described.get("FailureReason", ""))
+    first = min(failed, key=lambda step: str(step.end or ""))
+    others = f" {len(failed) - 1} more failed: {', '.join(one.name for one in failed if one is not first)}."
+    return f"{first.name} failed: {facts.reason(first)}" + (others if len(failed) > 1 else "")
+
+
+def _parameters(arn: str, definition: dict[str, Any]) -> None:
+    given = facts.parameters(arn)
+    differing = facts.changed(given, definition)
+    if differing:
+        st.markdown(
+            "Not at their defaults: "
+            + ", ".join(f"**{look.plain(name)}** {look.plain(value)} (default {look.plain(default or 'none')})"
+                        for name, (value, default) in differing.items())
+        )  # fmt: skip
+    if given:
+        with st.expander(f"All {len(given)} parameters"):
+            st.dataframe([{"parameter": name, "value": value} for name, value in given.items()], hide_index=True)
+
+
+def _graph(
+    pipeline: str, described: dict[str, Any], shape: graph.Graph, listed: Sequence[Step], chosen: str | None
+) -> None:
+    selective, by_name = described.get("SelectiveExecutionConfig"), {step.name: step for step in listed}
+    states = graph.states(
+        shape,
+        by_name,
+        running=described["PipelineExecutionStatus"] in RUNNING,
+        selected=[one["StepName"] for one in selective["SelectedSteps"]] if selective else None,
+    )
+    drawing.show(shape, states, by_name, chosen, title=pipeline)

@@ -1,0 +1,104 @@
+"""What the account says of one execution."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dashboard import account, look
+from dashboard.account import client, kept
+from mlops import executions
+from mlops.executions import Step
+
+Document = dict[str, Any]
+_AT_ONCE = 8  # calls
+
+
+def described(arn: str) -> Document:
+    """DescribePipelineExecution's answer, as it is now. Raises LookupError when there is no such execution."""
+    sagemaker = client("sagemaker")
+    try:
+        return dict(sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn))
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ResourceNotFound", "ValidationException"):
+            raise
+        pipeline, execution = names(arn)
+        raise LookupError(f"There is no execution {execution} of {pipeline}: choose one of those below.") from None
+
+
+def names(arn: str) -> tuple[str, str]:
+    """The pipeline's name and the execution's id."""
+    rest = arn.split(":pipeline/", 1)[-1].split("/")
+    return rest[0], rest[-1]
+
+
+def steps(arn: str) -> list[Step]:
+    """As they are now, in the order in which they started."""
+    return executions.steps(client("sagemaker"), arn)
+
+
+def reason(step: Step) -> str:
+    """Why it failed, as far as anything says so."""
+    return step.failure or step.metadata.get("Fail", {}).get("ErrorMessage", "") or "no reason is given"
+
+
+@kept
+def definition(arn: str) -> tuple[Document, str]:
+    """The definition that it runs, or none of it and why."""
+    try:
+        found = client("sagemaker").describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
+        return dict(json.loads(found["PipelineDefinition"])), ""
+    except ClientError as error:
+        return {}, look.sentence(error)
+    except ValueError:
+        return {}, "The definition is not JSON."
+
+
+@kept
+def parameters(arn: str) -> dict[str, str]:
+    """Those it was given and defaults, as it ran with them."""
+    pages = client("sagemaker").get_paginator("list_pipeline_parameters_for_execution")
+    found = [one for page in pages.paginate(PipelineExecutionArn=arn) for one in page["PipelineParameters"]]
+    return {one["Name"]: one["Value"] for one in found}
+
+
+def changed(given: Mapping[str, str], definition: Document) -> dict[str, tuple[str, str]]:
+    """Parameters that are not at their defaults: value and default."""
+    defaults = {one["Name"]: _text(one.get("DefaultValue", "")) for one in definition.get("Parameters") or []}
+    found = {name: (value, defaults.get(name, "")) for name, value in given.items()}
+    return {name: pair for name, pair in found.items() if not _same(*pair)}
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _same(value: str, default: str) -> bool:
+    """Started by hand, a value may be another spelling of the default's: True and true, 0.60 and 0.6."""
+    if value == default or (value.lower() == default.lower() and value.lower() in ("true", "false")):
+        return True
+    try:
+        return float(value) == float(default)
+    except ValueError:
+        return False
+
+
+@kept
+def outcomes(_steps: Sequence[Step], of: tuple[tuple[str, str, str], ...]) -> dict[str, str]:
+    """A line each on what they made; `of` are their execution, name and status, which is what the answer is kept by."""
+    target = account.target()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return dict(
+            zip([step.name for step in _steps], pool.map(lambda one: _outcome(target, one), _steps), strict=True)
+        )
+
+
+def _outcome(target: Any, step: Step) -> str:
+    try:
+        return executions.outcome(target, step)
+    except (ClientError, KeyError):  # what it made, or its job, is gone or not ours to see
+        return ""

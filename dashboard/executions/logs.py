@@ -1,0 +1,115 @@
+"""What a step's job printed: the end of its log streams, older lines on demand, and those with a text in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from botocore.exceptions import ClientError
+
+from dashboard import account, look
+from dashboard.account import client
+from mlops import executions
+from mlops.executions import Step
+
+LINES = 500
+_MOST_READ = 100_000  # lines, of a search
+_PAGE = 10_000  # GetLogEvents' own limit
+_STREAMS = 200  # offered
+
+
+@dataclass(frozen=True)
+class Lines:
+    lines: Sequence[str]
+    more: bool  # whether there are older ones
+
+
+def show(step: Step) -> None:
+    """Of one stream: a job has one a host, a tuning job one a trial."""
+    where = _where(step)
+    if where is None:
+        st.caption("This step runs no job, so it has no log.")
+        return
+    group, prefix = where
+    found = streams(client("logs"), group, prefix, recent="" if step.job else step.start)
+    if not found:
+        st.caption(f"Nothing is printed yet: {look.plain(group)} has no stream {look.plain(prefix)}…")
+        return
+    stream = found[0]
+    if len(found) > 1:
+        stream = st.selectbox("Stream", found, format_func=lambda one: one.removeprefix(prefix), key="log-stream")
+    text = st.text_input("Find in the log", key="log-find", icon=":material/search:", placeholder="error")
+    wanted = st.session_state.get(_asked(stream), LINES)
+    got = search(client("logs"), group, stream, text) if text else tail(client("logs"), group, stream, wanted)
+    _lines(got, text)
+    if got.more and not text:
+        st.button("Older lines", key="log-older", icon=":material/expand_less:", on_click=_older, args=(stream,))
+
+
+def _asked(stream: str) -> str:
+    return f"log-lines {stream}"
+
+
+def _older(stream: str) -> None:
+    st.session_state[_asked(stream)] = st.session_state.get(_asked(stream), LINES) + LINES
+
+
+def _lines(got: Lines, text: str) -> None:
+    if text:
+        said = f"{len(got.lines)} lines with “{text}”" + (", the last ones; there may be more" if got.more else "")
+    else:
+        said = f"The last {len(got.lines)} lines" if got.more else f"All {len(got.lines)} lines"
+    st.caption(look.plain(said))
+    if got.lines:
+        with st.container(height=420, border=False, autoscroll=True):
+            st.code("\n".join(got.lines), language=None, wrap_lines=True)
+
+
+def _where(step: Step) -> tuple[str, str] | None:
+    """(log group, prefix of streams); None for a step that writes none."""
+    if arn := step.metadata.get("Lambda", {}).get("Arn"):
+        return f"/aws/lambda/{arn.split(':function:')[-1].split(':')[0]}", ""
+    try:
+        return next(executions.log_streams(account.target(), step), None)
+    except ClientError:  # the job is gone; its log may be there, but under a name that only Describe told
+        return None
+
+
+def streams(logs: Any, group: str, prefix: str, *, recent: Any = "") -> list[str]:
+    """Names by the alphabet, which numbers trials and hosts; with `recent`, a time, the last written ones first."""
+    order: dict[str, Any] = (
+        {"orderBy": "LastEventTime", "descending": True} if recent else {"logStreamNamePrefix": prefix}
+    )
+    try:
+        found = logs.describe_log_streams(logGroupName=group, limit=50, **order)
+        names = [one["logStreamName"] for one in found["logStreams"]]
+        while not recent and found.get("nextToken") and len(names) < _STREAMS:
+            found = logs.describe_log_streams(logGroupName=group, limit=50, nextToken=found["nextToken"], **order)
+            names += [one["logStreamName"] for one in found["logStreams"]]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return names
+
+
+def tail(logs: Any, group: str, stream: str, count: int) -> Lines:
+    """The last `count` lines."""
+    found: list[str] = []
+    token = ""
+    while True:
+        more = {"nextToken": token} if token else {}
+        asked = min(_PAGE, count + 1 - len(found))
+        page = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=asked, startFromHead=False, **more)
+        found = [event["message"].rstrip("\n") for event in page["events"]] + found
+        # CloudWatch Logs: the beginning is reached when the token comes back as it was sent.
+        if len(found) > count or page["nextBackwardToken"] == token:
+            return Lines(found[-count:], len(found) > count)
+        token = page["nextBackwardToken"]
+
+
+def search(logs: Any, group: str, stream: str, text: str) -> Lines:
+    """The last LINES lines with a text in any case, of the last _MOST_READ."""
+    read = tail(logs, group, stream, _MOST_READ)
+    found = [line for line in read.lines if text.casefold() in line.casefold()]
+    return Lines(found[-LINES:], read.more or len(found) > LINES)
