@@ -1,11 +1,22 @@
-"""Monitoring."""
+"""Monitoring: what the monitors of every endpoint found, since when, and what to do about it.
+
+monitoring                                      every monitor's strip of verdicts
+monitoring?endpoint=…                           one endpoint's, with alarms and retraining
+monitoring?endpoint=…&monitor=…                 one monitor's newest verdict
+monitoring?endpoint=…&monitor=…&execution=…     any verdict
+"""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.monitoring import monitors, overview
+
 TITLE, ICON = "Monitoring", ":material/monitor_heart:"
 
 
 def page() -> None:
-    st.write("")
+    account = monitors.read()
+    for each in account.refused:
+        st.warning(each, icon=":material/lock:")
+    overview.show(account)
