@@ -1,4 +1,4 @@
-"""Which monitors there are, of either engine: found by ListPipelines and ListMonitoringSchedules, never declared here."""
+"""Which monitors there are, of either engine: found by ListPipelines and ListMonitoringSchedules."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from deploy.declaration import Kind
 WORKERS = 16
 KEPT_SECONDS = 30  # what exists changes seldom; whoever changes it here is shown it at once
 _PAGES = 10  # of a list call, at most: accounts have thousands of other pipelines and alarms
+_FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 _TYPES = {  # of MonitoringSchedules
     "DataQuality": Kind.DATA_QUALITY,
     "ModelQuality": Kind.MODEL_QUALITY,
@@ -29,7 +30,7 @@ _TYPES = {  # of MonitoringSchedules
 
 @dataclass(frozen=True)
 class Monitor:
-    """`name` is that of its pipeline or, `managed`, of AWS's MonitoringSchedule; in both cases the metrics' dimension."""
+    """`name` is that of its pipeline or, `managed`, of AWS's MonitoringSchedule; and a dimension of its metrics."""
 
     name: str
     kind: Kind
@@ -96,11 +97,7 @@ class _Refusals:
         try:
             return call()
         except ClientError as error:
-            if error.response["Error"]["Code"] not in (
-                "AccessDenied",
-                "AccessDeniedException",
-                "UnauthorizedOperation",
-            ):
+            if error.response["Error"]["Code"] not in _FORBIDDEN:
                 raise
             self.said.append(error.response["Error"]["Message"])
             return []

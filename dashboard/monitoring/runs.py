@@ -138,7 +138,11 @@ def _executions(sagemaker: Any, monitor: Monitor, count: int, before: datetime |
     size = min(count, 100)
     try:
         if monitor.managed:
-            query = {"MonitoringScheduleName": monitor.name, "SortBy": "ScheduledTime", "SortOrder": "Descending"}
+            query: dict[str, Any] = {
+                "MonitoringScheduleName": monitor.name,
+                "SortBy": "ScheduledTime",
+                "SortOrder": "Descending",
+            }
             query |= {"ScheduledTimeBefore": before} if before else {}
             operation, member = "list_monitoring_executions", "MonitoringExecutionSummaries"
         else:
@@ -192,13 +196,11 @@ def _jobs_of(sagemaker: Any, execution: str) -> dict[str, Any]:
     steps = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=execution)["PipelineExecutionSteps"]
     found: dict[str, Any] = {}
     for step in steps:
-        if step["StepName"] in (CHECK, COLLECT) and (
-            arn := step.get("Metadata", {}).get("ProcessingJob", {}).get("Arn")
-        ):
-            if step["StepName"] == CHECK or step["StepStatus"] != "Succeeded":
-                found[step["StepName"]] = sagemaker.describe_processing_job(ProcessingJobName=arn.rsplit("/", 1)[1])
+        name, arn = step["StepName"], step.get("Metadata", {}).get("ProcessingJob", {}).get("Arn")
+        if arn and (name == CHECK or step["StepStatus"] != "Succeeded"):
+            found[name] = sagemaker.describe_processing_job(ProcessingJobName=arn.rsplit("/", 1)[1])
         elif step.get("FailureReason"):
-            found[step["StepName"]] = {"FailureReason": step["FailureReason"]}
+            found[name] = {"FailureReason": step["FailureReason"]}
     return found
 
 
@@ -212,7 +214,9 @@ def _run(execution: Mapping[str, Any], jobs: Mapping[str, Any]) -> Run:
     job = check.get("ProcessingJobName", "")
     if status == "Succeeded":
         return Run(run_id, arn, started, *verdict(check.get("ExitMessage", "")), job=job)
-    failed = next((each for each in jobs.values() if each.get("ProcessingJobStatus") in ("Failed", "Stopped")), {})
+    failed: Mapping[str, Any] = next(
+        (each for each in jobs.values() if each.get("ProcessingJobStatus") in ("Failed", "Stopped")), {}
+    )
     raised, said = failed.get("FailureReason", ""), failed.get("ExitMessage", "")
     other = [each["FailureReason"] for each in jobs.values() if each.get("FailureReason")]
     reason = said or raised or next(iter(other), "") or execution.get("PipelineExecutionFailureReason", "")

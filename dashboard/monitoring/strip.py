@@ -1,4 +1,4 @@
-"""A monitor's history as a strip: a cell a run in the order of time, each a link, told apart by height, mark and colour.
+"""A monitor's history as a strip: a cell a run in the order of time, each a link, told apart by height and mark, too.
 
 Streamlit has no row of small links, so this is a component of our own: its script writes text, never HTML.
 """
