@@ -20,7 +20,8 @@ from mlops.targets import Target
 
 PAGE = 50  # executions; their ids still fit into the 1,024 characters of one filter's value
 JOBS = 100  # training jobs of a page: the most that Search answers at once
-_NAMES = 50  # the most filters of one SearchExpression
+_FILTERS = 20  # the most of one SearchExpression
+_NAMES = 12  # of trial components, at most 80 characters each, in one filter's value of at most 1,024
 _THREADS = 8
 EXECUTION_TAG = "sagemaker:pipeline-execution-arn"  # of jobs that a pipeline's steps started
 _SUFFIX = {"TrainingJob": "aws-training-job", "ProcessingJob": "aws-processing-job"}
@@ -31,30 +32,18 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Entry:
-    """One execution on the leaderboard."""
+    """One execution on the leaderboard, or one training job."""
 
     execution: str  # its id
-    status: str  # PipelineExecutionStatus
+    status: str  # PipelineExecutionStatus, or TrainingJobStatus
     started: datetime
     ended: datetime | None
     version: str  # of the registered model package, "" without one
-    metrics: dict[str, float] = field(default_factory=dict)  # the evaluation's first, then the training's
+    metrics: dict[str, float] = field(default_factory=dict)  # the evaluation's first, then the training's last values
     parameters: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One training job: a step's own, or one of a tuning job."""
-
-    job: str  # TrainingJobName
-    execution: str  # the id of the pipeline execution that it belongs to
-    tuning: str  # HyperParameterTuningJobName in lower case, "" without one
-    status: str  # TrainingJobStatus
-    started: datetime | None
-    ended: datetime | None
-    version: str  # of the model package that holds its model, "" without one
-    metrics: dict[str, float] = field(default_factory=dict)  # last values
-    parameters: dict[str, str] = field(default_factory=dict)
+    job: str = ""  # TrainingJobName; of an execution the one whose model was judged
+    tuning: str = ""  # that job's HyperParameterTuningJobName, in lower case
+    objective: str = ""  # the metric that the tuning job is after
 
 
 @dataclass(frozen=True)
@@ -65,17 +54,30 @@ class Component:
     parameters: dict[str, Any]
     inputs: dict[str, str]  # URIs
     outputs: dict[str, str]
+    job: str = ""  # its training job's name
+    tuning: str = ""  # the last part of its tuning job's ARN
 
     @classmethod
     def read(cls, found: Mapping[str, Any]) -> Component:
         """A trial component as Search answers it."""
         last = {one["MetricName"]: one.get("Last") for one in found.get("Metrics") or []}
+        job = (found.get("SourceDetail") or {}).get("TrainingJob") or {}
         return cls(
             metrics={name: float(value) for name, value in last.items() if value is not None},
             parameters={name: _plain(value) for name, value in (found.get("Parameters") or {}).items()},
             inputs={name: str(_plain(value)) for name, value in (found.get("InputArtifacts") or {}).items()},
             outputs={name: str(_plain(value)) for name, value in (found.get("OutputArtifacts") or {}).items()},
+            job=job.get("TrainingJobName", ""),
+            tuning=_last(job.get("TuningJobArn", "")),
         )
+
+    @property
+    def hyperparameters(self) -> dict[str, str]:
+        return {name: _text(value) for name, value in self.parameters.items() if not name.startswith(_PLUMBING)}
+
+    @property
+    def objective(self) -> str:
+        return str(self.parameters.get("_tuning_objective_metric", ""))
 
 
 def _plain(value: Mapping[str, Any]) -> Any:
@@ -148,17 +150,17 @@ def _models(
     sagemaker = target.client("sagemaker")
     arns = [one["PipelineExecutionArn"] for one in summaries]
     components = Components(sagemaker)
-    evaluated = components.evaluations([_id(arn) for arn in arns])
-    others = [arn for arn in arns if _id(arn) not in evaluated]
+    evaluated = components.evaluations([_last(arn) for arn in arns])
+    others = [arn for arn in arns if _last(arn) not in evaluated]
     steps = dict(zip(others, pool.map(lambda arn: executions.steps(sagemaker, arn), others), strict=True))
     components.load(name for found in steps.values() for name in _component_names(found))
-    judged = [evaluated.get(_id(arn)) or components.evaluation(steps[arn]) for arn in arns]
+    judged = [evaluated.get(_last(arn)) or components.evaluation(steps[arn]) for arn in arns]
     components.load(name for one in judged if one and (name := _trained(one)))
     return [(one, components.training(one, steps.get(arn, []))) for arn, one in zip(arns, judged, strict=True)]
 
 
-def _id(arn: str) -> str:
-    return arn.rsplit("/", 1)[1]
+def _last(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]
 
 
 class Components:
@@ -184,8 +186,9 @@ class Components:
         """Those not loaded yet."""
         left = sorted(set(names) - self._found.keys())
         self._found |= dict.fromkeys(left)
-        for start in range(0, len(left), _NAMES):
-            filters = [("TrialComponentName", "Equals", name) for name in left[start : start + _NAMES]]
+        values = [",".join(left[start : start + _NAMES]) for start in range(0, len(left), _NAMES)]
+        for start in range(0, len(values), _FILTERS):
+            filters = [("TrialComponentName", "In", value) for value in values[start : start + _FILTERS]]
             for one in _search(self._sagemaker, "ExperimentTrialComponent", filters, operator="Or"):
                 self._found[one["TrialComponentName"].lower()] = Component.read(one)
 
@@ -234,15 +237,18 @@ def _entry(
     arn, status = summary["PipelineExecutionArn"], summary["PipelineExecutionStatus"]
     package = versions.get(arn)
     given = {one["Name"]: one["Value"] for one in described.get("PipelineParameters") or []}
-    trained = training.metrics if training else {}
+    training = training or Component({}, {}, {}, {})
     return Entry(
-        execution=_id(arn),
+        execution=_last(arn),
         status=status,
         started=summary["StartTime"],
         ended=None if status in executions.RUNNING else described.get("LastModifiedTime"),
         version=str(package["ModelPackageVersion"]) if package else "",
-        metrics=dict(report) | {name: value for name, value in trained.items() if name not in report},
+        metrics=dict(report) | {name: value for name, value in training.metrics.items() if name not in report},
         parameters=_parameters(training, given),
+        job=training.job,
+        tuning=training.tuning,
+        objective=training.objective,
     )
 
 
@@ -258,15 +264,11 @@ def _evaluation(target: Target, component: Component) -> dict[str, float]:
     return first | {name: value for name, value in rest.items() if isinstance(value, int | float)}
 
 
-def _parameters(training: Component | None, given: Mapping[str, Any]) -> dict[str, str]:
+def _parameters(training: Component, given: Mapping[str, Any]) -> dict[str, str]:
     """The training job's hyperparameters, and of the pipeline's parameters those that are no hyperparameter too."""
-    found = _hyperparameters(training) if training else {}
+    found = training.hyperparameters
     same = {_bare(name) for name in found}
     return found | {name: _text(value) for name, value in given.items() if _bare(name) not in same}
-
-
-def _hyperparameters(training: Component) -> dict[str, str]:
-    return {name: _text(value) for name, value in training.parameters.items() if not name.startswith(_PLUMBING)}
 
 
 def _bare(name: str) -> str:
@@ -278,16 +280,15 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def trials(target: Target, pipeline: str, *, execution: str = "", limit: int = JOBS) -> list[Trial]:
-    """The newest training jobs of a pipeline's executions, or of one of them; newest first."""
+def training_jobs(target: Target, pipeline: str, *, execution: str = "", limit: int = JOBS) -> list[Entry]:
+    """The newest of a pipeline's executions, those of tuning jobs too, or of one execution; newest first."""
     parent = ("Parents.TrialName", execution) if execution else ("Parents.ExperimentName", pipeline.lower())
     filters = [(parent[0], "Equals", parent[1]), ("Source.SourceType", "Equals", "SageMakerTrainingJob")]
-    found = _search(target.client("sagemaker"), "ExperimentTrialComponent", filters, by="CreationTime")
-    components = list(islice(found, limit))
+    components = list(islice(_search(target.client("sagemaker"), "ExperimentTrialComponent", filters), limit))
     if not components:
         return []
-    registered = versions(target, pipeline, since=components[-1]["CreationTime"])
-    return [_trial(one, _made_by_job(registered)) for one in components]
+    registered = _made_by_job(versions(target, pipeline, since=components[-1]["CreationTime"]))
+    return [_training_job(one, registered) for one in components]
 
 
 def _made_by_job(packages: Iterable[Document]) -> dict[str, str]:
@@ -299,21 +300,69 @@ def _made_by_job(packages: Iterable[Document]) -> dict[str, str]:
     return found
 
 
-def _trial(found: Document, versions: Mapping[str, str]) -> Trial:
-    job = found.get("SourceDetail", {}).get("TrainingJob", {})
+def _training_job(found: Document, versions: Mapping[str, str]) -> Entry:
     component = Component.read(found)
-    name = job.get("TrainingJobName") or _id(found["Source"]["SourceArn"])
-    return Trial(
-        job=name,
+    return Entry(
         execution=next((one["TrialName"] for one in found.get("Parents", [])), ""),
-        tuning=_id(job["TuningJobArn"]) if "TuningJobArn" in job else "",
         status=found.get("Status", {}).get("PrimaryStatus", ""),
-        started=found.get("StartTime"),
+        started=found["StartTime"] if "StartTime" in found else found["CreationTime"],
         ended=found.get("EndTime"),
-        version=versions.get(name, ""),
+        version=versions.get(component.job, ""),
         metrics=component.metrics,
-        parameters=_hyperparameters(component),
+        parameters=component.hyperparameters,
+        job=component.job,
+        tuning=component.tuning,
+        objective=component.objective,
     )
+
+
+def tuning_jobs(target: Target, pipeline: str, *, limit: int = PAGE) -> list[Document]:
+    """Tuning jobs that the pipeline's executions started, newest first, as Search answers them.
+
+    Those under way that Search's index does not have yet are found by their names, which begin with an execution's id.
+    """
+    sagemaker = target.client("sagemaker")
+    tag = [(f"Tags.{EXECUTION_TAG}", "Contains", f":pipeline/{pipeline.lower()}/")]
+    found = list(islice(_search(sagemaker, "HyperParameterTuningJob", tag), limit))
+    known = {one["HyperParameterTuningJobName"] for one in found}
+    running = sagemaker.list_hyper_parameter_tuning_jobs(StatusEquals="InProgress", MaxResults=100)
+    fresh = [
+        name
+        for one in running["HyperParameterTuningJobSummaries"]
+        if (name := one["HyperParameterTuningJobName"]) not in known
+    ]
+    if fresh:
+        ids = {_last(one["PipelineExecutionArn"]) for one in _summaries(sagemaker, pipeline, PAGE, "")[0]}
+        own = [name for name in fresh if name.partition("-")[0] in ids]
+        found = [
+            sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name) for name in own
+        ] + found
+    return found
+
+
+def tuning_job(target: Target, name: str) -> Document:
+    """DescribeHyperParameterTuningJob. Raises LookupError when there is none."""
+    sagemaker = target.client("sagemaker")
+    try:
+        return dict(sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name))
+    except sagemaker.exceptions.ResourceNotFound:
+        raise LookupError(f"There is no tuning job {name}.") from None
+
+
+def tuning_trials(target: Target, name: str) -> list[Document]:
+    """HyperParameterTrainingJobSummaries of all training jobs of a tuning job, in the order in which they started."""
+    pages = target.client("sagemaker").get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
+    query = {"HyperParameterTuningJobName": name, "SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
+    return [one for page in pages.paginate(**query) for one in page["TrainingJobSummaries"]]
+
+
+def scalings(tuning: Mapping[str, Any]) -> dict[str, str]:
+    """ScalingType of each numeric hyperparameter of a tuning job."""
+    definitions = [tuning.get("HyperParameterTuningJobConfig", {}).get("ParameterRanges", {})]
+    definitions += [one.get("HyperParameterRanges", {}) for one in tuning.get("TrainingJobDefinitions") or []]
+    numeric = ("ContinuousParameterRanges", "IntegerParameterRanges")
+    ranges = [one for definition in definitions for kind in numeric for one in definition.get(kind) or []]
+    return {one["Name"]: one.get("ScalingType", "Auto") for one in ranges}
 
 
 def _search(
@@ -322,7 +371,6 @@ def _search(
     filters: Iterable[tuple[str, str, str | None]],
     *,
     operator: str = "And",
-    by: str = "CreationTime",
 ) -> Iterator[Document]:
     """Records, newest first. A filter is (property, operator, value)."""
     given = [
@@ -331,7 +379,7 @@ def _search(
     pages = sagemaker.get_paginator("search").paginate(
         Resource=resource,
         SearchExpression={"Filters": given, "Operator": operator},
-        SortBy=by,
+        SortBy="CreationTime",
         SortOrder="Descending",
         MaxResults=100,
     )

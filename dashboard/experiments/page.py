@@ -1,11 +1,27 @@
-"""Experiments."""
+"""Experiments: a use case's executions, their training jobs, or its tuning jobs, as the address says."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from dashboard import look
+from dashboard.experiments import leaderboard, reading, tuning
+
 TITLE, ICON = "Experiments", ":material/science:"
+EXECUTIONS, JOBS, TUNING = "Executions", "Training jobs", "Tuning"
 
 
 def page() -> None:
-    st.write("")
+    pipelines = reading.pipelines()
+    if not pipelines:
+        look.empty("No pipeline ran here yet.", "mlops run churn")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        pipeline = st.selectbox("Use case", pipelines, key="pipeline", bind="query-params", width=260)
+        level = st.segmented_control(
+            "Compare", [EXECUTIONS, JOBS, TUNING], default=EXECUTIONS, required=True, key="level", bind="query-params"
+        )
+    if level == TUNING:
+        tuning.show(pipeline)
+    else:
+        leaderboard.show(pipeline, jobs=level == JOBS)

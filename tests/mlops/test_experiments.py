@@ -49,12 +49,16 @@ def test_evaluations_of_a_page_are_one_search() -> None:
     ]
 
 
-def test_components_are_searched_fifty_at_a_time_and_once() -> None:
+def test_many_components_are_one_search_and_known_ones_none() -> None:
     sagemaker = Searched(record("name-00"))
     components = Components(sagemaker)
     components.load(f"name-{number:02}" for number in range(60))
     components.load(["name-59", "name-00"])
-    assert [len(each["SearchExpression"]["Filters"]) for each in sagemaker.asked] == [50, 10]
+    (asked,) = sagemaker.asked
+    values = [one["Value"] for one in asked["SearchExpression"]["Filters"]]
+    assert asked["SearchExpression"]["Operator"] == "Or"
+    assert ",".join(values) == ",".join(f"name-{number:02}" for number in range(60))
+    assert max(len(value.split(",")) * 81 for value in values) <= 1024
 
 
 def test_a_cached_evaluation_leads_to_the_job_that_trained_its_model() -> None:
