@@ -20,10 +20,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from analysis_report import Badge, Table
+
+if TYPE_CHECKING:
+    from analysis_report import Table
 
 ALPHA = 0.001  # p-value from which on a difference is no accident; a monitor asks every hour
 SMALLEST = 0.02  # difference of shares, or of probabilities and what happened, that matters
@@ -118,6 +120,8 @@ def classify(evidence: Evidence) -> list[Finding]:
 
 def section(findings: Sequence[Finding]) -> Table:
     """The findings as a table of a report."""
+    from analysis_report import Badge, Table
+
     rows = [
         (each.kind, each.changes, Badge(each.verdict, GOOD[each.verdict]), each.why, each.statistic or "–")
         for each in findings
@@ -130,6 +134,50 @@ def section(findings: Sequence[Finding]) -> Table:
         f"and Lipton et al. (2018). Seen: p-value below {ALPHA:g} and a difference of {SMALLEST:.0%} or more.",
         frozenset(place for place, each in enumerate(findings) if each.verdict == "seen"),
     )
+
+
+def of_confusions(
+    current: Mapping[str, Counts],
+    baseline: Mapping[str, Counts],
+    scores: Scores | None = None,
+    baseline_scores: Scores | None = None,
+    performance: Sequence[Metric] = (),
+) -> Evidence:
+    """What labels tell, from counts by true, then predicted label, and where there are some the scores."""
+    return Evidence(
+        predictions=Change(_by_prediction(baseline), _by_prediction(current)),
+        labels=Change(by_truth(baseline), by_truth(current)),
+        outputs_by_label={label: Change(baseline.get(label, {}), row) for label, row in current.items()},
+        scores=scores,
+        baseline_scores=baseline_scores,
+        performance=performance,
+    )
+
+
+def by_truth(matrix: Mapping[str, Counts]) -> dict[str, float]:
+    return {label: float(sum(row.values())) for label, row in matrix.items()}
+
+
+def _by_prediction(matrix: Mapping[str, Counts]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for row in matrix.values():
+        for label, count in row.items():
+            found[label] = found.get(label, 0.0) + count
+    return found
+
+
+def binned(bins: Mapping[str, Any] | None) -> Scores | None:
+    """Records as many as `calibration` of a statistics.json has, each with the mean probability of its tenth: all that
+    the test looks at.
+    """
+    if not bins:
+        return None
+    labels, probabilities = [], []
+    for records, positives, total in zip(bins["records"], bins["positives"], bins["probabilities"], strict=True):
+        if records:
+            labels.append(np.repeat([1, 0], [int(positives), int(records - positives)]))
+            probabilities.append(np.full(int(records), total / records))
+    return Scores(np.concatenate(labels), np.concatenate(probabilities)) if labels else None
 
 
 def share_test(change: Change) -> _Test:

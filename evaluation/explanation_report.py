@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import feature_ranking
 import numpy as np
 import pandas as pd
 import report_pictures
-import shap_values
 from analysis_report import Picture, Report, Section, Table
 from shap_values import Explanation
 
@@ -44,7 +44,7 @@ def _verdict(found: Explained, old: dict[str, Any], violations: list[dict[str, s
     if violations is None:
         return f"{drivers} There was no baseline to compare with."
     score = _score(found.shap, 0, old)
-    about = f" (nDCG {score:.3f}, at least {shap_values.SMALLEST_NDCG} is the same)" if score is not None else ""
+    about = f" (nDCG {score:.3f}, at least {feature_ranking.SMALLEST_NDCG} is the same)" if score is not None else ""
     if violations:
         return f"The model is driven by other features than in the baseline{about}. {drivers}"
     return f"The model is driven by the same features as in the baseline{about}. {drivers}"
@@ -56,7 +56,7 @@ def _ranked(shap: Explanation, number: int) -> list[tuple[str, float]]:
 
 def _score(shap: Explanation, number: int, old: dict[str, Any]) -> float | None:
     before = (old.get(shap.labels[number]) or {}).get("global_shap_values") or {}
-    return shap_values.ndcg(before, dict(_ranked(shap, number)))
+    return feature_ranking.ndcg(before, dict(_ranked(shap, number)))
 
 
 def _moved(found: Explained, old: dict[str, Any]) -> list[str]:

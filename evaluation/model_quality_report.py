@@ -137,7 +137,6 @@ def evidence(measured: Measured, baseline: Document, before: Document, named: Se
     data, old = measured.classes, before["confusion_matrix"]
     assert data is not None
     new = confusion(data)
-    labels = drift.Change(_rows(old), _rows(new))
     performance = [
         drift.Metric(name, float(before[name]["value"]), found.value, name in named)
         for name, found in measured.metrics.items()
@@ -145,38 +144,8 @@ def evidence(measured: Measured, baseline: Document, before: Document, named: Se
     ]
     binary = {"0", "1"} >= set(data.labels)
     scores = drift.Scores(data.positive.astype(int), data.probability) if binary and len(data.probability) else None
-    return drift.Evidence(
-        predictions=drift.Change(_columns(old), _columns(new)),
-        labels=labels,
-        outputs_by_label={label: drift.Change(old.get(label, {}), row) for label, row in new.items()},
-        scores=scores,
-        baseline_scores=_scores(baseline.get("calibration")) if scores else None,
-        performance=performance,
-    )
-
-
-def _rows(matrix: Document) -> dict[str, float]:
-    return {label: float(sum(row.values())) for label, row in matrix.items()}
-
-
-def _columns(matrix: Document) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for row in matrix.values():
-        for label, count in row.items():
-            found[label] = found.get(label, 0.0) + count
-    return found
-
-
-def _scores(bins: Document | None) -> drift.Scores | None:
-    """Records as many as the baseline had, each with the mean probability of its tenth: all that the test looks at."""
-    if not bins:
-        return None
-    labels, probabilities = [], []
-    for records, positives, total in zip(bins["records"], bins["positives"], bins["probabilities"], strict=True):
-        if records:
-            labels.append(np.repeat([1, 0], [int(positives), int(records - positives)]))
-            probabilities.append(np.full(int(records), total / records))
-    return drift.Scores(np.concatenate(labels), np.concatenate(probabilities))
+    earlier = drift.binned(baseline.get("calibration")) if scores else None
+    return drift.of_confusions(new, old, scores, earlier, performance)
 
 
 def _classification(measured: Measured, baseline: Document | None, before: Document) -> list[Section]:
@@ -212,7 +181,7 @@ def _classification(measured: Measured, baseline: Document | None, before: Docum
 
 def _confusion(title: str, matrix: Document) -> Table:
     """Shares of each truth's records; of many classes those with the most."""
-    sizes = _rows(matrix)
+    sizes = drift.by_truth(matrix)
     largest = sorted(sizes, key=lambda label: -sizes[label])[:MOST_CLASSES]
     shown = [label for label in matrix if label in largest]
     rows = []

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "evaluation"))
 import analysis_data
 import analysis_model
 import explainability
+import feature_ranking
 import model_artifact
 import partial_dependence
 import shap_values
@@ -291,9 +292,9 @@ def test_rankings_are_scored_as_scikit_learn_does(seed: int) -> None:
     random = np.random.default_rng(seed)
     old, new = (dict(zip("abcdef", random.integers(0, 5, 6) / 4.0, strict=True)) for _ in range(2))
     expected = ndcg_score([list(old.values())], [list(new.values())])
-    assert shap_values.ndcg(old, new) == pytest.approx(expected)
-    assert shap_values.ndcg(old, {**new, "g": 9.0}) == pytest.approx(expected)  # a feature that the baseline lacks
-    assert shap_values.ndcg({"a": 1.0}, {"a": 1.0}) is None
+    assert feature_ranking.ndcg(old, new) == pytest.approx(expected)
+    assert feature_ranking.ndcg(old, {**new, "g": 9.0}) == pytest.approx(expected)  # a feature that the baseline lacks
+    assert feature_ranking.ndcg({"a": 1.0}, {"a": 1.0}) is None
 
 
 def test_a_baseline_of_another_method_is_no_measure() -> None:
