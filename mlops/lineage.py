@@ -31,9 +31,14 @@ def show(target: Target, endpoint: str, *, as_json: bool) -> None:
     """Raises LookupError when there is no such endpoint."""
     found = trace(target, endpoint)
     if as_json:
-        console.say(json.dumps(found, indent=1, default=_plain))
+        console.say(as_text(found))
     else:
         _draw(found)
+
+
+def as_text(found: Document) -> str:
+    """As JSON, times as ISO 8601 has them."""
+    return json.dumps(found, indent=1, default=_plain)
 
 
 def _plain(value: Any) -> str:
@@ -212,7 +217,7 @@ def ancestors(sagemaker: Any, package_arn: str) -> Document:
             if each.get("Type") == "Image":
                 found["images"].append(uri)
             elif each.get("Type") == "DataSet":
-                found["code" if "/code/" in uri else "data"].append(_version(uri))
+                found["code" if "/code/" in uri else "data"].append(version(uri))
     for kind in ("data", "code"):
         versions = {version["uri"]: version for version in found[kind]}
         found[kind] = [versions[uri] for uri in sorted(versions)]
@@ -246,10 +251,10 @@ def _submitted(sagemaker: Any, job: str) -> list[Document]:
         return []
     described = _asked(lambda: sagemaker.describe_training_job(TrainingJobName=job.rsplit("/", 1)[1])) or {}
     submitted = described.get("HyperParameters", {}).get("sagemaker_submit_directory", "").strip('"')
-    return [_version(submitted)] if submitted.startswith("s3://") else []
+    return [version(submitted)] if submitted.startswith("s3://") else []
 
 
-def _version(uri: str) -> Document:
+def version(uri: str) -> Document:
     """An address with the content's hash in it, which this project's data and code always have."""
     parts = storage.split(uri)[1].rstrip("/").split("/")
     return {"uri": uri, "hash": next((name for each in parts if _HASH.fullmatch(name := each.split(".")[0])), None)}

@@ -56,7 +56,14 @@ def show(
             for start, end, label in edges
         ],
     }
-    _component()(key=_KEY, data=data, on_chosen_change=_choose)
+    draw(_KEY, data, _choose)
+
+
+def draw(key: str, data: Mapping[str, Any], on_chosen: Callable[[], None]) -> None:
+    """A graph of `nodes` and `edges` as the component's script takes them; a click leaves the node's name in
+    `st.session_state[key].chosen`.
+    """
+    _component()(key=key, data=data, on_chosen_change=on_chosen)
 
 
 _placed = functools.lru_cache(maxsize=32)(layout.place)  # one definition has one drawing
@@ -82,13 +89,15 @@ def node(one: graph.Node, state: str, step: Step | None) -> dict[str, Any]:
     took = look.duration(step.start, step.end) if step and step.start and not how and one.kind != "Condition" else ""
     taken = {"True": "takes if", "False": "takes else"}.get(graph.outcome(step), "")
     said = state if state != "Succeeded" else ""
+    idle = state in (graph.NOT_TAKEN, graph.NOT_RUN, graph.NOT_SELECTED)
+    more = (state,) if idle else (one.kind, how or taken or said, took)
     return {
         "name": one.name,
-        "more": " · ".join(part for part in (one.kind, how or taken or said or took) if part),
+        "more": " · ".join(part for part in more if part),
         "said": ", ".join(part for part in (one.name, one.kind, state, how, taken, took) if part),
         "icon": _ICONS.get(state, _NO_RUN),
         "colour": look.colour(state),
-        "dim": state in (graph.NOT_TAKEN, graph.NOT_RUN, graph.NOT_SELECTED),
+        "dim": idle,
     }
 
 

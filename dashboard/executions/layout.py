@@ -14,7 +14,7 @@ from itertools import pairwise
 WIDTH, HEIGHT = 164.0, 50.0  # of a node, in pixels
 GAP, DROP = 14.0, 40.0  # between neighbours, between layers
 _BEND = 6.0  # what an edge that passes a layer takes of it
-_SWEEPS, _MOVES = 12, 16
+_SWEEPS, _MOVES = 12, 40
 
 Edge = tuple[str, str]
 Point = tuple[float, float]

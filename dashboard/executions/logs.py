@@ -35,7 +35,10 @@ def show(step: Step) -> None:
     group, prefix = where
     found = streams(client("logs"), group, prefix, recent="" if step.job else step.start)
     if not found:
-        st.caption(f"Nothing is printed yet: {look.plain(group)} has no stream {look.plain(prefix)}…")
+        yet = "yet" if step.running else "of it, or no more"
+        st.caption(
+            f"CloudWatch Logs has nothing {yet}: the group {look.plain(group)} has no stream {look.plain(prefix)}…"
+        )
         return
     stream = found[0]
     if len(found) > 1:

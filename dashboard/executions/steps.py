@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
@@ -17,6 +18,7 @@ from mlops.executions import Step
 STEP, TAB = "step", "show"  # in the address
 _TABS = ("About", "Log")
 _PAGE = 50  # rows
+_NEVER_CACHED = {"Condition", "Fail", "Model", "RegisterModel"}
 _OTHERS = {
     "Model": "Model",
     "EndpointConfig": "EndpointConfig",
@@ -38,7 +40,7 @@ def table(arn: str, shape: graph.Graph, listed: Sequence[Step]) -> None:
     identity = tuple((arn, step.name, step.status) for step in ended)
     made = facts.outcomes(ended, identity)
     st.dataframe(
-        [_row(step, shape, made.get(step.name, "")) for step in rows],
+        [_row(step, shape, made.get(step.name, ""), listed[0].start) for step in rows],
         key="steps-table",
         hide_index=True,
         column_config={"outcome": st.column_config.TextColumn(width="large")},
@@ -47,14 +49,15 @@ def table(arn: str, shape: graph.Graph, listed: Sequence[Step]) -> None:
     )
 
 
-def _row(step: Step, shape: graph.Graph, made: str) -> dict[str, str]:
+def _row(step: Step, shape: graph.Graph, made: str, first: datetime | None) -> dict[str, str]:
+    started = look.moment(step.start)
+    tries = f" · {step.attempts} attempts" if step.attempts > 1 else ""
     return {
         "step": step.name,
         "type": shape[step.name].kind if step.name in shape else "",
-        "state": step.shown_status,
-        "started": look.moment(step.start),
+        "state": step.shown_status + tries,
+        "started": started.removeprefix(look.moment(first)[:11]),  # the day is that of the first one, mostly
         "took": "" if step.cached or step.lent else look.duration(step.start, step.end),
-        "attempts": "" if step.attempts < 2 else str(step.attempts),
         "outcome": made,
     }
 
@@ -84,8 +87,6 @@ def details(pipeline: str, arn: str, shape: graph.Graph, listed: Sequence[Step],
         _not_started(shape[chosen])
         return
     st.markdown(f"{look.badge(step.status)} {look.plain(_kind(step, shape))}")
-    if step.status == "Failed":
-        st.error(look.plain(facts.reason(step)), icon=":material/error:")
     about, log = st.tabs(_TABS, key=TAB, on_change="rerun", bind="query-params")
     if about.open:
         with about:
@@ -109,12 +110,14 @@ def _about(pipeline: str, arn: str, step: Step, shape: graph.Graph) -> None:
     _reused(pipeline, step)
     job = _job(step)
     rows = {"started": look.moment(step.start), "took": look.duration(step.start, step.end)}
+    if step.status == "Failed":
+        rows = {"failed": facts.reason(step), **rows}
     if step.attempts > 1:
         rows["attempts"] = str(step.attempts)
     if step.name in shape and shape[step.name].needs:
         rows["waits for"] = ", ".join(shape[step.name].upstream)
     _pairs("", {**rows, **_of_metadata(step), **job.facts})
-    if job.message:
+    if job.message and job.message != step.failure:
         st.caption("Exit message")
         st.code(job.message, language=None, wrap_lines=True)
     _pairs("Metrics", {name: f"{value:.6g}" for name, value in job.metrics.items()})
@@ -153,7 +156,7 @@ def _of_metadata(step: Step) -> dict[str, str]:
     """What a step without a job has to say, flat: Callback's queue, EMR's cluster, Lambda's function and outputs …"""
     found: dict[str, str] = {}
     for kind, said in step.metadata.items():
-        if kind in executions.JOBS and kind not in ("QualityCheck", "ClarifyCheck"):
+        if kind == "Fail" or (kind in executions.JOBS and kind not in ("QualityCheck", "ClarifyCheck")):
             continue
         for name, value in said.items():
             if isinstance(value, list):
@@ -177,7 +180,9 @@ def _links(step: Step) -> None:
 
 
 def _why(arn: str, step: Step) -> None:
-    if step.source or step.running or not st.button("Why was it not cached?", key="why-not-cached", type="tertiary"):
+    if step.source or step.running or _NEVER_CACHED.intersection(step.metadata):
+        return
+    if not st.button("Why was it not cached?", key="why-not-cached", type="tertiary"):
         return
     with st.spinner("Comparing with earlier executions …"), look.errors():
         st.code("\n".join(_reasons(arn, step.name)), language=None, wrap_lines=True)

@@ -1,0 +1,184 @@
+"""Two executions side by side: what differs between them and, on demand, what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dashboard import look, navigation
+from dashboard.executions import facts, listing, side
+from dashboard.executions.side import Content, Named, Side
+from mlops.executions import Step
+
+_SIZED = 100  # artifacts whose content is looked at
+_BYTES = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+@dataclass(frozen=True)
+class Row:
+    name: Named  # a step's name, or "", and what of it
+    first: str
+    second: str
+    difference: str = ""
+    same: bool = False
+
+
+def show(pipeline: str, first: str, second: str) -> None:
+    """Two ARNs. Raises LookupError when there is no such execution."""
+    first, second = _choose(pipeline, first, second)
+    with st.spinner("Reading both executions …"):
+        one, other = side.read(first), side.read(second)
+    every = st.toggle("Show what is the same, too", key="all", bind="query-params")
+    _heads(pipeline, one, other)
+    _section("Parameters", differing(_unnamed(one.parameters), _unnamed(other.parameters)), every=every)
+    _section("Metrics", numbers(one.metrics, other.metrics), every=every)
+    _section("Hyperparameters", differing(one.hyperparameters, other.hyperparameters), every=every)
+    _section("Code", differing(one.code, other.code), every=every)
+    _section("Data", differing(one.data, other.data), every=every)
+    _section("Artifacts", artifacts(one.artifacts, other.artifacts), every=every)
+    _section("Steps", steps(one, other), every=every)
+
+
+def _choose(pipeline: str, first: str, second: str) -> tuple[str, str]:
+    """Which of the newest ones, or of the address; a change goes into the address."""
+    listed = {one["PipelineExecutionArn"]: one for one in listing.executions(pipeline)["PipelineExecutionSummaries"]}
+    options = list(dict.fromkeys([*listed, first, second]))
+
+    def said(arn: str) -> str:
+        summary = listed.get(arn)
+        shown = f", {summary['PipelineExecutionStatus']}, {look.moment(summary['StartTime'])}" if summary else ""
+        return facts.names(arn)[1] + shown
+
+    left, right = st.columns(2)
+    chosen = (
+        left.selectbox("First", options, index=options.index(first), format_func=said, key=f"compare-first {first}"),
+        right.selectbox(
+            "Second", options, index=options.index(second), format_func=said, key=f"compare-second {second}"
+        ),
+    )
+    if chosen != (first, second):
+        st.query_params["compare"] = ",".join(facts.names(arn)[1] for arn in chosen)
+        st.rerun()
+    return chosen
+
+
+def _heads(pipeline: str, one: Side, other: Side) -> None:
+    for column, each in zip(st.columns(2), (one, other), strict=True):
+        with column:
+            described = each.described
+            status, name = described["PipelineExecutionStatus"], described.get("PipelineExecutionDisplayName", "")
+            st.markdown(f"{look.badge(status)} {look.plain(name)}")
+            started = described.get("CreationTime")
+            took = look.duration(started, each.ended)
+            said = [f"started {look.moment(started)}", f"{'runs for' if each.running else 'took'} {took}"]
+            said += [f"commit {each.commit[:12]}"] if each.commit else ["commit unknown"]
+            st.caption(look.plain(" · ".join(said)))
+            with st.container(horizontal=True):
+                navigation.link(
+                    f"execution {each.identifier}", "pipelines", pipeline=pipeline, execution=each.identifier
+                )
+                for group, version in each.versions.items():
+                    navigation.link(f"{group} version {version}", "registry", group=group, version=version)
+
+
+def _section(title: str, rows: Sequence[Row], *, every: bool) -> None:
+    if not rows:
+        return
+    same = sum(row.same for row in rows)
+    shown = [row for row in rows if every or not row.same]
+    st.subheader(title)
+    st.caption(f"{len(rows) - same} differ, {same} are the same.")
+    if shown:
+        with_step = any(row.name[0] for row in shown)
+        with_difference = any(row.difference for row in shown)
+        st.dataframe(
+            [
+                {
+                    **({"step": row.name[0]} if with_step else {}),
+                    "name": row.name[1],
+                    "first": row.first,
+                    "second": row.second,
+                    **({"difference": row.difference} if with_difference else {}),
+                }
+                for row in shown
+            ],
+            hide_index=True,
+        )
+
+
+def _unnamed(values: Mapping[str, str]) -> dict[Named, str]:
+    return {("", name): value for name, value in values.items()}
+
+
+def differing(first: Mapping[Named, str], second: Mapping[Named, str]) -> list[Row]:
+    return [
+        Row(name, first.get(name, ""), second.get(name, ""), same=first.get(name) == second.get(name))
+        for name in dict.fromkeys([*first, *second])
+    ]
+
+
+def numbers(first: Mapping[Named, float], second: Mapping[Named, float]) -> list[Row]:
+    return [_number(name, first.get(name), second.get(name)) for name in dict.fromkeys([*first, *second])]
+
+
+def _number(name: Named, first: float | None, second: float | None) -> Row:
+    shown = ["" if value is None else f"{value:.6g}" for value in (first, second)]
+    difference = "" if first is None or second is None or first == second else f"{second - first:+.4g}"
+    return Row(name, shown[0], shown[1], difference, same=first == second)
+
+
+def artifacts(first: Mapping[Named, str], second: Mapping[Named, str]) -> list[Row]:
+    """Of two addresses what lies there is compared, as far as it can be listed."""
+    names = list(dict.fromkeys([*first, *second]))
+    uris = [found for name in names for found in (first.get(name), second.get(name)) if found]
+    known = side.contents(tuple(dict.fromkeys(uris))[: 2 * _SIZED])
+    return [_artifact(name, first.get(name, ""), second.get(name, ""), known) for name in names]
+
+
+def _artifact(name: Named, first: str, second: str, known: Mapping[str, Content]) -> Row:
+    contents = [known.get(uri) for uri in (first, second)]
+    shown = [f"{uri} ({_size(content)})" if uri else "" for uri, content in zip((first, second), contents, strict=True)]
+    same = first == second or (contents[0] is not None and contents[0] == contents[1] and bool(contents[0].objects))
+    said = "" if not first or not second else "same address" if first == second else "same content" if same else ""
+    if first and second and not same and contents[0] and contents[1]:
+        more = contents[1].size - contents[0].size
+        said = f"{'+' if more >= 0 else '−'}{size(abs(more))}" if more else "same size, other content"
+    return Row(name, shown[0], shown[1], said, same=same)
+
+
+def _size(content: Content | None) -> str:
+    if content is None:
+        return "size unknown"
+    return size(content.size) if content.objects else "nothing there"
+
+
+def size(count: int) -> str:
+    """`512 bytes`, `1.5 MiB`."""
+    power = min(max(0, count.bit_length() - 1) // 10, len(_BYTES) - 1)
+    return f"{count} bytes" if power == 0 else f"{count / 1024**power:.1f} {_BYTES[power]}"
+
+
+def steps(first: Side, second: Side) -> list[Row]:
+    """How each went and how long it took."""
+    ones, others = ({step.name: step for step in each.steps} for each in (first, second))
+    return [_step(name, ones.get(name), others.get(name)) for name in dict.fromkeys([*ones, *others])]
+
+
+def _step(name: str, first: Step | None, second: Step | None) -> Row:
+    shown = ["" if step is None else f"{step.shown_status}{_took(step)}" for step in (first, second)]
+    seconds = [_seconds(step) for step in (first, second)]
+    more = "" if seconds[0] is None or seconds[1] is None else f"{seconds[1] - seconds[0]:+.1f} s"
+    return Row(("", name), shown[0], shown[1], more, same=shown[0] == shown[1])
+
+
+def _took(step: Step) -> str:
+    return f", {look.duration(step.start, step.end)}" if _seconds(step) is not None else ""
+
+
+def _seconds(step: Step | None) -> float | None:
+    """None where it did not work itself, or not to an end."""
+    if step is None or step.source or step.start is None or step.end is None:
+        return None
+    return (step.end - step.start).total_seconds()

@@ -1,0 +1,167 @@
+"""One side of a comparison: all that an execution was given, used and made, each under a name that both sides share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dashboard import account
+from dashboard.account import client, kept
+from dashboard.executions import facts, jobs
+from mlops import executions, lineage, storage
+from mlops.executions import RUNNING, TUNING, Step
+
+Document = dict[str, Any]
+Named = tuple[str, str]  # a step's name, and what of it
+_AT_ONCE = 8  # calls
+
+
+@dataclass(frozen=True)
+class Side:
+    described: Document
+    steps: Sequence[Step]
+    parameters: Mapping[str, str]
+    hyperparameters: dict[Named, str] = field(default_factory=dict)  # of a tuning job those of its best trial
+    metrics: dict[Named, float] = field(default_factory=dict)
+    code: dict[Named, str] = field(default_factory=dict)  # content hash, or an address without one; images
+    data: dict[Named, str] = field(default_factory=dict)  # of what no step made
+    artifacts: dict[Named, str] = field(default_factory=dict)  # S3 URI
+    versions: Mapping[str, str] = field(default_factory=dict)  # group -> version
+    commit: str = ""
+
+    @property
+    def identifier(self) -> str:
+        return facts.names(self.described["PipelineExecutionArn"])[1]
+
+    @property
+    def running(self) -> bool:
+        return self.described["PipelineExecutionStatus"] in RUNNING
+
+    @property
+    def ended(self) -> datetime | None:
+        return None if self.running else self.described.get("LastModifiedTime")
+
+
+@kept
+def read(arn: str) -> Side:
+    """Raises LookupError when there is no such execution."""
+    described, steps = facts.described(arn), facts.steps(arn)
+    registered = [step.metadata["RegisterModel"]["Arn"] for step in steps if "RegisterModel" in step.metadata]
+    side = Side(
+        described,
+        steps,
+        facts.parameters(arn),
+        versions=dict(one.split("/")[-2:] for one in registered),
+        commit=_commit(registered),
+    )
+    ran = [step for step in steps if step.job]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = list(pool.map(_described, ran))
+        reports = list(pool.map(_report, found))
+    for step, answer, report in zip(ran, found, reports, strict=True):
+        _note(side, step.name, answer, report)
+    made = tuple(side.artifacts.values())
+    for name in [name for name, uri in side.data.items() if uri.startswith(made)]:
+        del side.data[name]
+    return side
+
+
+def _described(step: Step) -> Document:
+    """Nothing of a job that is gone."""
+    assert step.job
+    try:
+        return {"kind": step.job[0], **executions.describe_job(client("sagemaker"), *step.job)}
+    except ClientError:
+        return {}
+
+
+def _report(job: Document) -> Document:
+    """The evaluation.json that a job left; nothing where there is none."""
+    uri = executions.outputs(job).get("evaluation")
+    try:
+        return executions.evaluation(account.target(), uri) if uri else {}
+    except (ClientError, ValueError):
+        return {}
+
+
+def _commit(registered: Sequence[str]) -> str:
+    """As the first registered version says it; nothing else keeps it."""
+    if not registered:
+        return ""
+    try:
+        found = client("sagemaker").describe_model_package(ModelPackageName=registered[0])
+    except ClientError:
+        return ""
+    return str(found.get("MetadataProperties", {}).get("CommitId", ""))
+
+
+def _note(side: Side, step: str, job: Document, report: Document) -> None:
+    if not job:
+        return
+    read = jobs.read(job["kind"], job)
+    best = job.get("BestTrainingJob", {})
+    side.metrics.update({(step, name): value for name, value in {**read.metrics, **dict(_metrics(report))}.items()})
+    if objective := best.get("FinalHyperParameterTuningJobObjectiveMetric"):
+        side.metrics[step, objective["MetricName"]] = objective["Value"]
+    chosen = {**read.hyperparameters, **best.get("TunedHyperParameters", {})}
+    side.hyperparameters.update({(step, name): value for name, value in chosen.items()})
+    for name, uri in read.inputs.items():
+        version = lineage.version(uri)
+        (side.code if "/code/" in uri else side.data)[step, name] = version["hash"] or uri
+    if image := read.facts.get("image"):
+        side.code[step, "image"] = image
+    side.artifacts.update({(step, name): uri for name, uri in _artifacts(job, read).items()})
+
+
+def _metrics(report: Document) -> Iterator[tuple[str, float]]:
+    for name, group in report.items():
+        if name.endswith("_metrics"):
+            for metric, one in group.items():
+                if isinstance(one, dict) and isinstance(one.get("value"), int | float):
+                    yield metric, float(one["value"])
+
+
+def _artifacts(job: Document, read: jobs.Job) -> dict[str, str]:
+    """A tuning job's model is that of its best trial."""
+    if job["kind"] != TUNING:
+        return read.outputs
+    best, folder = job.get("BestTrainingJob", {}).get("TrainingJobName"), _folder(job)
+    return {"best model": f"{folder.rstrip('/')}/{best}/output/model.tar.gz"} if best and folder else {}
+
+
+def _folder(job: Document) -> str:
+    return str(job.get("TrainingJobDefinition", {}).get("OutputDataConfig", {}).get("S3OutputPath", ""))
+
+
+@dataclass(frozen=True)
+class Content:
+    """What lies at an address: of equal content the names below it, sizes and ETags are equal, too."""
+
+    objects: tuple[tuple[str, int, str], ...]
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return sum(size for _, size, _ in self.objects)
+
+
+@kept
+def contents(uris: tuple[str, ...]) -> dict[str, Content]:
+    """Of what can be listed; where nothing lies, the content is empty."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = list(pool.map(_content, uris))
+    return {uri: content for uri, content in zip(uris, found, strict=True) if content is not None}
+
+
+def _content(uri: str) -> Content | None:
+    try:
+        listed = list(storage.objects(client("s3"), uri))
+    except ClientError:
+        return None
+    start = len(storage.split(uri)[1])
+    return Content(tuple(sorted((one["Key"][start:].strip("/"), one["Size"], one["ETag"]) for one in listed)))
