@@ -22,6 +22,12 @@ def owned(endpoint: str, config: str) -> bool:
     return re.fullmatch(re.escape(endpoint) + r"-(\d+-[0-9a-f]{8}|[a-z0-9]{12})", config) is not None
 
 
+def config_version(endpoint: str, config: str) -> str:
+    """The version that a config of `deploy/` was made for, its first variant's; "" for a config of another maker."""
+    found = re.fullmatch(re.escape(endpoint) + r"-(\d+)-[0-9a-f]{8}", config)
+    return found[1] if found else ""
+
+
 def capture_uri(bucket: str, prefix: str = "") -> str:
     """Where data capture writes; SageMaker adds `<endpoint>/<variant>/yyyy/mm/dd/hh/`."""
     return "s3://" + "/".join(part for part in (bucket, prefix.strip("/"), "data-capture") if part)

@@ -18,7 +18,7 @@ from deploy.state import Described, find
 
 COMPLETED, VIOLATIONS = "Completed", "CompletedWithViolations"
 RUNNING = "InProgress"
-_STATUSES = {"Executing": RUNNING, "Stopping": "Stopping", "Succeeded": COMPLETED}  # others have the same name
+STATUSES = {"Executing": RUNNING, "Stopping": "Stopping", "Succeeded": COMPLETED}  # others have the same name
 COLLECT, CHECK = "Collect", "Check"
 
 
@@ -88,7 +88,7 @@ def read(sagemaker: Any, s3: Any, execution: str, kind: Kind) -> Verdict:
     described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution)
     status, started = described["PipelineExecutionStatus"], described["CreationTime"]
     if status in ("Executing", "Stopping"):
-        return Verdict(kind, execution, _STATUSES[status], started)
+        return Verdict(kind, execution, STATUSES[status], started)
     jobs = _jobs(sagemaker, execution)
     summary = read_json(s3, f"{_output(jobs.get(COLLECT, {}))}/summary.json")
     window = summary.get("window", {})
@@ -98,7 +98,7 @@ def read(sagemaker: Any, s3: Any, execution: str, kind: Kind) -> Verdict:
     }
     if status != "Succeeded":
         reason = _reason(sagemaker, described, execution, jobs)
-        return Verdict(kind, execution, _STATUSES.get(status, status), started, reason=reason, **looked)
+        return Verdict(kind, execution, STATUSES.get(status, status), started, reason=reason, **looked)
     output = _output(jobs[CHECK])
     found = read_json(s3, f"{output}/constraint_violations.json")
     if "violations" not in found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import look, navigation
-from dashboard.executions import listing, overview
+from dashboard.executions import listing, overview, start
 
 TITLE, ICON = "Pipelines", ":material/account_tree:"
 
@@ -21,6 +21,8 @@ def page() -> None:
     st.header(pipeline)
     if pair := query.get("compare", ""):
         _compare(pipeline, pair)
+    elif like := query.get("start", ""):
+        start.show(pipeline, like)
     else:
         listing.show(pipeline, execution)
 

@@ -1,0 +1,72 @@
+"""Pipelines of the account that are no use case of this clone: monitors', and other people's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import account, look
+
+PAGE = 50
+
+
+@account.kept
+def pipelines(prefix: str, token: str) -> dict[str, Any]:
+    """A page of ListPipelines, the newest first."""
+    more = {name: value for name, value in (("PipelineNamePrefix", prefix), ("NextToken", token)) if value}
+    return dict(
+        account.client("sagemaker").list_pipelines(
+            SortBy="CreationTime", SortOrder="Descending", MaxResults=PAGE, **more
+        )
+    )
+
+
+def show(cases: list[str]) -> None:
+    folded = st.expander(
+        "Other pipelines of the account",
+        icon=":material/inventory_2:",
+        on_change="rerun",
+        key="all",
+        bind="query-params",
+    )
+    if not folded.open:
+        return
+    with folded:
+        prefix = st.text_input("Name begins with", key="begins", bind="query-params")
+        trail: list[str] = st.session_state.setdefault(f"others-{prefix}", [""])  # the tokens of the pages so far
+        page = pipelines(prefix, trail[-1])
+        found = [each for each in page["PipelineSummaries"] if each["PipelineName"] not in cases]
+        _table(found, prefix)
+        _turn(trail, page.get("NextToken", ""))
+
+
+def _table(found: list[dict[str, Any]], prefix: str) -> None:
+    if not found:
+        st.write("There is no other pipeline." if not prefix else f"No other pipeline's name begins with {prefix}.")
+        return
+    rows = [
+        {
+            "pipeline": each["PipelineName"],
+            "last execution": look.ago(each.get("LastExecutionTime")) or "never ran",
+            "made": look.moment(each["CreationTime"]),
+            "what": each.get("PipelineDescription", ""),
+        }
+        for each in found
+    ]
+    st.dataframe(rows, hide_index=True, alt="Pipelines that are no use case of this clone")
+    names = [each["PipelineName"] for each in found]
+    chosen = st.selectbox("Open", names, index=None, placeholder="a pipeline", key=f"other-{names[0]}")
+    if chosen:
+        st.query_params.from_dict({"pipeline": chosen})
+        st.rerun()
+
+
+def _turn(trail: list[str], following: str) -> None:
+    with st.container(horizontal=True):
+        if len(trail) > 1 and st.button("Newer", icon=":material/chevron_left:"):
+            trail.pop()
+            st.rerun()
+        if following and st.button("Older", icon=":material/chevron_right:", icon_position="right"):
+            trail.append(following)
+            st.rerun()
