@@ -16,22 +16,27 @@ sys.path[:] = [each for each in sys.path if Path(each or ".").resolve() != Path(
 from dashboard import account, changes, look, navigation, surroundings  # noqa: E402
 
 
-def main(first: str = "pipelines") -> None:
-    """Draws the page that the address names, or `first`."""
+def main(first: str = "") -> None:
+    """Draws the page that the address names, or `first`; without one, the root leads to the first of them."""
     st.set_page_config(page_title="mlops", page_icon=":material/hub:", layout="wide")
     every = {"": list(navigation.PAGES), "Use cases": list(navigation.own_pages())}
-    chosen = st.navigation(
-        {
-            heading: [navigation.page(address, default=address == first) for address in addresses]
-            for heading, addresses in every.items()
-            if addresses
-        }
-    )
+    pages = {
+        heading: [navigation.page(address, default=address == first) for address in addresses]
+        for heading, addresses in every.items()
+        if addresses
+    }
+    if not first:  # the default page has no address but the root: as such, /pipelines would not be found
+        pages[""].append(st.Page(_root, title="mlops", url_path="root", default=True, visibility="hidden"))
+    chosen = st.navigation(pages)
     with look.errors():
         _where()
         changes.said()
         st.title(chosen.title)
         chosen.run()
+
+
+def _root() -> None:
+    st.switch_page(navigation.page(next(iter(navigation.PAGES))), query_params=st.query_params.to_dict())
 
 
 def _where() -> None:
