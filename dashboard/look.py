@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from typing import Any, ParamSpec
@@ -27,6 +28,7 @@ _STATES = {  # the words of SageMaker's, CodePipeline's, CodeBuild's and CloudWa
     BUSY: ("Executing", "InProgress", "IN_PROGRESS", "Starting", "Creating", "Updating", "SystemUpdating", "Stopping"),
 }
 _COLOURS = {word: colour for colour, words in _STATES.items() for word in words}
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~$:&]")
 _ICONS = {GOOD: ":material/check_circle:", BAD: ":material/error:", WARN: ":material/warning:", BUSY: ":material/sync:"}
 
 
@@ -35,10 +37,24 @@ def colour(status: str) -> str:
     return _COLOURS.get(status, IDLE)
 
 
-def badge(status: str) -> str:
-    """Markdown: a status as a coloured badge whose icon says it too, for those who can't tell its colour."""
+def plain(text: str) -> str:
+    """Somebody's text for st.markdown and labels: nothing in it is emphasis, a link, an icon or a formula."""
+    return _MARKDOWN.sub(r"\\\g<0>", text)
+
+
+def badge(status: str, word: str = "") -> str:
+    """Markdown: a status as a coloured badge whose icon says it too, for those who can't tell its colour.
+
+    `word` is said instead of AWS's for it.
+    """
     found = colour(status)
-    return f":{found}-badge[{_ICONS.get(found, '')} {status}]"
+    return f":{found}-badge[{_ICONS.get(found, '')} {word or status}]"
+
+
+def status_column(label: str, statuses: Iterable[str]) -> Any:
+    """Of st.dataframe: cells that are lists of statuses, drawn as coloured badges; `statuses`: all that occur."""
+    known = sorted(set(statuses))
+    return st.column_config.MultiselectColumn(label, options=known, color=[colour(each) for each in known])
 
 
 def empty(what: str, *commands: str) -> None:
