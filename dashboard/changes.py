@@ -30,11 +30,13 @@ class Change:
     ask: Callable[[], dict[str, Any]] = field(default=_nothing)  # draws input fields
 
 
-def button(label: str, change: Change, *, key: str, icon: str | None = None, primary: bool = False) -> None:
-    """Disabled, with the reason as its help, where changes are not allowed."""
-    may = surroundings.read().may_change
+def button(
+    label: str, change: Change, *, key: str, icon: str | None = None, primary: bool = False, unless: str = ""
+) -> None:
+    """Disabled, with the reason as its help, where changes are not allowed, or for the reason `unless` says."""
+    why = unless if surroundings.read().may_change else NOT_ALLOWED
     kind: Any = "primary" if primary else "secondary"
-    if st.button(label, key=key, icon=icon, type=kind, disabled=not may, help=None if may else NOT_ALLOWED):
+    if st.button(label, key=key, icon=icon, type=kind, disabled=bool(why), help=why or None):
         confirm(change)
 
 

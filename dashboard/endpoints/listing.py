@@ -1,0 +1,201 @@
+"""All endpoints at a glance, a page of them at a time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dashboard import account, look
+from dashboard.endpoints import alarms, described, metrics
+from dashboard.endpoints.described import Found
+from dashboard.endpoints.metrics import Line
+
+_ROWS = 25
+_THREADS = 10  # as many connections as a client keeps
+_HOUR = timedelta(hours=1)
+_COUNTED = ("Invocations", *metrics.ERRORS)
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    status: str
+    created: datetime
+    mode: str = ""
+    serves: str = ""
+    use_case: str = ""
+    stage: str = ""
+    failure: str = ""
+    requests: float | None = None  # of the last hour; None: none that CloudWatch knows of
+    errors: float | None = None
+    alarms: tuple[str, ...] = ()  # names of those in ALARM, without the endpoint's
+
+
+@dataclass(frozen=True)
+class Listing:
+    rows: list[Row]
+    more: bool  # there are older ones
+    problems: list[str] = field(default_factory=list)  # what could not be read, a sentence each
+
+
+def show() -> None:
+    asked = st.text_input(
+        "Find", placeholder="a part of the name", key="name", bind="query-params", icon=":material/search:"
+    )
+    before = st.query_params.get("before", "")
+    listing = read(asked.strip(), before)
+    if not listing.rows and not (asked or before):
+        look.empty("There is no endpoint.", "mlops run churn", "mlops approve churn", "mlops deploy churn")
+        return
+    if not listing.rows:
+        st.info(f"No endpoint here{f' whose name contains {asked}' if asked else ''}.")
+    else:
+        _table(listing.rows)
+    for sentence in listing.problems:
+        st.caption(f":material/warning: {look.plain(sentence)}")
+    _turn(listing, before)
+
+
+def _table(rows: list[Row]) -> None:
+    choice = st.dataframe(
+        frame(rows),
+        hide_index=True,
+        width="stretch",
+        height="content",
+        on_select="rerun",
+        selection_mode="single-row",
+        key="endpoints-table",
+        alt="The endpoints, the newest first",
+        column_config={
+            "endpoint": st.column_config.TextColumn("endpoint", width="medium"),
+            "status": look.status_column("status", [row.status for row in rows]),
+            "requests": st.column_config.NumberColumn("requests, 1 h", format="localized"),
+            "errors": st.column_config.NumberColumn("errors, 1 h", format="localized"),
+            "alarms": st.column_config.ListColumn("in ALARM"),
+        },
+    )
+    selected = choice["selection"]["rows"]
+    opened = rows[selected[0]].name if selected else None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        named = st.selectbox(
+            "Open", [row.name for row in rows], index=None, placeholder="an endpoint", key="endpoints-open", width=360
+        )
+    if found := opened or named:
+        for key in ("endpoints-table", "endpoints-open"):
+            st.session_state.pop(key, None)
+        st.query_params.clear()
+        st.query_params["endpoint"] = found
+        st.rerun()
+
+
+def _turn(listing: Listing, before: str) -> None:
+    with st.container(horizontal=True):
+        if before and st.button("Newest", icon=":material/first_page:"):
+            st.query_params.pop("before", None)
+            st.rerun()
+        if listing.more and st.button("Older", icon=":material/navigate_next:"):
+            st.query_params["before"] = listing.rows[-1].created.astimezone(UTC).isoformat()
+            st.rerun()
+
+
+def frame(rows: list[Row]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "endpoint": row.name,
+                "status": [row.status],
+                "serves": row.serves,
+                "requests": row.requests,
+                "errors": row.errors,
+                "alarms": list(row.alarms),
+                "mode": row.mode,
+                "use case": row.use_case,
+                "stage": row.stage,
+                "made": look.ago(row.created),
+                "why": row.failure,
+            }
+            for row in rows
+        ]
+    )
+
+
+@account.kept
+def read(name: str, before: str) -> Listing:
+    """The newest endpoints whose name contains `name`, made before an ISO 8601 moment if one is given."""
+    sagemaker, cloudwatch = account.client("sagemaker"), account.client("cloudwatch")
+    query: dict[str, Any] = {"SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": _ROWS}
+    query |= {"NameContains": name} if name else {}
+    query |= {"CreationTimeBefore": datetime.fromisoformat(before)} if before else {}
+    page = sagemaker.list_endpoints(**query)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        ringing = pool.submit(_asked, alarms.ringing, cloudwatch)
+        found = list(pool.map(lambda each: _described(sagemaker, each["EndpointName"]), page["Endpoints"]))
+        counts, problem = _asked(lambda: counted(cloudwatch, [each for each in found if each]))
+        rung, other = ringing.result()
+    rows = [
+        _row(summary, each, counts or {}, rung or []) for summary, each in zip(page["Endpoints"], found, strict=True)
+    ]
+    problems = [problem, other, *(sentence for each in found if each for sentence in each.problems)]
+    return Listing(rows, "NextToken" in page, list(dict.fromkeys(each for each in problems if each)))
+
+
+def _described(sagemaker: Any, name: str) -> Found | None:
+    """None for one that was deleted meanwhile."""
+    try:
+        return described.read(sagemaker, name)
+    except LookupError:
+        return None
+
+
+def _asked(call: Any, *arguments: Any) -> tuple[Any, str]:
+    """The answer, or why there is none: numbers that may not be read leave a list readable."""
+    try:
+        return call(*arguments), ""
+    except (ClientError, BotoCoreError) as error:
+        return None, look.sentence(error)
+
+
+def counted(cloudwatch: Any, found: list[Found], now: datetime | None = None) -> dict[str, dict[str, float]]:
+    """Sums of the last hour by endpoint and metric; a metric without values is left out."""
+    queries, owners = [], []
+    for each in found:
+        names = [variant.name for variant in described.variants(each) if not variant.shadow]
+        lines = [Line(metric, "Sum", variant) for variant in names for metric in _COUNTED]
+        queries += metrics.query(lines, each.name, 60)
+        owners += [(each.name, line.metric) for line in lines]
+    queries = [query | {"Id": f"m{number}"} for number, query in enumerate(queries)]
+    end = now or datetime.now(UTC)
+    values = metrics.get(cloudwatch, queries, end - _HOUR, end)
+    sums: dict[str, dict[str, float]] = {}
+    for number, (endpoint, metric) in enumerate(owners):
+        if seen := values[f"m{number}"]:
+            of = sums.setdefault(endpoint, {})
+            of[metric] = of.get(metric, 0.0) + sum(value for _, value in seen)
+    return sums
+
+
+def _row(summary: Any, found: Found | None, counts: dict[str, dict[str, float]], rung: list[alarms.Alarm]) -> Row:
+    name, created = summary["EndpointName"], summary["CreationTime"]
+    if found is None:
+        return Row(name, "Deleted", created)
+    of = counts.get(name, {})
+    errors = [of[metric] for metric in metrics.ERRORS if metric in of]
+    return Row(
+        name=name,
+        status=found.status,
+        created=created,
+        mode=described.mode(found),
+        serves=described.serves(found),
+        use_case=described.use_case(found),
+        stage=described.stage(found),
+        failure=found.endpoint.get("FailureReason", ""),
+        requests=of.get("Invocations"),
+        errors=sum(errors) if errors else None,
+        alarms=tuple(each["AlarmName"].removeprefix(f"{name}-") for each in rung if name in alarms.endpoints(each)),
+    )

@@ -1,0 +1,150 @@
+"""What an endpoint answers: requests, errors and latencies over time, and what its instances have to do for it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard import account, look
+from dashboard.endpoints import charts, described, history, metrics
+from dashboard.endpoints.described import Found
+from dashboard.endpoints.metrics import Line
+
+_LIVE_SECONDS = 5.0
+_DEFAULT = "1 hour"
+
+
+def show(found: Found) -> None:
+    heading, chosen, live = st.columns([2, 4, 1], vertical_alignment="center")
+    heading.subheader("Traffic")
+    span = chosen.segmented_control(
+        "Time", list(metrics.RANGES), default=_DEFAULT, key="range",
+        bind="query-params", label_visibility="collapsed",
+    )  # fmt: skip
+    every = _LIVE_SECONDS if live.toggle("Live", key="live", bind="query-params") else None
+    look.live(_charts, every=every)(found, span or _DEFAULT)
+
+
+def _charts(found: Found, span: str) -> None:
+    chosen = metrics.RANGES[span]
+    start, end = metrics.span(chosen)
+    variants = described.variants(found)
+    table = read(found.name, tuple(lines(found)), span, int(end.timestamp()))
+    table["variant"] = table["variant"].map(
+        {each.name: f"{each.name} (shadow)" if each.shadow else each.name for each in variants} | {"": found.name}
+    )
+    deployments = _within(history.moments(found), start, end)
+    _numbers(table, chosen)
+    grid = _Grid(table, deployments, chosen.period, several=len(variants) > 1)
+    grid.requests(f"Requests {_each(chosen)}")
+    grid.errors(f"Errors {_each(chosen)}")
+    grid.latencies("ModelLatency", "Model latency")
+    grid.latencies("OverheadLatency", "Overhead latency")
+    for metric, title, unit in _MORE:
+        if metric in set(table["metric"]):
+            grid.one(metric, title, unit)
+    st.caption("The last step is not over. Dashed upright lines are deployments.")
+
+
+_MORE = (
+    ("ApproximateBacklogSize", "Requests that wait, at most", "requests"),
+    ("ApproximateAgeOfOldestRequest", "Age of the oldest that waits", "seconds"),
+    ("ModelSetupTime", "Cold starts, the longest", "milliseconds"),
+    ("ServerlessConcurrentExecutionsUtilization", "Concurrency in use, at most", "share"),
+    ("CPUUtilization", "CPU, 100 is one core", "per cent"),
+    ("MemoryUtilization", "Memory", "per cent"),
+    ("ConcurrentRequestsPerModel", "Requests at once, at most", "requests"),
+    ("ModelCacheHit", "Requests whose model was loaded", "share"),
+    ("LoadedModelCount", "Loaded models", "models"),
+)
+
+
+class _Grid:
+    """Charts two in a row; on a phone they stack."""
+
+    def __init__(
+        self, table: pd.DataFrame, deployments: dict[pd.Timestamp, str], period: int, *, several: bool
+    ) -> None:
+        self._table = table
+        self._deployments = deployments
+        self._period = period
+        self._several = several
+        self._cells: list[DeltaGenerator] = []
+
+    def requests(self, title: str) -> None:
+        with self._cell():
+            charts.counts(title, self._of("Invocations"), "requests", self._period, self._deployments, "variant")
+
+    def errors(self, title: str) -> None:
+        table = self._of(*metrics.ERRORS)
+        kind = table["metric"].str.removeprefix("Invocation").str.removesuffix("Errors")
+        table = table.assign(kind=kind + ", " + table["variant"] if self._several else kind)
+        with self._cell():
+            charts.counts(title, table, "errors", self._period, self._deployments, "kind")
+
+    def latencies(self, metric: str, title: str) -> None:
+        series = ("variant", "statistic") if self._several else ("statistic",)
+        with self._cell():
+            charts.lines(title, self._of(metric), "milliseconds", self._deployments, series)
+
+    def one(self, metric: str, title: str, unit: str) -> None:
+        with self._cell():
+            charts.lines(title, self._of(metric), unit, self._deployments, ("variant",))
+
+    def _of(self, *names: str) -> pd.DataFrame:
+        return self._table[self._table["metric"].isin(names)]
+
+    def _cell(self) -> DeltaGenerator:
+        if not self._cells:
+            self._cells = list(reversed(st.columns(2)))
+        return self._cells.pop()
+
+
+def _numbers(table: pd.DataFrame, chosen: metrics.Range) -> None:
+    """What was asked, what failed, and how long the newest answers took."""
+    own = table[~table["variant"].str.endswith("(shadow)")]
+    sums = own[own["statistic"] == "Sum"].groupby("metric")["value"].sum()
+    requests = sums.get("Invocations", 0.0)
+    with st.container(horizontal=True):
+        st.metric(f"Requests, {chosen.words}", f"{requests:,.0f}", border=True)
+        for metric, label in zip(metrics.ERRORS, ("4XX errors", "5XX errors"), strict=True):
+            errors = sums.get(metric, 0.0)
+            share = f" ({errors / requests:.1%})" if requests and errors else ""
+            st.metric(label, f"{errors:,.0f}{share}", border=True)
+        for statistic in ("p50", "p99"):
+            seen = own[(own["metric"] == "ModelLatency") & (own["statistic"] == statistic)].dropna(subset="value")
+            newest = seen[seen["time"] == seen["time"].max()]["value"].max() if len(seen) else None
+            said = "–" if newest is None else f"{newest:,.1f} ms"
+            st.metric(f"Model latency {statistic}, newest", said, border=True)
+
+
+def _each(chosen: metrics.Range) -> str:
+    minutes = chosen.period // 60
+    return "a minute" if minutes == 1 else "an hour" if minutes == 60 else f"each {minutes} minutes"
+
+
+def _within(moments: dict[pd.Timestamp, str], start: object, end: object) -> dict[pd.Timestamp, str]:
+    return {when: what for when, what in moments.items() if start <= when < end}  # type: ignore[operator]
+
+
+def lines(found: Found) -> list[Line]:
+    """What the endpoint's mode has."""
+    every = [each.name for each in described.variants(found)]
+    own = [*metrics.of_requests(every)]
+    if described.is_asynchronous(found):
+        own += metrics.of_backlog()
+    if described.is_serverless(found):
+        return [*own, *metrics.of_serverless(every)]
+    if described.is_multi_model(found):
+        own += metrics.of_models(every)
+    return [*own, *metrics.of_instances(every)]
+
+
+@account.kept
+def read(endpoint: str, asked: tuple[Line, ...], span: str, end: int) -> pd.DataFrame:
+    """`end` (epoch seconds) is the end of the last period: another minute is another question."""
+    chosen = metrics.RANGES[span]
+    start, until = metrics.span(chosen, pd.Timestamp(end, unit="s", tz="UTC").to_pydatetime())
+    values = metrics.get(account.client("cloudwatch"), metrics.query(asked, endpoint, chosen.period), start, until)
+    return metrics.frame(asked, values, start, until, chosen.period)
