@@ -22,6 +22,7 @@ class Row:
     first: str
     second: str
     difference: str = ""
+    addresses: tuple[str, str] = ("", "")
     same: bool = False
 
 
@@ -32,13 +33,22 @@ def show(pipeline: str, first: str, second: str) -> None:
         one, other = side.read(first), side.read(second)
     every = st.toggle("Show what is the same, too", key="all", bind="query-params")
     _heads(pipeline, one, other)
-    _section("Parameters", differing(_unnamed(one.parameters), _unnamed(other.parameters)), every=every)
-    _section("Metrics", numbers(one.metrics, other.metrics), every=every)
-    _section("Hyperparameters", differing(one.hyperparameters, other.hyperparameters), every=every)
-    _section("Code", differing(one.code, other.code), every=every)
-    _section("Data", differing(one.data, other.data), every=every)
-    _section("Artifacts", artifacts(one.artifacts, other.artifacts), every=every)
-    _section("Steps", steps(one, other), every=every)
+    sections = {
+        "Parameters": differing(_unnamed(one.parameters), _unnamed(other.parameters)),
+        "Metrics": numbers(one.metrics, other.metrics),
+        "Hyperparameters": differing(one.hyperparameters, other.hyperparameters),
+        "Code": differing(one.code, other.code),
+        "Data": differing(one.data, other.data),
+        "Artifacts": artifacts(one.artifacts, other.artifacts),
+        "Steps": steps(one, other),
+    }
+    alike = {title: len(rows) for title, rows in sections.items() if rows and all(row.same for row in rows)}
+    if alike and not every:
+        said = ", ".join(f"{title.lower()} ({count})" for title, count in alike.items())
+        st.success(f"All the same: {said}.", icon=":material/equal:")
+    for title, rows in sections.items():
+        if rows and (every or title not in alike):
+            _section(title, rows, every=every)
 
 
 def _choose(pipeline: str, first: str, second: str) -> tuple[str, str]:
@@ -84,28 +94,19 @@ def _heads(pipeline: str, one: Side, other: Side) -> None:
 
 
 def _section(title: str, rows: Sequence[Row], *, every: bool) -> None:
-    if not rows:
-        return
     same = sum(row.same for row in rows)
     shown = [row for row in rows if every or not row.same]
     st.subheader(title)
     st.caption(f"{len(rows) - same} differ, {same} are the same.")
-    if shown:
-        with_step = any(row.name[0] for row in shown)
-        with_difference = any(row.difference for row in shown)
-        st.dataframe(
-            [
-                {
-                    **({"step": row.name[0]} if with_step else {}),
-                    "name": row.name[1],
-                    "first": row.first,
-                    "second": row.second,
-                    **({"difference": row.difference} if with_difference else {}),
-                }
-                for row in shown
-            ],
-            hide_index=True,
-        )
+    members = {"step": [row.name[0] for row in shown], "name": [row.name[1] for row in shown]}
+    members |= {"first": [row.first for row in shown], "second": [row.second for row in shown]}
+    members |= {"difference": [row.difference for row in shown]}
+    members |= {
+        "first address": [row.addresses[0] for row in shown],
+        "second address": [row.addresses[1] for row in shown],
+    }
+    filled = {name: values for name, values in members.items() if name in ("first", "second") or any(values)}
+    st.dataframe(filled, hide_index=True)
 
 
 def _unnamed(values: Mapping[str, str]) -> dict[Named, str]:
@@ -138,14 +139,20 @@ def artifacts(first: Mapping[Named, str], second: Mapping[Named, str]) -> list[R
 
 
 def _artifact(name: Named, first: str, second: str, known: Mapping[str, Content]) -> Row:
-    contents = [known.get(uri) for uri in (first, second)]
-    shown = [f"{uri} ({_size(content)})" if uri else "" for uri, content in zip((first, second), contents, strict=True)]
-    same = first == second or (contents[0] is not None and contents[0] == contents[1] and bool(contents[0].objects))
-    said = "" if not first or not second else "same address" if first == second else "same content" if same else ""
-    if first and second and not same and contents[0] and contents[1]:
-        more = contents[1].size - contents[0].size
-        said = f"{'+' if more >= 0 else '−'}{size(abs(more))}" if more else "same size, other content"
-    return Row(name, shown[0], shown[1], said, same=same)
+    one, other = known.get(first), known.get(second)
+    shown = [_size(content) if uri else "" for uri, content in ((first, one), (second, other))]
+    difference, same = _of_content(one, other) if first != second else ("same address", True)
+    return Row(name, shown[0], shown[1], difference if first and second else "", (first, second), same)
+
+
+def _of_content(one: Content | None, other: Content | None) -> tuple[str, bool]:
+    """What to say, and whether they are known to be the same."""
+    if one is None or other is None or not one.objects or not other.objects:
+        return "", False
+    if one == other:
+        return "same content", True
+    more = other.size - one.size
+    return f"{'+' if more > 0 else '-'}{size(abs(more))}" if more else "same size, other content", False
 
 
 def _size(content: Content | None) -> str:
@@ -161,16 +168,20 @@ def size(count: int) -> str:
 
 
 def steps(first: Side, second: Side) -> list[Row]:
-    """How each went and how long it took."""
+    """How each went and how long it took; what went alike within a second or a tenth counts as the same."""
     ones, others = ({step.name: step for step in each.steps} for each in (first, second))
     return [_step(name, ones.get(name), others.get(name)) for name in dict.fromkeys([*ones, *others])]
 
 
 def _step(name: str, first: Step | None, second: Step | None) -> Row:
     shown = ["" if step is None else f"{step.shown_status}{_took(step)}" for step in (first, second)]
-    seconds = [_seconds(step) for step in (first, second)]
-    more = "" if seconds[0] is None or seconds[1] is None else f"{seconds[1] - seconds[0]:+.1f} s"
-    return Row(("", name), shown[0], shown[1], more, same=shown[0] == shown[1])
+    ones, others = _seconds(first), _seconds(second)
+    alike = first is not None and second is not None and first.shown_status == second.shown_status
+    if ones is None or others is None:
+        return Row(("", name), shown[0], shown[1], same=alike and ones == others)
+    more = others - ones
+    near = abs(more) < max(1.0, ones / 10)
+    return Row(("", name), shown[0], shown[1], "" if near else f"{more:+.1f} s", same=alike and near)
 
 
 def _took(step: Step) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from dashboard import look
-from dashboard.executions import drawing, facts, graph, steps
+from dashboard.executions import actions, drawing, facts, graph, steps
 from mlops.executions import RUNNING, Step
 
+_LONG = 24  # characters of a default that is not said beside its value
 _EVERY = 2  # seconds between two looks while it runs
 
 
@@ -18,16 +19,8 @@ def show(pipeline: str, arn: str) -> None:
     """Draws itself anew while the execution runs. Raises LookupError when there is none."""
     described = facts.described(arn)
     running = described["PipelineExecutionStatus"] in RUNNING
-    _actions(pipeline, described, facts.steps(arn))
+    actions.show(pipeline, described, facts.steps(arn))
     look.live(_body, every=_EVERY if running else None)(pipeline, arn, running)
-
-
-def _actions(pipeline: str, described: dict[str, Any], listed: Sequence[Step]) -> None:
-    try:
-        from dashboard.executions import actions
-    except ImportError:
-        return
-    actions.show(pipeline, described, listed)
 
 
 def _body(pipeline: str, arn: str, was_running: bool) -> None:
@@ -41,7 +34,9 @@ def _body(pipeline: str, arn: str, was_running: bool) -> None:
         st.warning(f"The definition that it runs can't be read, so there is no graph. {unreadable}")
     shape = graph.build(definition)
     chosen = steps.choose(shape, listed)
-    left, right = st.columns([11, 9], gap="medium") if shape and chosen else (st.container(), st.container())
+    reading = st.session_state.get(steps.TAB) == steps.LOG  # which needs room
+    parts = [7, 13] if reading else [11, 9]
+    left, right = st.columns(parts, gap="medium") if shape and chosen else (st.container(), st.container())
     with left:
         if shape:
             _graph(pipeline, described, shape, listed, chosen)
@@ -84,16 +79,21 @@ def failure(described: Mapping[str, Any], listed: Sequence[Step]) -> str:
 
 def _parameters(arn: str, definition: dict[str, Any]) -> None:
     given = facts.parameters(arn)
-    differing = facts.changed(given, definition)
-    if differing:
-        st.markdown(
-            "Not at their defaults: "
-            + ", ".join(f"**{look.plain(name)}** {look.plain(value)} (default {look.plain(default or 'none')})"
-                        for name, (value, default) in differing.items())
-        )  # fmt: skip
+    defaults = facts.defaults(definition)
+    if differing := facts.changed(given, defaults):
+        said = [f"**{look.plain(name)}** {_value(value, defaults.get(name, ''))}" for name, value in differing.items()]
+        st.markdown("Not at their defaults: " + ", ".join(said))
     if given:
         with st.expander(f"All {len(given)} parameters"):
-            st.dataframe([{"parameter": name, "value": value} for name, value in given.items()], hide_index=True)
+            rows = [
+                {"parameter": name, "value": value, "default": defaults.get(name, "")} for name, value in given.items()
+            ]
+            st.dataframe(rows, hide_index=True)
+
+
+def _value(value: str, default: str) -> str:
+    said = f" (default {look.plain(default)})" if default and len(default) <= _LONG else ""
+    return look.plain(facts.short(value)) + said
 
 
 def _graph(

@@ -66,11 +66,20 @@ def parameters(arn: str) -> dict[str, str]:
     return {one["Name"]: one["Value"] for one in found}
 
 
-def changed(given: Mapping[str, str], definition: Document) -> dict[str, tuple[str, str]]:
-    """Parameters that are not at their defaults: value and default."""
-    defaults = {one["Name"]: _text(one.get("DefaultValue", "")) for one in definition.get("Parameters") or []}
-    found = {name: (value, defaults.get(name, "")) for name, value in given.items()}
-    return {name: pair for name, pair in found.items() if not _same(*pair)}
+def defaults(definition: Document) -> dict[str, str]:
+    return {
+        one["Name"]: _text(one["DefaultValue"]) for one in definition.get("Parameters") or [] if "DefaultValue" in one
+    }
+
+
+def changed(given: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
+    """Parameters that are not at their defaults; none where the defaults are not known at all."""
+    return {name: value for name, value in given.items() if defaults and not _same(value, defaults.get(name, ""))}
+
+
+def short(value: str) -> str:
+    """Of an address its end, which is where two of them differ."""
+    return "…/" + "/".join(value.rstrip("/").rsplit("/", 2)[1:]) if value.startswith("s3://") else value
 
 
 def _text(value: Any) -> str:

@@ -16,7 +16,7 @@ from mlops import caching, executions
 from mlops.executions import Step
 
 STEP, TAB = "step", "show"  # in the address
-_TABS = ("About", "Log")
+ABOUT, LOG = "About", "Log"
 _PAGE = 50  # rows
 _NEVER_CACHED = {"Condition", "Fail", "Model", "RegisterModel"}
 _OTHERS = {
@@ -87,7 +87,7 @@ def details(pipeline: str, arn: str, shape: graph.Graph, listed: Sequence[Step],
         _not_started(shape[chosen])
         return
     st.markdown(f"{look.badge(step.status)} {look.plain(_kind(step, shape))}")
-    about, log = st.tabs(_TABS, key=TAB, on_change="rerun", bind="query-params")
+    about, log = st.tabs([ABOUT, LOG], key=TAB, on_change="rerun", bind="query-params")
     if about.open:
         with about:
             _about(pipeline, arn, step, shape)
