@@ -19,7 +19,18 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 KEPT_SECONDS = 5
-_READING = ("BatchDescribe", "BatchGet", "Describe", "Filter", "Get", "Head", "List", "Query", "Search")
+_READING = (
+    "BatchDescribe",
+    "BatchGet",
+    "Describe",
+    "Filter",
+    "Get",
+    "Head",
+    "List",
+    "Query",
+    "Search",
+    "TestEventPattern",
+)
 
 
 class ReadOnly(Exception):

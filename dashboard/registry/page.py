@@ -1,11 +1,45 @@
-"""Registry."""
+"""The registry: its groups and versions, and a version beside the one that serves."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
+
+from dashboard import look
+from dashboard.registry import listing, version, versions
+from dashboard.registry.versions import Group
 
 TITLE, ICON = "Registry", ":material/inventory_2:"
 
 
 def page() -> None:
-    st.write("")
+    found = versions.groups()
+    if not found:
+        look.empty("No model package group yet: a pipeline makes its own when it registers.", "mlops run churn")
+        return
+    group = _choose(found)
+    if number := st.query_params.get("version"):
+        version.show(group, number)
+    else:
+        listing.show(group)
+
+
+def _choose(found: Sequence[Group]) -> Group:
+    """The group of the address, else the first; the choice goes into the address."""
+    by_name = {each.name: each for each in found}
+    asked = st.query_params.get("group")
+    if asked and asked not in by_name:
+        st.warning(f"There is no group {asked}.")
+    chosen = st.selectbox(
+        "Model package group",
+        list(by_name),
+        index=list(by_name).index(asked) if asked in by_name else 0,
+        format_func=lambda name: by_name[name].title,
+        key="registry-group",
+    )
+    if chosen != asked:
+        for name in ("version", "against", "before", "part"):
+            st.query_params.pop(name, None)
+        st.query_params["group"] = chosen
+    return by_name[chosen]

@@ -1,0 +1,121 @@
+"""Approving and rejecting a version: what speaks against it and what follows, said before it is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import account, changes, look
+from dashboard.changes import Change
+from dashboard.registry import follows
+from dashboard.registry.reading import Document
+from dashboard.registry.versions import Group
+from deploy import registry
+from mlops import models
+
+_LONGEST = 1024  # letters of an ApprovalDescription
+_FINE = ("no violation", "no earlier baseline")
+
+
+def panel(group: Group, package: Document, serving: list[str], doubts: list[str]) -> None:
+    """`doubts`: what the comparison found against the version."""
+    version, status = package["ModelPackageVersion"], package.get("ModelApprovalStatus", "")
+    against = [*objections(package), *doubts]
+    with st.container(border=True):
+        st.markdown(f"**Your decision on version {version}**")
+        for each in against:
+            st.markdown(f":orange[:material/warning:] {look.plain(each)}")
+        starts = follows.asked(package["ModelPackageArn"], package["ModelPackageGroupName"], version)
+        approves = approval(group, package, starts, serving, against)
+        rejects = rejection(group, package, serving)
+        if status == "Approved":
+            st.caption("It is approved already: nothing starts from approving it again.")
+            changes.button("Change the reason …", approves, key="approve", icon=":material/edit:")
+        else:
+            changes.button("Approve …", approves, key="approve", icon=":material/check:", primary=True)
+        if status == "Rejected":
+            changes.button("Change the reason …", rejects, key="reject", icon=":material/edit:")
+        else:
+            changes.button("Reject …", rejects, key="reject", icon=":material/close:")
+        if status != "Approved":
+            st.markdown(f"**If you approve it:** {starts}")
+
+
+def objections(package: Document) -> list[str]:
+    """What the version's own record says against it, a sentence each."""
+    found = []
+    if (status := package.get("ModelPackageStatus", "Completed")) != "Completed":
+        found.append(f"Its registration is {status}, so it cannot be deployed.")
+    properties = package.get("CustomerMetadataProperties", {})
+    for name in [each for each in properties if each.startswith("Min")]:
+        shown, floor, value = name.removeprefix("Min"), properties[name], properties.get(name.removeprefix("Min"), "")
+        if models.is_number(value) and models.is_number(floor) and float(value) < float(floor):
+            found.append(
+                f"It failed its gate: {shown} is {models.number(value)}, and has to be {models.number(floor)} at least."
+            )
+    found += [
+        f"{name.removesuffix(models.CHECK)}: {value}."
+        for name, value in properties.items()
+        if name.endswith(models.CHECK) and value not in _FINE and not value.startswith("skipped")
+    ]
+    return found
+
+
+def approval(group: Group, package: Document, starts: str, serving: list[str], against: list[str]) -> Change:
+    version, again = package["ModelPackageVersion"], package.get("ModelApprovalStatus") == "Approved"
+    name = f"version {version} of {group.title}"
+    parts = [f"{look.plain(each)}" for each in against]
+    parts.append("It is approved already, so that nothing starts: only the reason changes." if again else starts)
+    if serving and not again:
+        parts.append(f"It serves {look.plain(', '.join(serving))} now.")
+    return Change(
+        title=f"Change why {name} is approved?" if again else f"Approve {name}?",
+        does="\n\n".join(parts),
+        confirm=f"Keep version {version}'s reason" if again else f"Approve version {version}",
+        call=lambda reason: _decide(group, package, "Approved", reason),
+        ask=lambda: _reason("Reason", str(package.get("ApprovalDescription", "")) if again else ""),
+    )
+
+
+def rejection(group: Group, package: Document, serving: list[str]) -> Change:
+    version, again = package["ModelPackageVersion"], package.get("ModelApprovalStatus") == "Rejected"
+    name = f"version {version} of {group.title}"
+    return Change(
+        title=f"Change why {name} is rejected?" if again else f"Reject {name}?",
+        does=_refused(group, package, serving, again),
+        confirm=f"Keep version {version}'s reason" if again else f"Reject version {version}",
+        call=lambda reason: _decide(group, package, "Rejected", reason),
+        ask=lambda: _reason("Reason (required)", str(package.get("ApprovalDescription", "")) if again else ""),
+    )
+
+
+def _refused(group: Group, package: Document, serving: list[str], again: bool) -> str:
+    if again:
+        return "It is rejected already: only the reason changes."
+    version, case = package["ModelPackageVersion"], look.plain(group.arn.rsplit("/", 1)[-1])
+    text = "No deployment takes a rejected version."
+    if not serving:
+        return text
+    where = look.plain(", ".join(serving))
+    return (
+        f":orange[:material/warning:] Version {version} **serves {where}, and goes on serving it**: rejecting takes "
+        f"nothing out of service. {text} So nothing can go back to it, either. To replace it, deploy another version: "
+        f"`mlops deploy {case} --version N`"
+    )
+
+
+def _reason(label: str, before: str) -> dict[str, Any]:
+    said = "Kept with the version as its ApprovalDescription."
+    return {"reason": st.text_area(label, value=before, max_chars=_LONGEST, help=said, key="decision-reason")}
+
+
+def _decide(group: Group, package: Document, status: str, reason: str) -> str:
+    """Raises ValueError for a rejection without a reason."""
+    said = " ".join(reason.split())  # SageMaker's pattern has no line breaks
+    if status == "Rejected" and not said:
+        raise ValueError("A rejection needs a reason: whoever made the version reads it.")
+    decide = registry.approve if status == "Approved" else registry.reject
+    version = package["ModelPackageVersion"]
+    decide(account.client("sagemaker"), group.name, version, said)
+    return f"Version {version} of {group.title} is {status.lower()}."

@@ -1,0 +1,139 @@
+"""The versions of a group."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import look
+from dashboard.registry import measured, versions
+from dashboard.registry.reading import Document
+from dashboard.registry.versions import Group, Page
+from mlops import models
+
+_APPROVALS = {"All": "", "Waiting": "PendingManualApproval", "Approved": "Approved", "Rejected": "Rejected"}
+_WORDS = {"PendingManualApproval": "Waiting"}
+
+
+def show(group: Group) -> None:
+    chosen = st.segmented_control(
+        "Approval", list(_APPROVALS), default="All", required=True, key="approval", bind="query-params"
+    )
+    approval, before = _APPROVALS[chosen or "All"], _before()
+    found = versions.page(group.name, approval, before)
+    if not found.packages:
+        _nothing(group, approval, before)
+        return
+    _table(group, found)
+    _more(found, before)
+
+
+def _before() -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(st.query_params.get("before", "")), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _nothing(group: Group, approval: str, before: datetime | None) -> None:
+    if approval or before:
+        st.info("No version like that.", icon=":material/info:")
+        return
+    case = group.arn.rsplit("/", 1)[-1]
+    what = f"The group {group.title} has no versions yet."
+    look.empty(what, *([f"mlops run {case}"] if group.use_case else []))
+
+
+def _table(group: Group, found: Page) -> None:
+    serving = versions.in_service()
+    table = pd.DataFrame([row(each, serving) for each in found.packages])
+    numbers = [str(each["ModelPackageVersion"]) for each in found.packages]
+    picked: Any = st.dataframe(
+        table,
+        hide_index=True,
+        height="content",
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"versions-{group.name}-{numbers[0]}",
+        column_config=_columns(),
+        alt=f"Versions of {group.title}, newest first",
+    )
+    if rows := picked.selection.rows:
+        _open(numbers[rows[0]])
+    chosen = st.selectbox("Open a version", numbers, index=None, placeholder="Its number", key="open-version")
+    if chosen:
+        _open(chosen)
+
+
+def _open(number: str) -> None:
+    st.query_params.pop("before", None)
+    st.query_params["version"] = number
+    st.rerun()
+
+
+def _columns() -> dict[str, Any]:
+    approvals = ["Waiting", "Approved", "Rejected"]
+    return {
+        "version": st.column_config.NumberColumn("Version", format="%d", width="small"),
+        "approval": st.column_config.MultiselectColumn(
+            "Approval", options=approvals, color=["orange", "green", "red"], width="small"
+        ),
+        "metrics": st.column_config.TextColumn("Metrics", width="medium"),
+        "checks": st.column_config.TextColumn("Checks found", width="medium"),
+        "serves": st.column_config.ListColumn("Serves"),
+        "made": st.column_config.TextColumn("Made", width="small"),
+        "decided": st.column_config.TextColumn("Decided"),
+        "reason": st.column_config.TextColumn("Reason", width="medium"),
+    }
+
+
+def row(package: Document, serving: dict[str, list[str]]) -> dict[str, Any]:
+    status = package.get("ModelApprovalStatus", "")
+    properties = package.get("CustomerMetadataProperties", {})
+    return {
+        "version": package["ModelPackageVersion"],
+        "approval": [_WORDS.get(status, status)] if status else [],
+        "serves": versions.endpoints_of(package, serving),
+        "metrics": headline(properties),
+        "checks": models.checks(properties),
+        "made": look.ago(package["CreationTime"]),
+        "reason": package.get("ApprovalDescription", ""),
+        "decided": decided(package),
+    }
+
+
+def headline(properties: Document) -> str:
+    """The metrics that the version was registered with, the gate's with its floor; nothing of what it met."""
+    said = []
+    for name, value in properties.items():
+        if models.is_number(value) and not name.startswith(("Min", "Current")):
+            floor = properties.get(f"Min{name}", "")
+            least = f" (at least {models.number(floor)})" if models.is_number(floor) else ""
+            said.append(f"{name} {measured.number(float(value))}{least}")
+    return ", ".join(said)
+
+
+def decided(package: Document) -> str:
+    """When and by whom, as far as DescribeModelPackage knows: its last change."""
+    if package.get("ModelApprovalStatus") not in ("Approved", "Rejected") or "LastModifiedTime" not in package:
+        return ""
+    by = who(package.get("LastModifiedBy") or {})
+    return look.ago(package["LastModifiedTime"]) + (f" by {by}" if by else "")
+
+
+def who(context: Document) -> str:
+    """A person's or a session's own name: a user of Studio, or how an ARN ends."""
+    return str(context.get("UserProfileName") or context.get("IamIdentity", {}).get("Arn", "").rpartition("/")[2])
+
+
+def _more(found: Page, before: datetime | None) -> None:
+    with st.container(horizontal=True):
+        if before and st.button("Newest", icon=":material/first_page:", key="newest"):
+            st.query_params.pop("before")
+            st.rerun()
+        if found.older and st.button("Older", icon=":material/chevron_right:", key="older"):
+            st.query_params["before"] = f"{found.older.timestamp():.3f}"
+            st.rerun()
