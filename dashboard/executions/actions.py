@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard import look, navigation
 from dashboard.account import client
 from dashboard.changes import Change, button
-from dashboard.executions import listing, selective, start
+from dashboard.executions import selective, start, summaries
 from mlops import selection
 from mlops.executions import RUNNING, Step
 
@@ -120,7 +120,7 @@ def rerun(pipeline: str, execution: Mapping[str, Any], steps: Sequence[Step]) ->
     source, status = _id(execution), execution["PipelineExecutionStatus"]
 
     def ask() -> Document:
-        definition = json.loads(listing.described(pipeline)["PipelineDefinition"])
+        definition = json.loads(summaries.described(pipeline)["PipelineDefinition"])
         failed = [step.name for step in steps if step.status == "Failed" and "Fail" not in step.metadata]
         names = [step["Name"] for step in selection.all_steps(definition["Steps"])]
         begin = selective.onwards(definition, failed) if failed else []

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dashboard import look, navigation
-from dashboard.executions import facts, listing, side
+from dashboard.executions import facts, side, summaries
 from dashboard.executions.side import Content, Named, Side
 from mlops.executions import Step
 
@@ -53,7 +53,7 @@ def show(pipeline: str, first: str, second: str) -> None:
 
 def _choose(pipeline: str, first: str, second: str) -> tuple[str, str]:
     """Which of the newest ones, or of the address; a change goes into the address."""
-    listed = {one["PipelineExecutionArn"]: one for one in listing.executions(pipeline)["PipelineExecutionSummaries"]}
+    listed = {one["PipelineExecutionArn"]: one for one in summaries.executions(pipeline)[0]}
     options = list(dict.fromkeys([*listed, first, second]))
 
     def said(arn: str) -> str:

@@ -2,55 +2,119 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.column_config import DatetimeColumn
 
-from dashboard import look
-from dashboard.account import client, kept
+from dashboard import look, navigation
+from dashboard.executions import execution as one
+from dashboard.executions import start
+from dashboard.executions.summaries import Document, arn, executions, go, name_of
+from mlops import use_cases
 
-PAGE = 50
-
-
-def pipeline_of(execution: str) -> str:
-    """The pipeline's name in an execution's ARN; "" for what is none."""
-    return execution.split("/")[1] if execution.startswith("arn:") else ""
-
-
-def arn(pipeline: str, execution: str) -> str:
-    """Of an execution's id, or the ARN itself. Raises LookupError when there is no such pipeline."""
-    return execution if execution.startswith("arn:") else f"{described(pipeline)['PipelineArn']}/execution/{execution}"
-
-
-@kept
-def described(pipeline: str) -> dict[str, Any]:
-    """DescribePipeline's answer. Raises LookupError when there is none."""
-    sagemaker = client("sagemaker")
-    try:
-        return dict(sagemaker.describe_pipeline(PipelineName=pipeline))
-    except sagemaker.exceptions.ResourceNotFound:
-        raise LookupError(f"The pipeline {pipeline} never ran here: mlops run {pipeline}") from None
-
-
-@kept
-def executions(pipeline: str, token: str = "") -> dict[str, Any]:
-    """A page of ListPipelineExecutions, newest first."""
-    more = {"NextToken": token} if token else {}
-    return dict(
-        client("sagemaker").list_pipeline_executions(
-            PipelineName=pipeline, SortBy="CreationTime", SortOrder="Descending", MaxResults=PAGE, **more
-        )
-    )
+_STATUSES = ("Executing", "Succeeded", "Failed", "Stopped")
 
 
 def show(pipeline: str, execution: str) -> None:
-    described(pipeline)
-    found = executions(pipeline)["PipelineExecutionSummaries"]
-    if not execution and not found:
-        look.empty(f"{pipeline} has not run yet.", f"mlops run {pipeline}")
+    try:
+        newest, _ = executions(pipeline)
+    except LookupError as missing:
+        command = pipeline if pipeline in [case.name for case in use_cases.find_all()] else "USE_CASE"
+        look.empty(str(missing), f"mlops run {command}")
         return
-    from dashboard.executions import execution as one
+    if not newest and not execution:
+        look.empty(f"{pipeline} has not run yet.")
+        navigation.link(
+            f"Start {pipeline}", "pipelines", icon=":material/play_arrow:", pipeline=pipeline, start=start.NEW
+        )
+        return
+    chosen = execution.rsplit("/", 1)[-1] or name_of(newest[0])
+    _choose(pipeline, chosen, newest)
+    one.show(pipeline, arn(pipeline, chosen))
+    _list(pipeline, chosen)
 
-    one.show(pipeline, arn(pipeline, execution) if execution else found[0]["PipelineExecutionArn"])
+
+def _choose(pipeline: str, chosen: str, newest: Sequence[Document]) -> None:
+    said = {name_of(each): _said(each) for each in newest}
+    names = list(said) if chosen in said else [chosen, *said]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        other = st.selectbox(
+            "Execution", names, names.index(chosen), lambda name: said.get(name, name), key=f"of-{chosen}"
+        )
+        rivals = [name for name in names if name != chosen]
+        rival = st.selectbox(
+            "Compare with",
+            rivals,
+            None,
+            lambda name: said.get(name, name),
+            key=f"with-{chosen}",
+            placeholder="another one",
+        )
+        navigation.link("Start", "pipelines", icon=":material/play_arrow:", pipeline=pipeline, start=start.NEW)
+    if rival:
+        go(pipeline, compare=f"{rival},{chosen}")
+    if other != chosen:
+        go(pipeline, execution=other)
+
+
+def _said(summary: Document) -> str:
+    status, name = summary["PipelineExecutionStatus"], summary.get("PipelineExecutionDisplayName", "")
+    return " · ".join(part for part in (name_of(summary), status, look.ago(summary["StartTime"]), name) if part)
+
+
+def _list(pipeline: str, chosen: str) -> None:
     st.subheader("Executions")
-    st.dataframe(found, hide_index=True)
+    status = st.pills("Status", _STATUSES, key="status", bind="query-params") or ""
+    trail: list[str] = st.session_state.setdefault(
+        f"executions-{pipeline}-{status}", [""]
+    )  # tokens of the pages so far
+    found, following = executions(pipeline, status, trail[-1])
+    if found:
+        _table(pipeline, chosen, found)
+    else:
+        st.write(
+            f"None of the {'older ' if len(trail) > 1 else ''}executions is {status}." if status else "No older ones."
+        )
+    turn(trail, following)
+
+
+def _table(pipeline: str, chosen: str, found: Sequence[Document]) -> None:
+    rows = [
+        {
+            "status": [each["PipelineExecutionStatus"]],
+            "execution": name_of(each),
+            "name": each.get("PipelineExecutionDisplayName", ""),
+            "started": each["StartTime"],
+            "what is said of it": each.get("PipelineExecutionFailureReason")
+            or each.get("PipelineExecutionDescription", ""),
+        }
+        for each in found
+    ]
+    columns = {
+        "status": look.status_column("status", [each["PipelineExecutionStatus"] for each in found]),
+        "started": DatetimeColumn(format="YYYY-MM-DD HH:mm:ss"),
+    }
+    event: Any = st.dataframe(
+        rows,
+        hide_index=True,
+        column_config=columns,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"executions-after-{rows[0]['execution']}-{chosen}",
+        alt=f"Executions of {pipeline}: select a row to open it",
+    )
+    if event.selection.rows and (other := rows[event.selection.rows[0]]["execution"]) != chosen:
+        go(pipeline, execution=str(other))
+
+
+def turn(trail: list[str], following: str) -> None:
+    """Buttons to the page before and after; `trail` has the tokens of the pages so far, `following` the next one's."""
+    with st.container(horizontal=True):
+        if len(trail) > 1 and st.button("Newer", icon=":material/chevron_left:", key=f"newer-{id(trail)}"):
+            trail.pop()
+            st.rerun()
+        if following and st.button("Older", icon=":material/chevron_right:", key=f"older-{id(trail)}"):
+            trail.append(following)
+            st.rerun()

@@ -7,6 +7,8 @@ from typing import Any
 import streamlit as st
 
 from dashboard import account, look
+from dashboard.executions.listing import turn
+from dashboard.executions.summaries import go
 
 PAGE = 50
 
@@ -38,7 +40,7 @@ def show(cases: list[str]) -> None:
         page = pipelines(prefix, trail[-1])
         found = [each for each in page["PipelineSummaries"] if each["PipelineName"] not in cases]
         _table(found, prefix)
-        _turn(trail, page.get("NextToken", ""))
+        turn(trail, page.get("NextToken", ""))
 
 
 def _table(found: list[dict[str, Any]], prefix: str) -> None:
@@ -58,15 +60,4 @@ def _table(found: list[dict[str, Any]], prefix: str) -> None:
     names = [each["PipelineName"] for each in found]
     chosen = st.selectbox("Open", names, index=None, placeholder="a pipeline", key=f"other-{names[0]}")
     if chosen:
-        st.query_params.from_dict({"pipeline": chosen})
-        st.rerun()
-
-
-def _turn(trail: list[str], following: str) -> None:
-    with st.container(horizontal=True):
-        if len(trail) > 1 and st.button("Newer", icon=":material/chevron_left:"):
-            trail.pop()
-            st.rerun()
-        if following and st.button("Older", icon=":material/chevron_right:", icon_position="right"):
-            trail.append(following)
-            st.rerun()
+        go(chosen)

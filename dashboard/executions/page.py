@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import look, navigation
-from dashboard.executions import listing, overview, start
+from dashboard.executions import compare, listing, overview, start, summaries
 
 TITLE, ICON = "Pipelines", ":material/account_tree:"
 
@@ -13,12 +13,12 @@ TITLE, ICON = "Pipelines", ":material/account_tree:"
 def page() -> None:
     query = st.query_params
     execution = query.get("execution", "")
-    pipeline = query.get("pipeline", "") or listing.pipeline_of(execution)
+    pipeline = query.get("pipeline", "") or summaries.pipeline_of(execution)
     if not pipeline:
         overview.show()
         return
     navigation.link("All pipelines", "pipelines", icon=":material/arrow_back:")
-    st.header(pipeline)
+    st.header(look.plain(pipeline))
     if pair := query.get("compare", ""):
         _compare(pipeline, pair)
     elif like := query.get("start", ""):
@@ -32,6 +32,4 @@ def _compare(pipeline: str, pair: str) -> None:
     if not comma:
         look.empty(f"compare={pair} is one execution, and two are compared: compare=<id>,<id>.")
         return
-    from dashboard.executions import compare
-
-    compare.show(pipeline, listing.arn(pipeline, first), listing.arn(pipeline, second))
+    compare.show(pipeline, summaries.arn(pipeline, first), summaries.arn(pipeline, second))

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import look, navigation
 from dashboard.account import client, kept
 from dashboard.changes import Change, button
-from dashboard.executions import listing, parameters
+from dashboard.executions import parameters, summaries
 from dashboard.executions.parameters import Field, Value
 from mlops import selection
 
@@ -21,9 +21,9 @@ Document = dict[str, Any]
 
 
 def show(pipeline: str, like: str) -> None:
-    described = listing.described(pipeline)
+    described = summaries.described(pipeline)
     definition = json.loads(described["PipelineDefinition"])
-    earlier = {} if like in ("", NEW) else parameters_of(listing.arn(pipeline, like))
+    earlier = {} if like in ("", NEW) else parameters_of(summaries.arn(pipeline, like))
     st.subheader("Start an execution")
     st.caption(_version(described) + (f" The values are those of {like}." if earlier else ""))
     known = parameters.fields(definition)

@@ -1,0 +1,67 @@
+"""Pipelines and their executions, as lists and addresses have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard.account import client, kept
+
+PAGE = 50  # rows
+_LOOKED_THROUGH = 10  # pages of 100 that are looked through for a status: the API has no filter of it
+Document = dict[str, Any]
+
+
+def pipeline_of(execution: str) -> str:
+    """The pipeline's name in an execution's ARN; "" for what is none."""
+    return execution.split("/")[1] if execution.startswith("arn:") else ""
+
+
+def arn(pipeline: str, execution: str) -> str:
+    """Of an execution's id, or the ARN itself. Raises LookupError when there is no such pipeline."""
+    return execution if execution.startswith("arn:") else f"{described(pipeline)['PipelineArn']}/execution/{execution}"
+
+
+@kept
+def described(pipeline: str) -> Document:
+    """DescribePipeline's answer. Raises LookupError when there is none."""
+    sagemaker = client("sagemaker")
+    try:
+        return dict(sagemaker.describe_pipeline(PipelineName=pipeline))
+    except sagemaker.exceptions.ResourceNotFound:
+        raise LookupError(f"There is no pipeline {pipeline} in this account.") from None
+
+
+@kept
+def executions(pipeline: str, status: str = "", token: str = "") -> tuple[list[Document], str]:
+    """Summaries, the newest first, and the token of what follows; about PAGE of them, or all of one status that
+    _LOOKED_THROUGH pages have. Raises LookupError when there is no such pipeline.
+    """
+    sagemaker = client("sagemaker")
+    query = {"PipelineName": pipeline, "SortBy": "CreationTime", "SortOrder": "Descending"}
+    found: list[Document] = []
+    for _ in range(_LOOKED_THROUGH):
+        more = {"NextToken": token} if token else {}
+        try:
+            page = sagemaker.list_pipeline_executions(**query, MaxResults=100 if status else PAGE, **more)
+        except sagemaker.exceptions.ResourceNotFound:
+            raise LookupError(f"There is no pipeline {pipeline} in this account.") from None
+        found += [
+            each for each in page["PipelineExecutionSummaries"] if status in ("", each["PipelineExecutionStatus"])
+        ]
+        token = page.get("NextToken", "")
+        if not token or not status or len(found) >= PAGE:
+            break
+    return found, token
+
+
+def name_of(summary: Document) -> str:
+    """An execution's id."""
+    return str(summary["PipelineExecutionArn"].rsplit("/", 1)[1])
+
+
+def go(pipeline: str, **query: str) -> None:
+    """To another view of the pipeline, by its address."""
+    st.query_params.from_dict({"pipeline": pipeline, **query})
+    st.rerun()
