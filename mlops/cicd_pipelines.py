@@ -30,6 +30,11 @@ class Action:
     error: str
     build: str  # CodeBuild's id, "" of another action
     by: str  # who answered an approval
+    identity: str  # actionExecutionId
+    provider: str  # "CodeBuild", "Manual" …
+    external: str  # id of what it started elsewhere, or of the commit it fetched
+    variables: dict[str, str]  # that later actions can read
+    artifacts: dict[str, str]  # s3:// URIs of what it made, by name
 
     @property
     def waits(self) -> bool:
@@ -66,19 +71,23 @@ def newest(client: Any, pipeline: str, count: int = 1) -> list[dict[str, Any]]:
 
 def actions(client: Any, pipeline: str, execution: str) -> list[Action]:
     """In the order in which they began; of one that was retried, the last run alone."""
-    pages = client.get_paginator("list_action_executions").paginate(
-        pipelineName=pipeline, filter={"pipelineExecutionId": execution}
-    )
     found: dict[tuple[str, str], Action] = {}
-    for each in [each for page in pages for each in page["actionExecutionDetails"]]:  # the newest first
-        action = _action(pipeline, each)
+    for action in runs(client, pipeline, execution):
         found.setdefault((action.stage, action.name), action)
     return sorted(found.values(), key=lambda action: action.started)
 
 
+def runs(client: Any, pipeline: str, execution: str) -> list[Action]:
+    """All of an execution's, also those that a retry came after; the newest first."""
+    pages = client.get_paginator("list_action_executions").paginate(
+        pipelineName=pipeline, filter={"pipelineExecutionId": execution}
+    )
+    return [_action(pipeline, each) for page in pages for each in page["actionExecutionDetails"]]
+
+
 def _action(pipeline: str, found: dict[str, Any]) -> Action:
-    given, result = found.get("input", {}), found.get("output", {}).get("executionResult", {})
-    kind = given.get("actionTypeId", {})
+    given, made = found.get("input", {}), found.get("output", {})
+    kind, result = given.get("actionTypeId", {}), made.get("executionResult", {})
     return Action(
         pipeline=pipeline,
         execution=found["pipelineExecutionId"],
@@ -93,6 +102,15 @@ def _action(pipeline: str, found: dict[str, Any]) -> Action:
         error=result.get("errorDetails", {}).get("message", ""),
         build=result.get("externalExecutionId", "") if kind.get("provider") == "CodeBuild" else "",
         by=found.get("updatedBy", ""),
+        identity=found["actionExecutionId"],
+        provider=kind.get("provider", ""),
+        external=result.get("externalExecutionId", ""),
+        variables=made.get("outputVariables", {}),
+        artifacts={
+            each["name"]: "s3://{bucket}/{key}".format_map(each["s3location"])
+            for each in made.get("outputArtifacts", [])
+            if "s3location" in each
+        },
     )
 
 

@@ -1,0 +1,126 @@
+"""Approvals that wait: which version would go where, what the tests said, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+from botocore.exceptions import ClientError
+
+from dashboard import changes, look, navigation
+from dashboard.account import client
+from dashboard.changes import Change
+from dashboard.delivery import reading
+from dashboard.delivery.reading import Approval
+from dashboard.delivery.stages import address
+from mlops import cicd_pipelines
+
+_REASON = 512  # characters of PutApprovalResult's summary
+_MEANWHILE = ("ApprovalAlreadyCompletedException", "InvalidApprovalTokenException")
+
+
+def show(waiting: Sequence[Approval]) -> None:
+    for number, each in enumerate(waiting):
+        with st.container(border=True):
+            _one(each, f"approval-{number}")
+
+
+def _one(approval: Approval, key: str) -> None:
+    shown, action = approval.shown, approval.action
+    st.markdown(f"##### :orange[:material/person_check:] {look.plain(subject(approval))} waits for an answer")
+    if said := action.configuration.get("CustomData", ""):
+        st.text(said)
+    st.caption(f"{look.plain(shown.pipeline)}, stage {look.plain(action.stage)}, since {look.ago(action.started)}")
+    for line in _places(approval):
+        st.markdown(line)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        changes.button("Approve", _change(approval, approve=True), key=f"{key}-approve", primary=True)
+        changes.button("Reject", _change(approval, approve=False), key=f"{key}-reject")
+        link = action.configuration.get("ExternalEntityLink", "")
+        if link.startswith(("https://", "http://")):
+            st.link_button("Open the comparison report", link, icon=":material/open_in_new:")
+        for group, version in shown.packages:
+            navigation.link(f"{group} version {version}", "registry", group=group, version=version)
+        navigation.link("Execution", "delivery", **address(shown))
+
+
+def subject(approval: Approval) -> str:
+    versions = ", ".join(f"{group} version {version}" for group, version in approval.shown.packages)
+    where = approval.after["name"] if approval.after else "the end"
+    return f"{versions or approval.shown.short} for {where}"
+
+
+def _places(approval: Approval) -> list[str]:
+    """Which version would go where, for endpoints that are named as this project does."""
+    if not approval.after:
+        return []
+    lines = []
+    for group, version in approval.shown.packages:
+        name = reading.endpoint(group, approval.after["name"])
+        serving = reading.serving(name)
+        if serving is None:
+            lines.append(f"`{name}` is not there yet, or may not be looked at: version {version} would be its first.")
+            continue
+        now = ", ".join(f"{group} version {number}" for group, number in serving) or "no registered version"
+        lines.append(f"`{name}` serves {look.plain(now)} now; version {version} would take its place.")
+    return lines
+
+
+def _change(approval: Approval, *, approve: bool) -> Change:
+    verb = "Approve" if approve else "Reject"
+    return Change(
+        title=f"{verb} {subject(approval)}?",
+        does="\n\n".join([*(_places(approval) if approve else []), _follows(approval, approve=approve)]),
+        confirm=f"{verb} {', '.join(f'version {number}' for _, number in approval.shown.packages) or 'it'}",
+        call=lambda reason: _answer(approval, reason, approve=approve),
+        ask=lambda: {
+            "reason": st.text_input(
+                "Reason", max_chars=_REASON, placeholder="Kept with the answer", key="approval-reason"
+            )
+        },
+    )
+
+
+def _follows(approval: Approval, *, approve: bool) -> str:
+    if not approve:
+        after = (
+            f": {look.plain(approval.after['name'])} and what comes after it stay as they are" if approval.after else ""
+        )
+        return f"The execution {approval.shown.short} of {look.plain(approval.shown.pipeline)} ends Failed{after}."
+    if not approval.after:
+        return f"The execution {approval.shown.short} of {look.plain(approval.shown.pipeline)} goes on to its end."
+    actions = ", ".join(_doing(each) for each in approval.after["actions"])
+    return f"{look.plain(approval.shown.pipeline)} enters {look.plain(approval.after['name'])} at once: {actions}."
+
+
+def _doing(action: dict[str, Any]) -> str:
+    project = action.get("configuration", {}).get("ProjectName", "")
+    return f"{look.plain(action['name'])}" + (f" (CodeBuild project {look.plain(project)})" if project else "")
+
+
+def _answer(approval: Approval, reason: str, *, approve: bool) -> str:
+    """Raises LookupError when another has answered meanwhile."""
+    action, codepipeline = approval.action, client("codepipeline")
+    status = "Approved" if approve else "Rejected"
+    try:
+        codepipeline.put_approval_result(
+            pipelineName=action.pipeline,
+            stageName=action.stage,
+            actionName=action.name,
+            result={"summary": reason.strip() or f"{status} in the dashboard", "status": status},
+            token=approval.token,
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _MEANWHILE:
+            raise
+        raise LookupError(_meanwhile(codepipeline, approval)) from None
+    return f"{status}: {subject(approval)}"
+
+
+def _meanwhile(codepipeline: Any, approval: Approval) -> str:
+    runs = cicd_pipelines.runs(codepipeline, approval.shown.pipeline, approval.shown.identity)
+    now = next((run for run in runs if run.identity == approval.action.identity), approval.action)
+    by = f" by {now.by.rpartition('/')[2]}" if now.by else ""
+    why = f": {now.summary}" if now.summary else ""
+    return f"This approval was answered meanwhile{by}, and is {now.status}{why}. Nothing was sent."

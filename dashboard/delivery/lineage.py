@@ -1,0 +1,121 @@
+"""Lineage: from an endpoint back to commit and data, as a graph and as a list with ways to the other pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboard import look, navigation
+from dashboard.account import client, kept, target
+from dashboard.delivery import story
+from dashboard.delivery.story import Part
+from dashboard.executions import drawing, layout
+from mlops import lineage
+
+_GRAPH, _CHOSEN = "lineage-graph", "lineage-part"
+_OFFERED = 100  # endpoints
+
+
+@kept
+def endpoints() -> list[str]:
+    """Names, the newest first."""
+    found = client("sagemaker").list_endpoints(SortBy="CreationTime", SortOrder="Descending", MaxResults=_OFFERED)
+    return [each["EndpointName"] for each in found["Endpoints"]]
+
+
+@kept
+def traced(endpoint: str) -> dict[str, Any]:
+    """Raises LookupError when there is no such endpoint."""
+    return lineage.trace(target(), endpoint)
+
+
+def show(asked: str) -> None:
+    st.header("Lineage")
+    names = endpoints()
+    if not names and not asked:
+        look.empty("There is no endpoint to trace.", "mlops run churn", "mlops approve churn", "mlops deploy churn")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        endpoint = _choose(names, asked)
+        place = st.container(width="content")
+    with st.spinner(f"Tracing {endpoint} …"):
+        found = traced(endpoint)
+    parts = story.parts(found)
+    name, text = f"lineage-{endpoint}.json", lineage.as_text(found)
+    place.download_button("Download as JSON", text, name, "application/json", icon=":material/download:")
+    _draw(endpoint, parts)
+    chosen = st.session_state.get(_CHOSEN)
+    for part in reversed(parts):
+        _section(part, marked=part.key == chosen)
+
+
+def _choose(names: list[str], asked: str) -> str:
+    """The choice goes into the address."""
+    offered = names if asked in names or not asked else [asked, *names]
+    chosen = st.selectbox("Endpoint", offered, index=offered.index(asked) if asked else 0, key=f"lineage-of-{asked}")
+    if chosen != asked:
+        st.query_params["lineage"] = chosen
+    return str(chosen)
+
+
+def _draw(endpoint: str, parts: list[Part]) -> None:
+    edges = story.edges(parts)
+    placed = layout.place([part.key for part in parts], edges)
+    by_key = {part.key: part for part in parts}
+    chosen = st.session_state.get(_CHOSEN)
+    data = {
+        "alt": f"Lineage of {endpoint}: {', '.join(part.title for part in parts)}",
+        "width": placed.width,
+        "height": placed.height,
+        "nodes": [
+            {
+                **node(by_key[key]),
+                "width": layout.WIDTH,
+                "height": layout.HEIGHT,
+                "x": x,
+                "y": y,
+                "chosen": key == chosen,
+            }
+            for key, (x, y) in placed.nodes.items()
+        ],
+        "edges": [
+            {"points": placed.ways[edge], "label": "", "dim": not by_key[edge[0]].known, "near": chosen in edge}
+            for edge in edges
+        ],
+    }
+    drawing.draw(_GRAPH, data, _chosen)
+
+
+def _chosen() -> None:
+    st.session_state[_CHOSEN] = st.session_state[_GRAPH].chosen
+
+
+def node(part: Part) -> dict[str, Any]:
+    return {
+        "name": part.key,
+        "title": part.title,
+        "more": " · ".join(each for each in (part.status, part.brief) if each),
+        "said": ", ".join(each for each in (part.title, part.status, part.brief) if each),
+        "icon": part.icon if part.known else "help",
+        "colour": look.colour(part.status) if part.status else look.IDLE,
+        "dim": not part.known,
+    }
+
+
+def _section(part: Part, *, marked: bool) -> None:
+    with st.container(border=True):
+        what, facts = st.columns([1, 2])
+        with what:
+            title = f":material/{part.icon}: **{look.plain(part.title)}**"
+            st.markdown(f":blue-background[{title}]" if marked else title)
+            if part.status or not part.known:
+                st.markdown(look.badge(part.status or story.UNKNOWN))
+            for link in part.links:
+                navigation.link(link.label, link.address, **link.query)
+        with facts.container(gap="xsmall"):
+            for label, value in part.facts:
+                st.markdown(f":gray[{look.plain(label)}] {look.plain(value)}")
+            if part.details:
+                with st.expander("Addresses"):
+                    st.code("\n".join(part.details), language=None, wrap_lines=True)

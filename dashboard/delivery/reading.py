@@ -1,0 +1,205 @@
+"""What CodePipeline is asked for the delivery page: all of a pipeline in one gathering, side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dashboard.account import client, kept
+from dashboard.delivery import flow
+from dashboard.delivery.flow import Commit, Stage
+from deploy import names, served
+from mlops import cicd_pipelines
+from mlops.changed import PROJECT
+from mlops.cicd_pipelines import RUNNING, Action
+
+Document = dict[str, Any]
+LISTED = 50  # executions in a page of the list
+_ROWS = 3  # executions of one pipeline that are drawn as rows of stages, when so many run
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An execution with all that its row of stages says."""
+
+    pipeline: str
+    identity: str
+    status: str
+    said: str  # why it has this status
+    summary: Document  # ListPipelineExecutions' entry, or of an old one GetPipelineExecution's
+    execution: Document  # GetPipelineExecution's
+    declared: list[Document]  # stages of the version that it runs
+    stages: list[Stage]
+    runs: list[Action]
+    commit: Commit | None
+    packages: list[tuple[str, str]]  # group and version
+
+    @property
+    def running(self) -> bool:
+        return self.status in RUNNING
+
+    @property
+    def short(self) -> str:
+        return self.identity[:8]
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A pipeline: its newest executions, and those of them that are drawn."""
+
+    name: str
+    mode: str
+    executions: list[Document]
+    shown: list[Shown]
+    state: list[Document]  # GetPipelineState's stages
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A manual approval that waits, with what its answer needs."""
+
+    shown: Shown
+    action: Action
+    token: str
+
+    @property
+    def after(self) -> Document | None:
+        return flow.following(self.shown.declared, self.action.stage)
+
+
+def project() -> str:
+    """What the names of the project's pipelines begin with."""
+    return os.environ.get(PROJECT) or "mlops"
+
+
+@kept
+def pipelines() -> list[Document]:
+    """ListPipelines' entries, the project's own first; of the others those that changed last."""
+    pages = client("codepipeline").get_paginator("list_pipelines").paginate()
+    found = [each for page in pages for each in page["pipelines"]]
+    ours = [each for each in found if mine(each["name"])]
+    others = [each for each in found if not mine(each["name"])]
+    return [
+        *sorted(ours, key=lambda each: str(each["name"])),
+        *sorted(others, key=lambda each: each["updated"], reverse=True),
+    ]
+
+
+def mine(name: str) -> bool:
+    return name.startswith(f"{project()}-")
+
+
+@kept
+def executions(pipeline: str, token: str = "") -> Document:
+    """A page of ListPipelineExecutions, the newest first. Raises LookupError when there is no such pipeline."""
+    return _executions(client("codepipeline"), pipeline, LISTED, token)
+
+
+def _executions(codepipeline: Any, pipeline: str, count: int, token: str = "") -> Document:
+    more = {"nextToken": token} if token else {}
+    try:
+        return dict(codepipeline.list_pipeline_executions(pipelineName=pipeline, maxResults=count, **more))
+    except codepipeline.exceptions.PipelineNotFoundException:
+        raise LookupError(f"There is no pipeline {pipeline} here: `mlops cicd up` makes the project's.") from None
+
+
+@kept
+def glance(pipeline: str) -> Glance:
+    """What runs in a pipeline, else its newest execution. Raises LookupError when there is no such pipeline."""
+    codepipeline = client("codepipeline")
+    with ThreadPoolExecutor() as pool:
+        state = pool.submit(codepipeline.get_pipeline_state, name=pipeline)
+        listed = _executions(codepipeline, pipeline, LISTED)["pipelineExecutionSummaries"]
+        chosen = [each for each in listed if each["status"] in RUNNING][:_ROWS] or listed[:1]
+        stages = state.result()["stageStates"]
+        shown = list(pool.map(lambda each: _shown(codepipeline, pipeline, each, stages), chosen))
+    return Glance(
+        name=pipeline,
+        mode=listed[0].get("executionMode", "") if listed else "",
+        executions=listed,
+        shown=shown,
+        state=stages,
+    )
+
+
+@kept
+def execution(pipeline: str, identity: str) -> Shown:
+    """Raises LookupError when there is none of that id."""
+    codepipeline = client("codepipeline")
+    state = codepipeline.get_pipeline_state(name=pipeline)["stageStates"]
+    return _shown(codepipeline, pipeline, {"pipelineExecutionId": identity}, state)
+
+
+def _shown(codepipeline: Any, pipeline: str, summary: Document, state: list[Document]) -> Shown:
+    identity = summary["pipelineExecutionId"]
+    try:
+        found = codepipeline.get_pipeline_execution(pipelineName=pipeline, pipelineExecutionId=identity)
+    except codepipeline.exceptions.PipelineExecutionNotFoundException:
+        raise LookupError(
+            f"{pipeline} has no execution {identity}: CodePipeline forgets them after a year, or it is another's."
+        ) from None
+    described = found["pipelineExecution"]
+    version = described.get("pipelineVersion")
+    declared = codepipeline.get_pipeline(name=pipeline, **({"version": version} if version else {}))
+    runs = cicd_pipelines.runs(codepipeline, pipeline, identity)
+    return Shown(
+        pipeline=pipeline,
+        identity=identity,
+        status=described["status"],
+        said=described.get("statusSummary", ""),
+        summary=described | summary,
+        execution=described,
+        declared=declared["pipeline"]["stages"],
+        stages=flow.stages(declared["pipeline"]["stages"], runs, state, identity),
+        runs=runs,
+        commit=flow.commit(runs, described | summary),
+        packages=flow.about(described),
+    )
+
+
+def approvals(glances: Sequence[Glance]) -> list[Approval]:
+    """Of what is drawn.
+
+    In the mode PARALLEL, where GetPipelineState shows one execution alone, an action's token is its external id
+    (PutApprovalResult's reference).
+    """
+    found = []
+    for each in glances:
+        tokens = {
+            latest["actionExecutionId"]: latest["token"]
+            for stage in each.state
+            for action in stage["actionStates"]
+            if "token" in (latest := action.get("latestExecution", {}))
+        }
+        for shown in each.shown:
+            for run in shown.runs:
+                token = tokens.get(run.identity) or (run.external if each.mode == "PARALLEL" else "")
+                if run.waits and token:
+                    found.append(Approval(shown, run, token))
+    return found
+
+
+@kept
+def serving(endpoint: str) -> list[tuple[str, str]] | None:
+    """Group and version of what an endpoint serves; None where it is not there, or may not be asked."""
+    with suppress(LookupError, ClientError):
+        containers = served.containers(client("sagemaker"), endpoint)
+        return flow.packages(" ".join(each.get("ModelPackageName", "") for each in containers))
+    return None
+
+
+def endpoint(use_case: str, stage: str) -> str:
+    """The endpoint that a stage of that name is for, by the project's own naming."""
+    return names.endpoint_name(use_case, stage.lower())
+
+
+@kept
+def declaration(pipeline: str) -> Document:
+    """GetPipeline's pipeline as it is now."""
+    return dict(client("codepipeline").get_pipeline(name=pipeline)["pipeline"])
