@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import look
-from dashboard.scored import budget, choice, forecast, listed, outcomes, sources
+from dashboard.scored import budget, choice, figures, forecast, listed, outcomes, sources
 from dashboard.scored.records import Scored
 from dashboard.scored.sources import Place
 
@@ -22,7 +22,7 @@ PHRASES = {
     "SeniorCitizen": "senior citizen: {}",
     "Partner": "partner: {}",
     "Dependents": "dependents: {}",
-    "tenure": "{} months a customer",
+    "tenure": "months a customer: {}",
     "PhoneService": "phone: {}",
     "MultipleLines": "several lines: {}",
     "InternetService": "internet: {}",
@@ -84,29 +84,32 @@ def _at_risk(place: Place, found: Scored, worth: np.ndarray, months: int) -> Non
     """How many, how much, who."""
     leavers = forecast.promised(found.probability)
     money = forecast.at_risk(found.probability, worth, place.calibration)
-    columns = st.columns(3)
-    columns[0].metric("Customers", f"{len(found):,}", border=True)
-    columns[1].metric("Expected to leave", f"{leavers.value:,.0f}", border=True)
-    columns[2].metric(f"Revenue at risk in {months} months", f"{money.value:,.0f}", border=True)
-    st.caption(_rests_on(place, money, months))
+    figures.show(
+        {
+            "Customers": (f"{len(found):,}", ""),
+            "Expected to leave": (f"{leavers.value:,.0f}", figures.between(leavers)),
+            f"Revenue at risk in {months} months": (f"{money.value:,.0f}", figures.between(money)),
+        }
+    )
+    st.caption(_rests_on(place, months))
     threshold = st.slider(
         "From which risk", 0.0, 1.0, round(place.threshold, 2), 0.01, format="percent", key="risk", bind="query-params"
     )
     _list(place, found, worth, threshold, "customers-at-risk")
 
 
-def _rests_on(place: Place, money: forecast.Estimate, months: int) -> str:
+def _rests_on(place: Place, months: int) -> str:
     text = (
-        f"Each customer's probability times {REVENUE} times {months} months, added up; {money.low:,.0f} to "
-        f"{money.high:,.0f} in 95 of 100 cases, by chance"
+        f"Each customer's probability times {REVENUE} times {months} months, added up. The interval is of 95 %: it "
+        "holds chance"
     )
     if place.calibration is None:
-        return text + " alone: version {place.version} has no calibration with its evaluation."
+        return f"{text} alone, as version {place.version} has no calibration with its evaluation."
     held_out = place.calibration
     return (
-        f"{text} and by how well the probabilities are known: on {held_out.total:,} held-out customers version "
-        f"{place.version} expected {held_out.expected:,.0f} leavers, and {held_out.actual:,} left. A population that "
-        "has changed since is not in it."
+        f"{text}, and how well the probabilities are known: of {held_out.total:,} held-out customers version "
+        f"{place.version} expected {held_out.expected:,.0f} to leave, and {held_out.actual:,} did. "
+        "A population that has changed since is not in it."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -76,5 +76,8 @@ def columns(given: pd.DataFrame, features: Sequence[str]) -> pd.DataFrame:
 
 def names(records: pd.DataFrame, column: str, batch: str) -> list[str]:
     """InferenceIds: the batch, and each record's own name where the column has one, else its row."""
-    own: Mapping[int, str] = dict(enumerate(records[column].astype(str))) if column in records else {}
-    return [f"{batch}-{own.get(number) or number}"[: captured.ID_LENGTH] for number in range(len(records))]
+    own = records[column].astype(str).tolist() if column in records else [""] * len(records)
+    return [
+        f"{batch}-{name if name and name.isascii() else number}"[: captured.ID_LENGTH]
+        for number, name in enumerate(own)
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard.scored import campaign, pictures
+from dashboard.scored import campaign, figures, pictures
 from dashboard.scored.campaign import Plan, Terms
 
 RATES = np.linspace(0.0, 1.0, 41)
@@ -67,11 +67,14 @@ def show(probability: np.ndarray, value: np.ndarray, budget: float, terms: Terms
 
 
 def _figures(plan: Plan) -> None:
-    columns = st.columns(4)
-    columns[0].metric("Offers", f"{plan.customers:,}", border=True)
-    columns[1].metric("From probability", f"{plan.threshold:.1%}" if plan.customers else "none", border=True)
-    columns[2].metric("Cost", f"{plan.cost:,.0f}", border=True)
-    columns[3].metric("Expected profit", f"{plan.profit:,.0f}", border=True)
+    figures.show(
+        {
+            "Offers": (f"{plan.customers:,}", ""),
+            "From probability": (f"{plan.threshold:.1%}" if plan.customers else "none", ""),
+            "Cost": (f"{plan.cost:,.0f}", ""),
+            "Expected profit": (f"{plan.profit:,.0f}", ""),
+        }
+    )
 
 
 def _words(plan: Plan, most: Plan, budget: float, terms: Terms, everybody: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,8 +17,7 @@ from dashboard.scored.records import Scored
 from dashboard.scored.sources import Place
 
 ASKED, HELD_OUT, FILE = "Asked in production", "Held-out test split", "From a file"
-_SOURCES = {"asked": ASKED, "test": HELD_OUT, "file": FILE}
-_PERIODS = {1: "24 hours", 7: "7 days", 30: "30 days", 90: "90 days"}
+_PERIODS = {"24 hours": 1, "7 days": 7, "30 days": 30, "90 days": 90}
 _SCORED = "scored-file"
 
 
@@ -35,51 +35,61 @@ def endpoint(use_case: str) -> Place | None:
 
 
 def period() -> int:
-    """Days up to now that captured requests are taken from (`?days=7`)."""
-    return int(
-        st.sidebar.selectbox(
-            "Requests of the last",
-            list(_PERIODS),
-            index=2,
-            format_func=_PERIODS.__getitem__,
-            key="days",
-            bind="query-params",
-        )
+    """Days up to now that captured requests are taken from (`?last=7+days`)."""
+    chosen = st.sidebar.selectbox(
+        "Requests of the last",
+        list(_PERIODS),
+        index=2,
+        key="last",
+        bind="query-params",
+        help="As the endpoint captured them",
     )
+    return _PERIODS[chosen]
 
 
 def records(place: Place, asked: Scored, label: str, id_column: str) -> Scored | None:
-    """What is chosen (`?from=asked|test|file`); None where it is not there yet, which is said.
+    """What is chosen (`?customers=From+a+file`); None where it is not there yet, which is said.
 
     What needs no new question comes first: the requests that people asked, else the split the version was judged by.
     """
-    names = list(_SOURCES)
     chosen = st.segmented_control(
-        "Whom",
-        names,
-        default=names[0] if len(asked) else names[1],
-        format_func=_SOURCES.__getitem__,
-        key="from",
+        "Customers",
+        [ASKED, HELD_OUT, FILE],
+        default=ASKED if len(asked) else HELD_OUT,
+        key="customers",
         bind="query-params",
         required=True,
     )
-    if chosen == "file":
+    if chosen == FILE:
         return _of_a_file(place, id_column)
-    if chosen == "test":
+    if chosen == HELD_OUT:
         found = sources.held_back(place, place.endpoint, place.version, label)
         st.caption(
             f"{len(found):,} customers that version {place.version} was judged by and has not learnt from. What became "
             "of them is known: a rehearsal, and nobody to call."
         )
         return found
+    return _asked(place, asked)
+
+
+def _asked(place: Place, asked: Scored) -> Scored | None:
+    """Those whose outcome is not known yet: nothing can be done about the others."""
     if not len(asked):
         _nothing_asked(place)
         return None
+    known = asked.known()
+    if known.all():
+        st.info(
+            f"What became of all {len(asked):,} customers that {place.endpoint} was asked about is known already.",
+            icon=":material/info:",
+        )
+        return None
+    others = f" {int(known.sum()):,} more are left out: what became of them is known." if known.any() else ""
     st.caption(
-        f"{len(asked):,} requests to {place.endpoint} as it captured them, each taken for one customer, with the "
-        f"answers of that time: nothing is asked anew. {asked.left_out}"
+        f"{int((~known).sum()):,} requests to {place.endpoint} as it captured them, each taken for one customer, with "
+        f"the answers of that time: nothing is asked anew.{others} {asked.left_out}"
     )
-    return asked
+    return asked.take(np.flatnonzero(~known))
 
 
 def _nothing_asked(place: Place) -> None:
@@ -158,7 +168,7 @@ def explained(place: Place, found: Scored) -> Scored:
     if not known:
         return found
     reasons = [why or known.get(name, {}) for name, why in zip(found.ids, found.reasons, strict=True)]
-    return Scored(found.features, found.ids, found.probability, found.truth, reasons, found.left_out)
+    return replace(found, reasons=reasons)
 
 
 def _why_key(endpoint_name: str) -> str:

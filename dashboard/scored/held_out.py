@@ -29,7 +29,7 @@ def read(sagemaker: Any, s3: Any, package: Mapping[str, Any], label: str) -> Sco
     Raises LookupError for a version that no execution of ours registered, or whose files are gone.
     """
     execution = package.get("MetadataProperties", {}).get("GeneratedBy", "")
-    if ":execution/" not in execution:
+    if "/execution/" not in execution:
         raise LookupError(
             f"{package['ModelPackageArn']} was registered by no pipeline, so its test split is not known."
         )

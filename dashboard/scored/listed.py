@@ -24,8 +24,8 @@ def table(found: Scored, chosen: np.ndarray, worth: np.ndarray, phrases: Mapping
         {
             "customer": [found.ids[at] for at in chosen],
             "risk": found.probability[chosen],
-            "at risk": found.probability[chosen] * worth[chosen],
             "why": [reasons.words(found.reasons[at], features[at], phrases) for at in chosen],
+            "at risk": (found.probability[chosen] * worth[chosen]).round(2),
         }
     )
     if found.known().any():
@@ -38,12 +38,22 @@ def show(
 ) -> None:
     """Table, reasons for who has none, one customer in detail, and the file."""
     listed = table(found, chosen, worth, phrases)
+    unexplained = np.array([at for at in chosen if not found.reasons[at]], int)
+    if len(unexplained):
+        st.caption(
+            f"{len(unexplained):,} of these {len(chosen):,} answers came without reasons. A request that asks for "
+            "them, with "
+            '`"explain": true`, is captured with them.'
+        )
+        asked = unexplained[:_WHY]
+        label = f"Ask why, for the {len(asked)} most at risk"
+        changes.button(label, choice.why(place, found, asked), key="ask-why", icon=":material/psychology:")
     st.dataframe(
-        listed.head(_SHOWN),
+        listed.head(_SHOWN).round({"risk": 3, "at risk": 0}),
         hide_index=True,
         column_config={
             "customer": st.column_config.TextColumn(
-                help="The request's inference id, else its event id", width="small"
+                help="The request's inference id, else its event id", width="medium"
             ),
             "risk": st.column_config.ProgressColumn(
                 format="percent", min_value=0.0, max_value=1.0, color="auto-inverse", width="small"
@@ -56,19 +66,14 @@ def show(
     )
     if len(listed) > _SHOWN:
         st.caption(f"The first {_SHOWN:,} of {len(listed):,}: the file has all of them.")
-    unexplained = np.array([at for at in chosen if not found.reasons[at]], int)[:_WHY]
-    with st.container(horizontal=True):
-        st.download_button(
-            f"Download {len(chosen):,} as CSV",
-            lambda: download.csv(export(found, chosen, worth, phrases)),
-            file_name=f"{name}.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        if len(unexplained):
-            label = f"Ask why, for the {len(unexplained)} most at risk"
-            changes.button(label, choice.why(place, found, unexplained), key="ask-why", icon=":material/psychology:")
+    st.download_button(
+        f"Download {len(chosen):,} as CSV",
+        lambda: download.csv(export(found, chosen, worth, phrases)),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
     _one(found, chosen)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import look
-from dashboard.scored import forecast, pictures
+from dashboard.scored import figures, forecast, pictures
 from dashboard.scored.records import Scored
 from dashboard.scored.sources import Place
 
@@ -25,26 +25,13 @@ def show(place: Place, found: Scored, *, leavers: str) -> None:
     chosen = probability >= place.threshold
     precision = forecast.wilson(truth[chosen].sum(), int(chosen.sum()))
     recall = forecast.wilson(truth[chosen].sum(), actual)
-    columns = st.columns(4)
-    columns[0].metric("Labels", f"{len(truth):,}", f"of {len(found):,} requests", "off", border=True, delta_arrow="off")
-    columns[1].metric(
-        f"Expected {leavers}",
-        f"{expected.value:,.1f}",
-        f"{expected.low:,.0f} to {expected.high:,.0f}",
-        "off",
-        border=True,
-        delta_arrow="off",
-    )
-    columns[2].metric(
-        f"Actual {leavers}", f"{actual:,}", f"{actual / len(truth):.1%} of them", "off", border=True, delta_arrow="off"
-    )
-    columns[3].metric(
-        f"Precision from {place.threshold:.1%} on",
-        f"{precision.value:.1%}",
-        f"{precision.low:.1%} to {precision.high:.1%}",
-        "off",
-        border=True,
-        delta_arrow="off",
+    figures.show(
+        {
+            "Labels": (f"{len(truth):,}", f"of {len(found):,} requests"),
+            f"Expected {leavers}": (f"{expected.value:,.0f}", figures.between(expected)),
+            f"Actual {leavers}": (f"{actual:,}", f"{actual / len(truth):.1%} of the labels"),
+            f"Precision from {place.threshold:.1%} on": (f"{precision.value:.1%}", figures.between(precision, ".1%")),
+        }
     )
     st.markdown(_verdict(expected, actual, leavers))
     count = int(np.clip(len(truth) // FEWEST, 1, 10))

@@ -33,7 +33,7 @@ def profit(curve: Curve, marks: dict[str, Plan]) -> None:
             "plan": list(marks),
         }
     )
-    x = alt.X("customers:Q", title="customers who get an offer, the most likely to leave first")
+    x = alt.X("customers:Q", title="customers with an offer")
     y = alt.Y("expected profit:Q", title="expected profit")
     tooltip = [
         alt.Tooltip("customers:Q", format=",d"),

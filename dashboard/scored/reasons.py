@@ -10,7 +10,7 @@ COUNT = 3
 
 
 def words(shap: Mapping[str, float], record: Mapping[str, Any], phrases: Mapping[str, str], count: int = COUNT) -> str:
-    """What raises this record's score the most, the strongest first: "Month-to-month contract, 2 months a customer".
+    """What raises this record's score the most, the strongest first: "Month-to-month contract; months a customer: 2".
 
     `phrases`: feature to its words, with {} for the value; "feature: value" for one that has none. Empty where nothing
     raises it, or no SHAP values are known.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,6 @@ class Scored:
     truth: np.ndarray  # 1.0, 0.0, or NaN where it is not known
     reasons: Sequence[dict[str, float]]  # feature to SHAP value in log-odds; empty where it was not asked for
     left_out: str = ""  # what there was besides, in a sentence
-    keys: Sequence[str] = field(default_factory=tuple)  # the caller's own name of each, where it differs from the id
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -27,6 +26,17 @@ class Scored:
     def known(self) -> np.ndarray:
         """Of which the truth is known."""
         return ~np.isnan(self.truth)
+
+    def take(self, places: np.ndarray) -> Scored:
+        """Some of them, by their places."""
+        return Scored(
+            features=self.features.iloc[places].reset_index(drop=True),
+            ids=[self.ids[at] for at in places],
+            probability=self.probability[places],
+            truth=self.truth[places],
+            reasons=[self.reasons[at] for at in places],
+            left_out=self.left_out,
+        )
 
     def numbers(self, name: str) -> np.ndarray:
         """A feature as numbers, NaN where it is none."""

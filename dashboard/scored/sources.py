@@ -16,6 +16,7 @@ from dashboard.scored.forecast import Calibration
 from dashboard.scored.records import Scored
 from deploy import declaration, names, served
 
+_FIRST = "production"  # the stage whose customers are real ones
 _CAPTURES = names.capture_uri("", "").rpartition("/")[2]
 
 
@@ -36,7 +37,7 @@ class Place:
 
 @account.kept
 def endpoints(use_case: str) -> list[str]:
-    """Names of the use case's endpoints in service, the newest first."""
+    """Names of the use case's endpoints in service: that of production, then the newest first."""
     prefix = names.endpoint_name(use_case, "")
     pages = (
         account.client("sagemaker")
@@ -44,7 +45,7 @@ def endpoints(use_case: str) -> list[str]:
         .paginate(StatusEquals="InService", NameContains=prefix, SortBy="CreationTime", SortOrder="Descending")
     )
     found = [each["EndpointName"] for page in pages for each in page["Endpoints"]]
-    return [name for name in found if name.startswith(prefix)]
+    return sorted((name for name in found if name.startswith(prefix)), key=lambda name: name != f"{prefix}{_FIRST}")
 
 
 @account.kept
