@@ -62,7 +62,7 @@ def curve(
         )
     )
     even = alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]})).mark_line(strokeDash=[4, 4], color="gray", opacity=0.6)
-    chart = even.encode(x="x:Q", y="y:Q") + lines if diagonal else lines
+    chart = alt.layer(*([even.encode(x="x:Q", y="y:Q")] if diagonal else []), lines)
     st.markdown(f"**{look.plain(title)}**")
     _draw(chart, height=300, alt=f"{title}: {y} over {x} of {' and '.join(labels)}")
 

@@ -19,6 +19,7 @@ from mlops import lineage
 # Of constraints.json (developer guide, "Schema for constraints"): distances from which on a feature has moved.
 _METHOD, _NUMBERS, _CATEGORIES = "comparison_method", "comparison_threshold", "categorical_comparison_threshold"
 _DEFAULTS = {_METHOD: "Robust", _NUMBERS: 0.1, _CATEGORIES: 0.1}  # Model Monitor's own
+_SOURCE = ("Raw data", "Hash of their content", "Training records", "Features", "Held-out records", "Of these positive")
 _MOST_VALUES = 15  # of a category that are drawn
 
 
@@ -63,22 +64,22 @@ def _why(version: Version) -> str:
 
 def sources(both: Sequence[Version]) -> list[dict[str, str]]:
     found = {each.label.capitalize(): source(each) for each in both}
-    names = list(dict.fromkeys(name for each in found.values() for name in each))
+    names = [name for name in _SOURCE if any(name in each for each in found.values())]
     return [{"": name, **{label: look.plain(each.get(name, "–")) for label, each in found.items()}} for name in names]
 
 
 def source(version: Version) -> dict[str, str]:
     uri = version.properties.get("InputDataUrl", "")
     statistics, tested = version.documents.get("data statistics", {}), version.evaluation.get("dataset") or {}
-    known = {
-        "Raw data": uri,
-        "Hash of their content": str(lineage.version(uri)["hash"] or "") if uri else "",
-        "Training records": _count(statistics.get("dataset", {}).get("item_count")),
-        "Features": _count(len(statistics.get("features", [])) or None),
-        "Held-out records": _count(tested.get("records")),
-        "Of these positive": _count(tested.get("positive")),
-    }
-    return {name: value for name, value in known.items() if value}
+    values = (
+        uri,
+        str(lineage.version(uri)["hash"] or "") if uri else "",
+        _count(statistics.get("dataset", {}).get("item_count")),
+        _count(len(statistics.get("features", [])) or None),
+        _count(tested.get("records")),
+        _count(tested.get("positive")),
+    )
+    return {name: value for name, value in zip(_SOURCE, values, strict=True) if value}
 
 
 def _count(value: Any) -> str:

@@ -77,14 +77,14 @@ def _open(number: str) -> None:
 def _columns() -> dict[str, Any]:
     approvals = ["Waiting", "Approved", "Rejected"]
     return {
-        "version": st.column_config.NumberColumn("Version", format="%d", width="small"),
+        "version": st.column_config.NumberColumn("Version", format="%d", width=70),
         "approval": st.column_config.MultiselectColumn(
-            "Approval", options=approvals, color=["orange", "green", "red"], width="small"
+            "Approval", options=approvals, color=["orange", "green", "red"], width=95
         ),
-        "metrics": st.column_config.TextColumn("Metrics", width="medium"),
-        "checks": st.column_config.TextColumn("Checks found", width="medium"),
         "serves": st.column_config.ListColumn("Serves"),
-        "made": st.column_config.TextColumn("Made", width="small"),
+        "metrics": st.column_config.TextColumn("Metrics"),
+        "checks": st.column_config.TextColumn("Checks found"),
+        "made": st.column_config.DatetimeColumn("Made", format="distance"),
         "decided": st.column_config.TextColumn("Decided"),
         "reason": st.column_config.TextColumn("Reason", width="medium"),
     }
@@ -99,9 +99,9 @@ def row(package: Document, serving: dict[str, list[str]]) -> dict[str, Any]:
         "serves": versions.endpoints_of(package, serving),
         "metrics": headline(properties),
         "checks": models.checks(properties),
-        "made": look.ago(package["CreationTime"]),
-        "reason": package.get("ApprovalDescription", ""),
+        "made": package["CreationTime"],
         "decided": decided(package),
+        "reason": package.get("ApprovalDescription", ""),
     }
 
 
@@ -111,7 +111,7 @@ def headline(properties: Document) -> str:
     for name, value in properties.items():
         if models.is_number(value) and not name.startswith(("Min", "Current")):
             floor = properties.get(f"Min{name}", "")
-            least = f" (at least {models.number(floor)})" if models.is_number(floor) else ""
+            least = f" (≥ {models.number(floor)})" if models.is_number(floor) else ""
             said.append(f"{name} {measured.number(float(value))}{least}")
     return ", ".join(said)
 

@@ -10,10 +10,11 @@ from typing import Any
 import streamlit as st
 
 from dashboard import look
-from dashboard.registry import charts, measured, reading
+from dashboard.registry import charts, decision, measured, reading
 from dashboard.registry.measured import Version, number
 from dashboard.registry.reading import Document
 from evaluation.version_differences import FIRST, compare, less_is_better, named
+from mlops import models
 
 _AXES = {  # of curves as SageMaker's files have them: x, y, and their title
     "receiver_operating_characteristic_curve": ("false_positive_rates", "true_positive_rates", "ROC curve"),
@@ -24,7 +25,7 @@ _DIAGONAL = ("receiver_operating_characteristic_curve", "calibration")  # chance
 _SAID = {
     True: ":green-badge[:material/trending_up: better]",
     False: ":red-badge[:material/trending_down: worse]",
-    None: ":gray-badge[:material/trending_flat: no more than chance]",
+    None: ":gray-badge[:material/trending_flat: by chance]",
 }
 _LARGEST_MATRIX = 30  # classes
 
@@ -33,12 +34,14 @@ def show(candidate: Version, current: Version | None) -> None:
     both = [candidate, *([current] if current else [])]
     if not candidate.facts.get("metrics"):
         _unmeasured(candidate)
+        _checks(both)
         return
     st.table(rows(candidate, current))
     st.caption(note(candidate, current))
     labels = [each.label for each in both]
     if drawn := interval_rows(both):
         charts.intervals(drawn, labels)
+    _checks(both)
     _curves(both, labels)
     _matrices(both)
     _thresholds(both)
@@ -121,6 +124,52 @@ def interval_rows(both: Sequence[Version]) -> list[dict[str, Any]]:
 
 def _is_share(metric: Document | None) -> bool:
     return metric is not None and all(metric[each] is not None and 0 <= metric[each] <= 1 for each in metric)
+
+
+def _checks(both: Sequence[Version]) -> None:
+    if found := checks(both):
+        st.subheader("Gate and checks", anchor=False)
+        st.table(found)
+        st.caption("Of the pipeline that registered it, against the baseline of its time.")
+
+
+def checks(both: Sequence[Version]) -> list[dict[str, str]]:
+    names = list(dict.fromkeys(name for each in both for name in each.properties))
+    gates = [name for name in names if name.startswith("Min") and name.removeprefix("Min") in names]
+    asked = [name for name in names if name.endswith(models.CHECK)]
+    reached = [
+        {
+            "": f"Gate: {look.plain(name.removeprefix('Min'))}",
+            **{each.label.capitalize(): _gate(each, name) for each in both},
+        }
+        for name in gates
+    ]
+    checked = [
+        {
+            "": f"Check: {look.plain(name.removesuffix(models.CHECK))}",
+            **{each.label.capitalize(): _check(each.properties.get(name, "")) for each in both},
+        }
+        for name in asked
+    ]
+    return reached + checked
+
+
+def _gate(version: Version, name: str) -> str:
+    floor, value = version.properties.get(name, ""), version.properties.get(name.removeprefix("Min"), "")
+    if not models.is_number(floor) or not models.is_number(value):
+        return "–"
+    reached = float(value) >= float(floor)
+    said = look.plain(f"{number(float(value))}, at least {models.number(floor)}")
+    return f":green-badge[:material/check: {said}]" if reached else f":red-badge[:material/close: {said}]"
+
+
+def _check(said: str) -> str:
+    if not said:
+        return "–"
+    colour, icon = ("green", "check") if said == "no violation" else ("gray", "remove")
+    if not decision.is_fine(said):
+        colour, icon = "orange", "warning"
+    return f":{colour}-badge[:material/{icon}: {look.plain(said)}]"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What drives the answers of two versions: each feature's mean of |SHAP value| over the data that they were judged on."""
+"""What drives the answers of two versions: each feature's mean of |SHAP value| over the data they were judged on."""
 
 from __future__ import annotations
 

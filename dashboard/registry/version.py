@@ -35,9 +35,16 @@ def show(group: Group, number: str) -> None:
 def _head(group: Group, package: Document, serving: list[str]) -> None:
     status = package.get("ModelApprovalStatus", "")
     st.subheader(f"Version {package['ModelPackageVersion']} of {group.title}", anchor=False)
-    badges = [look.badge(status)] if status else []
-    badges += [f":blue-badge[:material/cloud_done: serves {look.plain(each)}]" for each in serving]
-    st.markdown(" ".join(badges))
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.markdown(look.badge(status) if status else "", width="content")
+        for each in serving:
+            navigation.link(f"serves {each}", "endpoints", icon=":material/cloud_done:", endpoint=each)
+        pipeline, execution = code.execution(package.get("MetadataProperties", {}).get("GeneratedBy", ""))
+        if execution:
+            words = f"execution {execution}"
+            navigation.link(words, "pipelines", icon=":material/account_tree:", pipeline=pipeline, execution=execution)
+        if serving:
+            navigation.link("lineage", "delivery", icon=":material/polyline:", lineage=serving[0])
     said = [f"made {look.ago(package['CreationTime'])}"]
     if made_by := listing.who(package.get("CreatedBy") or {}):
         said.append(f"by {made_by}")
