@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.monitoring import monitors, overview
+from dashboard.monitoring import monitors, one, overview
 
 TITLE, ICON = "Monitoring", ":material/monitor_heart:"
 
@@ -19,4 +19,8 @@ def page() -> None:
     account = monitors.read()
     for each in account.refused:
         st.warning(each, icon=":material/lock:")
-    overview.show(account)
+    endpoint, monitor = (st.query_params.get(each, "") for each in ("endpoint", "monitor"))
+    if endpoint and monitor:
+        one.show(account, account.find(endpoint, monitor))
+    else:
+        overview.show(account)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -260,3 +260,11 @@ def _counted(sagemaker: Any, job: str) -> int:
         return 1
     count = _COUNT.search(message)
     return int(count[1]) if count else 1
+
+
+def moment(text: str) -> datetime:
+    """Of seconds since 1970, as an address has it. Raises LookupError for what is none."""
+    try:
+        return datetime.fromtimestamp(float(text), UTC)
+    except (ValueError, OverflowError) as error:
+        raise LookupError(f"{text!r} is no time: open the monitor anew.") from error

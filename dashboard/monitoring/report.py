@@ -1,0 +1,190 @@
+"""One verdict: what moved, since when, against which baseline, and what kind of drift that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import look, navigation
+from dashboard.monitoring import (
+    data_quality,
+    drivers,
+    findings,
+    groups,
+    history,
+    kinds,
+    model_quality,
+    reports,
+    words,
+)
+from dashboard.monitoring.findings import Finding
+from dashboard.monitoring.history import Since
+from dashboard.monitoring.monitors import Monitor
+from dashboard.monitoring.reports import Report
+from dashboard.monitoring.runs import SHOWN, Run, State
+from deploy import verdicts
+from deploy.declaration import Kind
+
+_SENTENCES = {
+    Kind.DATA_QUALITY: data_quality.sentence,
+    Kind.MODEL_QUALITY: model_quality.sentence,
+    Kind.MODEL_BIAS: groups.sentence,
+    Kind.EXPLAINABILITY: drivers.sentence,
+}
+_SEEN = {"seen": "🔴 seen", "not seen": "🟢 not seen", "cannot be told": "⚪ cannot be told"}
+
+
+def show(monitor: Monitor, run: Run, before: Sequence[Run]) -> None:
+    """`before`: the runs from this one back, newest first."""
+    st.markdown(f"#### {look.moment(run.started)} {words.run_badge(run)}")
+    if run.state is State.RUNNING:
+        st.info("It runs. The strip says when it has ended.", icon=":material/sync:")
+        _links(monitor, run, Report())
+        return
+    report = reports.read(monitor, run)
+    if not run.verdict:
+        st.warning(f"No verdict: {run.state}.", icon=":material/do_not_disturb_on:")
+        st.code(run.reason, language=None, wrap_lines=True)
+        _links(monitor, run, report)
+        return
+    if not report.job:
+        st.warning("The processing job that wrote this report is no longer known, so its files can't be found.")
+        _links(monitor, run, report)
+        return
+    if report.pruned:
+        st.warning("The report's files are gone from S3. What CloudWatch has of it is under Over time.")
+        st.code(report.output, language=None)
+        _links(monitor, run, report)
+        return
+    st.markdown(f"**{look_plain(_SENTENCES[monitor.kind](report))}**")
+    _facts(report)
+    _links(monitor, run, report)
+    found = findings.ranked(report.violations)
+    if found:
+        _violations(found, _since(monitor, run, before, report))
+    _kinds(monitor.kind, report)
+    subjects = list(dict.fromkeys(each.subject for each in found))
+    match monitor.kind:
+        case Kind.DATA_QUALITY:
+            data_quality.draw(report, subjects)
+        case Kind.MODEL_QUALITY:
+            model_quality.draw(report)
+        case Kind.MODEL_BIAS:
+            groups.draw(report)
+        case Kind.EXPLAINABILITY:
+            drivers.draw(report)
+
+
+def look_plain(text: str) -> str:
+    """Text in Markdown as it is: names of features are the data's."""
+    for mark in "\\`*_[]<>$:#~":
+        text = text.replace(mark, f"\\{mark}")
+    return text
+
+
+def _since(monitor: Monitor, run: Run, before: Sequence[Run], report: Report) -> dict[str, Since]:
+    """Of this run's subjects; reads the violations of the runs before it, back to the last healthy one."""
+    followed = [each for each in history.violated(before) if each.job]
+    found = reports.violations(monitor, tuple(each.job for each in followed))
+
+    def subjects(each: Run) -> list[str] | None:
+        if each.id == run.id:
+            return report.subjects
+        read = found.get(each.job)
+        return None if read is None else [verdicts.subject(one) for one in read]
+
+    return history.since(before, subjects, report.subjects, complete=len(before) < SHOWN)
+
+
+def _violations(found: Sequence[Finding], since: dict[str, Since]) -> None:
+    st.subheader("What was found")
+    rows = [
+        {
+            "what": each.subject,
+            "finding": each.words,
+            "measured": each.measured,
+            "limit": each.limit,
+            "since": history.said(since.get(each.subject), look.moment),
+            "in full": each.description,
+        }
+        for each in found
+    ]
+    number = st.column_config.NumberColumn(format="%.4g")
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={"measured": number, "limit": number, "what": st.column_config.TextColumn(pinned=True)},
+        alt="Violations, the gravest first, with since when they have been found",
+    )
+
+
+def _facts(report: Report) -> None:
+    start, end = (_moment(each) for each in report.window)
+    facts = [f"{report.records:,} records" if report.records is not None else ""]
+    facts += [f"{report.labelled:,} of them with labels" if report.labelled else ""]
+    facts += [f"from {look.moment(start)} to {look.moment(end)}" if start and end else ""]
+    st.markdown(", ".join(each for each in facts if each))
+    base = report.baseline
+    if not base.uri:
+        return
+    made = f", made {look.moment(base.made)}" if base.made else ", which is gone from S3"
+    version = f"version {base.version} of {base.group}" if base.version else "a baseline"
+    size = base.statistics.get("dataset", {}).get("item_count")
+    records = f" of {int(size):,} records" if size else ""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"Compared with {look_plain(version)}{records}{made}", width="content")
+        if base.version:
+            label, query = f"Version {base.version}", {"group": base.group, "version": base.version}
+            navigation.link(label, "registry", icon=":material/inventory_2:", **query)
+    st.code(base.uri, language=None, wrap_lines=True)
+
+
+def _links(monitor: Monitor, run: Run, report: Report) -> None:
+    with st.container(horizontal=True):
+        if not monitor.managed:
+            navigation.link("Its execution", "pipelines", icon=":material/account_tree:", **_execution(monitor, run))
+        if report.output and (address := _report_address(report)):
+            st.link_button("Open the full report", address, icon=":material/open_in_new:")
+
+
+def _execution(monitor: Monitor, run: Run) -> dict[str, str]:
+    return {"pipeline": monitor.name, "execution": run.id}
+
+
+def _report_address(report: Report) -> str:
+    return reports.link(f"{report.output}/report.html")
+
+
+def _kinds(kind: Kind, report: Report) -> None:
+    found = kinds.classify(kind, report)
+    if not found:
+        return
+    st.subheader("What kind of drift")
+    rows = [
+        {
+            "kind": each.kind,
+            "verdict": _SEEN[each.verdict],
+            "why": each.why,
+            "statistic": each.statistic,
+            "what it changes": each.changes,
+        }
+        for each in sorted(found, key=lambda each: list(_SEEN).index(each.verdict))
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Kinds of drift: seen, not seen, or not to be told")
+    st.caption("X: inputs, Y: true labels. The kinds are those of `docs/monitoring.md`.")
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def options(runs: Sequence[Run]) -> dict[str, Any]:
+    """Words for each run, by its id."""
+    return {each.id: f"{look.moment(each.started)}: {each}" for each in runs}

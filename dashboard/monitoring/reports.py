@@ -1,0 +1,233 @@
+"""One run's files: what was found, against which baseline. Read from S3 and remembered, as they do not change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import streamlit as st
+from botocore.exceptions import ClientError
+
+from dashboard import account
+from dashboard.monitoring.monitors import WORKERS, Monitor
+from dashboard.monitoring.runs import Run
+from deploy import names, verdicts
+from mlops.use_cases import find_all
+
+Document = dict[str, Any]
+REPORT_SECONDS = 300  # that a link to a report is good for
+_KEPT_SECONDS = 3600
+_FILES = ("constraint_violations.json", "statistics.json", "analysis.json")
+_GONE = ("NoSuchKey", "NoSuchBucket", "404", "AccessDenied")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a run was compared with."""
+
+    constraints: Document = field(default_factory=dict)  # of bias and explanations: an analysis.json
+    statistics: Document = field(default_factory=dict)
+    uri: str = ""  # of the constraints
+    made: datetime | None = None  # when S3 got them
+    registered: str = ""  # when the version was, ISO 8601
+    group: str = ""  # model package group and version whose baseline it is, where that is known
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    job: Document = field(default_factory=dict)  # DescribeProcessingJob of the analysis
+    output: str = ""  # URI of the folder
+    violations: tuple[Document, ...] = ()
+    statistics: Document = field(default_factory=dict)
+    analysis: Document = field(default_factory=dict)
+    baseline: Baseline = field(default_factory=Baseline)
+    window: tuple[str, str] = ("", "")  # ISO 8601
+    records: int | None = None
+    labelled: int | None = None
+
+    @property
+    def pruned(self) -> bool:
+        """Whether the job is known and its files are gone."""
+        return bool(self.output) and not (self.statistics or self.analysis)
+
+    @property
+    def subjects(self) -> list[str]:
+        return list(dict.fromkeys(verdicts.subject(each) for each in self.violations))
+
+
+@st.cache_data(ttl=_KEPT_SECONDS, max_entries=200, show_spinner=False)
+def read(monitor: Monitor, run: Run) -> Report:
+    """Of a run that has ended. Empty where its job is gone, or never came to be."""
+    if not run.job:
+        return Report()
+    sagemaker, s3 = account.client("sagemaker"), account.client("s3")
+    job = describe(sagemaker, run.job)
+    if not job:
+        return Report()
+    output, inputs = output_of(job), inputs_of(job)
+    constraints = _input(inputs, "constraints.json", "analysis.json")
+    statistics = _input(inputs, "statistics.json") or _beside(constraints, "statistics.json")
+    registered = job.get("Environment", {}).get("model_registered", "")
+    with ThreadPoolExecutor(WORKERS) as pool:
+        version = pool.submit(_version, sagemaker, monitor, registered)
+        made = pool.submit(modified, s3, constraints)
+        collected = inputs.get("data", "").rpartition("/")[0] if not monitor.managed else ""
+        uris = [
+            *(f"{output}/{each}" for each in _FILES),
+            *(constraints, statistics, f"{collected}/summary.json" if collected else ""),
+        ]
+        found, now, analysis, allowed, before, summary = pool.map(lambda uri: document(s3, uri), uris)
+        group, number = version.result()
+        baseline = Baseline(allowed, before, constraints, made.result(), registered, group, number)
+    window = summary.get("window") or _environment_window(job) or _dataset_window(now)
+    return Report(
+        job=job,
+        output=output,
+        violations=tuple(found.get("violations", ())),
+        statistics=now,
+        analysis=analysis,
+        baseline=baseline,
+        window=(window.get("start", ""), window.get("end", "")),
+        records=_records(summary, now),
+        labelled=summary.get("labelled"),
+    )
+
+
+@st.cache_data(ttl=_KEPT_SECONDS, max_entries=50, show_spinner=False)
+def violations(_monitor: Monitor, jobs: tuple[str, ...]) -> dict[str, list[Document] | None]:
+    """Violations by the name of the analysis' job; None where the file is gone."""
+    sagemaker, s3 = account.client("sagemaker"), account.client("s3")
+
+    def found(job: str) -> list[Document] | None:
+        output = output_of(describe(sagemaker, job))
+        read = document(s3, f"{output}/{_FILES[0]}") if output else {}
+        return list(read["violations"]) if "violations" in read else None
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return dict(zip(jobs, pool.map(found, jobs), strict=True))
+
+
+@st.cache_data(ttl=_KEPT_SECONDS, max_entries=50, show_spinner=False)
+def statistics(jobs: tuple[str, ...], file: str) -> dict[str, Document]:
+    """A file of many runs' results, by the job's name; empty where it is gone."""
+    sagemaker, s3 = account.client("sagemaker"), account.client("s3")
+
+    def found(job: str) -> Document:
+        output = output_of(describe(sagemaker, job))
+        return document(s3, f"{output}/{file}") if output else {}
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return dict(zip(jobs, pool.map(found, jobs), strict=True))
+
+
+def describe(sagemaker: Any, job: str) -> Document:
+    """Empty where there is no such job."""
+    try:
+        return dict(sagemaker.describe_processing_job(ProcessingJobName=job))
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ResourceNotFound", "ValidationException"):
+            return {}
+        raise
+
+
+def document(s3: Any, uri: str) -> Document:
+    """A JSON object's content; empty where it is gone, or there is no URI."""
+    try:
+        return verdicts.read_json(s3, uri)
+    except ValueError:  # what somebody else put there
+        return {}
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _GONE:
+            return {}
+        raise
+
+
+def output_of(job: Mapping[str, Any]) -> str:
+    """URI of a processing job's first output, without a slash at its end."""
+    outputs = job.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    return str(outputs[0]["S3Output"]["S3Uri"]).rstrip("/") if outputs else ""
+
+
+def inputs_of(job: Mapping[str, Any]) -> dict[str, str]:
+    """URIs by the inputs' names."""
+    return {
+        each["InputName"]: each["S3Input"]["S3Uri"] for each in job.get("ProcessingInputs", []) if "S3Input" in each
+    }
+
+
+def link(uri: str) -> str:
+    """For a browser, for REPORT_SECONDS; empty where there is no such object."""
+    where, s3 = urlsplit(uri), account.client("s3")
+    if not where.netloc or modified(s3, uri) is None:
+        return ""
+    query = {"Bucket": where.netloc, "Key": where.path.lstrip("/")}
+    return str(s3.generate_presigned_url("get_object", Params=query, ExpiresIn=REPORT_SECONDS))
+
+
+def modified(s3: Any, uri: str) -> datetime | None:
+    """When an object was written; None where there is none, or it may not be seen."""
+    where = urlsplit(uri)
+    if not where.netloc:
+        return None
+    try:
+        found: datetime = s3.head_object(Bucket=where.netloc, Key=where.path.lstrip("/"))["LastModified"]
+    except ClientError:
+        return None
+    return found
+
+
+def _input(inputs: Mapping[str, str], *ends: str) -> str:
+    return next((uri for end in ends for uri in inputs.values() if uri.endswith(f"/{end}")), "")
+
+
+def _beside(uri: str, file: str) -> str:
+    """Model quality's monitors get no statistics, but the check that made the constraints left them beside."""
+    return f"{uri.rpartition('/')[0]}/{file}" if uri.endswith("/constraints.json") else ""
+
+
+def _environment_window(job: Mapping[str, Any]) -> dict[str, str]:
+    """Of Model Monitor's images."""
+    given = job.get("Environment", {})
+    return {"start": given.get("start_time", ""), "end": given.get("end_time", "")} if "start_time" in given else {}
+
+
+def _dataset_window(found: Mapping[str, Any]) -> dict[str, str]:
+    dataset = found.get("dataset", {})
+    return {"start": dataset.get("start_time", ""), "end": dataset.get("end_time", "")}
+
+
+def _records(summary: Mapping[str, Any], found: Mapping[str, Any]) -> int | None:
+    count = found.get("dataset", {}).get("item_count", summary.get("records"))
+    return int(count) if count is not None else None
+
+
+def _version(sagemaker: Any, monitor: Monitor, registered: str) -> tuple[str, str]:
+    """Group and version that were registered at that second, among the use cases' groups."""
+    if not registered:
+        return "", ""
+    moment = datetime.fromisoformat(registered)
+    within = {"CreationTimeAfter": moment - timedelta(seconds=1), "CreationTimeBefore": moment + timedelta(seconds=2)}
+    group = _group(sagemaker, monitor)
+    try:
+        found = sagemaker.list_model_packages(ModelPackageGroupName=group, **within)["ModelPackageSummaryList"]
+    except ClientError:
+        return "", ""
+    same = [each for each in found if each["CreationTime"].replace(microsecond=0) == moment]
+    return (group, str(same[0]["ModelPackageVersion"])) if same else ("", "")
+
+
+def _group(sagemaker: Any, monitor: Monitor) -> str:
+    """The model package group is called after the use case, which the monitor is tagged with."""
+    try:
+        tags = sagemaker.list_tags(ResourceArn=monitor.arn)["Tags"]
+    except ClientError:
+        tags = []
+    tagged = next((each["Value"] for each in tags if each["Key"] == names.PROJECT_TAG), "")
+    return tagged or next(
+        (each.name for each in find_all() if monitor.endpoint.startswith(each.name)), monitor.endpoint
+    )
