@@ -17,8 +17,9 @@ def page() -> None:
     if not pipeline:
         overview.show()
         return
-    navigation.link("All pipelines", "pipelines", icon=":material/arrow_back:")
-    st.header(look.plain(pipeline))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        navigation.link("All pipelines", "pipelines", icon=":material/arrow_back:")
+        st.header(look.plain(pipeline), width="content")
     if pair := query.get("compare", ""):
         _compare(pipeline, pair)
     elif like := query.get("start", ""):

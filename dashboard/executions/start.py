@@ -33,7 +33,7 @@ def show(pipeline: str, like: str) -> None:
     if wrong:
         st.caption(f"Mend {', '.join(wrong)} first.")
     given = parameters.changed(known, values)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if wrong or name is None:
             st.button(f"Start {pipeline}", key="start", icon=":material/play_arrow:", type="primary", disabled=True)
         else:
@@ -54,15 +54,15 @@ def _version(described: Mapping[str, Any]) -> str:
     changed = look.ago(described["LastModifiedTime"])
     return (
         f"It runs the definition that the account has, put there {changed}. "
-        "What was edited in this clone since then, `mlops run` brings there first."
+        f"What was edited in this clone since then, `mlops run {described['PipelineName']}` brings there first."
     )
 
 
 def _fields(pipeline: str, like: str, known: list[Field], earlier: Mapping[str, str]) -> dict[str, Value | None]:
     values: dict[str, Value | None] = {}
-    columns = st.columns(2, gap="medium")
+    pairs = [st.columns(2, gap="medium") for _ in known[::2]]  # so that Tab goes as one reads, on a phone too
     for number, each in enumerate(known):
-        with columns[number % 2]:
+        with pairs[number // 2][number % 2]:
             begin = parameters.start(each, earlier.get(each.name))
             values[each.name] = value = _widget(each, begin, key=f"start-{pipeline}-{like}-{each.name}")
             if said := parameters.problem(each, value):
