@@ -12,7 +12,7 @@ import streamlit as st
 
 from dashboard import account, changes, look
 from dashboard.changes import Change
-from dashboard.scored import asking, sources
+from dashboard.scored import asking, held_out, sources
 from dashboard.scored.records import Scored
 from dashboard.scored.sources import Place
 
@@ -55,7 +55,7 @@ def records(place: Place, asked: Scored, label: str, id_column: str) -> Scored |
     chosen = st.segmented_control(
         "Customers",
         [ASKED, HELD_OUT, FILE],
-        default=ASKED if len(asked) else HELD_OUT,
+        default=ASKED if len(asked) or not held_out.known(place.package) else HELD_OUT,
         key="customers",
         bind="query-params",
         required=True,

@@ -23,17 +23,21 @@ def evaluation(s3: Any, package: Mapping[str, Any]) -> dict[str, Any]:
     return dict(storage.read_json(s3, uri)) if uri else {}
 
 
+def known(package: Mapping[str, Any]) -> bool:
+    """Whether an execution registered the version, which then has a test split."""
+    return "/execution/" in package.get("MetadataProperties", {}).get("GeneratedBy", "")
+
+
 def read(sagemaker: Any, s3: Any, package: Mapping[str, Any], label: str) -> Scored:
     """The test split, as the execution that registered the version left it.
 
     Raises LookupError for a version that no execution of ours registered, or whose files are gone.
     """
-    execution = package.get("MetadataProperties", {}).get("GeneratedBy", "")
-    if "/execution/" not in execution:
+    if not known(package):
         raise LookupError(
             f"{package['ModelPackageArn']} was registered by no pipeline, so its test split is not known."
         )
-    folder = executions.output(sagemaker, execution, "Evaluate", "predictions")
+    folder = executions.output(sagemaker, package["MetadataProperties"]["GeneratedBy"], "Evaluate", "predictions")
     table = _csv(s3, f"{folder}/predictions.csv", dtype=str, keep_default_na=False)
     features = table.drop(columns=[label, _PREDICTED, _PROBABILITY])
     probability = table[_PROBABILITY].astype(float).to_numpy()
