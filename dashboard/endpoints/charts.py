@@ -42,7 +42,7 @@ def lines(
     """`table` has time, value and the columns of `series`: the first is the colour, a second one the dashes."""
     encoding = {
         "x": _time(table),
-        "y": alt.Y("value:Q", title=unit, scale=alt.Scale(zero=True), axis=alt.Axis(format=",~g")),
+        "y": alt.Y("value:Q", title=unit, scale=alt.Scale(zero=True), axis=alt.Axis(format=",.3~f")),
         "color": _colour(table, series[0]),
         "tooltip": [_when("time"), *(f"{each}:N" for each in series), _value(unit, ",.3~f")],
     }

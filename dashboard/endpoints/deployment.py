@@ -17,7 +17,8 @@ from dashboard.endpoints.metrics import Line
 from deploy import state, view
 from deploy.apply import PASSING
 
-_EVERY = 2.0  # s
+_EVERY, _EVERY_SETTLED = 2.0, 10.0  # s
+_CHANGES = ("EndpointStatus", "EndpointConfigName", "ProductionVariants")  # of what is looked at again
 _STAGES = {  # VariantStatus' Status: what happens
     "Creating": "New fleet starts",
     "Updating": "Instances change",
@@ -39,13 +40,25 @@ class Bake:
 
 
 def show(found: Found) -> None:
-    """What is under way, live; of the last one, why it failed or went back."""
+    """What is under way, live; of the last one, why it failed or went back. Notices one that begins, too."""
     if found.status in PASSING:
         with st.container(border=True):
             look.live(_under_way, every=_EVERY)(found.name)
         return
     if reason := found.endpoint.get("FailureReason"):
         _failed(found, reason)
+    look.live(_settled, every=_EVERY_SETTLED)(found)
+
+
+def _settled(found: Found) -> None:
+    endpoint = state.find(account.client("sagemaker").describe_endpoint, EndpointName=found.name)
+    if endpoint is None or any(endpoint.get(each) != found.endpoint.get(each) for each in _CHANGES):
+        _draw_again()
+
+
+def _draw_again() -> None:
+    st.cache_data.clear()
+    st.rerun(scope="app")
 
 
 def _failed(found: Found, reason: str) -> None:
@@ -63,16 +76,14 @@ def _failed(found: Found, reason: str) -> None:
 def _under_way(name: str) -> None:
     endpoint = state.find(account.client("sagemaker").describe_endpoint, EndpointName=name)
     if endpoint is None or endpoint["EndpointStatus"] not in PASSING:
-        st.cache_data.clear()
-        st.rerun(scope="app")
+        _draw_again()
+        return
     status, pending = endpoint["EndpointStatus"], endpoint.get("PendingDeploymentSummary") or {}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{_title(endpoint, pending)}** {look.badge(status)}")
         st.caption(f"for {look.duration(pending.get('StartTime') or endpoint['LastModifiedTime'])}")
     if stages := current(endpoint):
-        st.markdown(
-            " → ".join(_stage(each, stages, status) for each in _STAGES if each != "Updating" or each in stages)
-        )
+        st.markdown(_line(stages, going_back=status == "RollingBack"))
     for said in messages(endpoint):
         st.caption(look.plain(said))
     if found := bake(endpoint):
@@ -99,11 +110,19 @@ def _title(endpoint: Described, pending: Described) -> str:
     return "Weights or instances change"
 
 
-def _stage(stage: str, current: set[str], status: str) -> str:
-    words = _STAGES[stage]
-    if stage not in current:
-        return f":gray[{words}]"
-    return f":{'orange' if status == 'RollingBack' else 'blue'}-badge[:material/sync: {words}]"
+def _line(current: set[str], *, going_back: bool) -> str:
+    """Markdown: what is done, under way and to come."""
+    shown = [each for each in _STAGES if each != "Updating" or each in current]
+    first = min((shown.index(each) for each in current if each in shown), default=0)
+    words = []
+    for number, each in enumerate(shown):
+        if each in current:
+            words.append(f":{look.WARN if going_back else look.BUSY}-badge[:material/sync: {_STAGES[each]}]")
+        elif number < first and not going_back:
+            words.append(f":{look.GOOD}[:material/check: {_STAGES[each]}]")
+        else:
+            words.append(f":{look.IDLE}[{_STAGES[each]}]")
+    return " → ".join(words)
 
 
 def current(endpoint: Mapping[str, Any]) -> set[str]:

@@ -117,6 +117,14 @@ def has_components(found: Found) -> bool:
     return bool(variants) and all("ModelName" not in each for each in variants)
 
 
+def hosts(found: Found) -> list[str]:
+    """The containers of which each request names one (InferenceExecutionConfig.Mode Direct)."""
+    direct = [
+        each for each in found.models.values() if each.get("InferenceExecutionConfig", {}).get("Mode") == "Direct"
+    ]
+    return [each["ContainerHostname"] for model in direct for each in containers(model) if "ContainerHostname" in each]
+
+
 def _kind(found: Found, variants: list[Described]) -> str:
     if is_asynchronous(found):
         return "asynchronous"

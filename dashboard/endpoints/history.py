@@ -29,24 +29,24 @@ def show(found: Found) -> None:
     if not entries:
         st.caption("Neither lineage nor endpoint configs tell of deployments to it.")
         return
-    serving = found.endpoint["EndpointConfigName"]
     st.dataframe(
-        pd.DataFrame(
-            [
-                {
-                    "at": look.moment(each["at"]),
-                    "what": each["what"],
-                    "outcome": "in service" if each["config"] == serving else each["status"],
-                    "endpoint config": each["config"],
-                    "by": each["by"],
-                }
-                for each in entries
-            ]
-        ),
+        [
+            {"at": look.moment(each["at"]), "what": each["what"], "outcome": _outcome(found, each)}
+            | ({"by": each["by"]} if any(one["by"] for one in entries) else {})
+            | {"endpoint config": each["config"]}
+            for each in entries
+        ],
         hide_index=True,
         width="stretch",
         alt=f"Deployments to {found.name}, the newest first",
     )
+
+
+def _outcome(found: Found, entry: Entry) -> str:
+    pending = (found.endpoint.get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
+    if entry["config"] and entry["config"] == pending != found.endpoint["EndpointConfigName"]:
+        return "under way"
+    return "in service" if entry["config"] == found.endpoint["EndpointConfigName"] else str(entry["status"])
 
 
 def moments(found: Found) -> dict[pd.Timestamp, str]:
@@ -110,7 +110,12 @@ def _configs(endpoint: str, arn: str, known: set[str]) -> list[Entry]:
     )
     listed = [each for each in page["EndpointConfigs"] if names.owned(endpoint, each["EndpointConfigName"])]
     return [
-        _entry(each["CreationTime"], view.model(each["EndpointConfigName"]), "config made", each["EndpointConfigName"])
+        _entry(
+            each["CreationTime"],
+            view.model(each["EndpointConfigName"]),
+            "no deployment of it is known",
+            each["EndpointConfigName"],
+        )
         for each in listed
         if each["EndpointConfigName"] not in known
     ]

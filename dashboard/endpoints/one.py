@@ -7,13 +7,13 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import account, look, navigation
-from dashboard.endpoints import alarms, cost, deployment, described, history, log, scaling, traffic, weights
+from dashboard.endpoints import alarms, cost, deployment, described, history, log, scaling, served, traffic, weights
 from dashboard.endpoints.described import Found, Variant
 
 
 def show(name: str) -> None:
     navigation.link("All endpoints", "endpoints", icon=":material/arrow_back:")
-    found = read(name)
+    found = served.endpoint(name)
     _heading(found)
     for sentence in found.problems:
         st.caption(f":material/warning: {look.plain(sentence)}")
@@ -22,12 +22,6 @@ def show(name: str) -> None:
     with look.errors():
         traffic.show(found)
     _more(found)
-
-
-@account.kept
-def read(name: str) -> Found:
-    """Raises LookupError when there is no such endpoint."""
-    return described.read(account.client("sagemaker"), name)
 
 
 def _heading(found: Found) -> None:

@@ -1,78 +1,142 @@
-"""The playground: a form of the model's input, the endpoint's answer, and what in the record led to it."""
+"""The playground: a form of the model's input, or any body; the endpoint's answer, and what led to it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import altair as alt
-import pandas as pd
 import streamlit as st
-from botocore.exceptions import BotoCoreError, ClientError
 
-from dashboard import account, look
-from dashboard.endpoints import invocations, served
-from dashboard.endpoints.invocations import Answer
+from dashboard import changes, look, navigation, surroundings
+from dashboard.endpoints import answers, described, invocations, served
+from dashboard.endpoints.described import Found
+from dashboard.endpoints.invocations import Question
 from dashboard.endpoints.schema import Field
-
-_COLUMNS = 2  # of the form
-_REASONS = 10  # bars shown
-_HISTORY = "playground-history"
-
 
 TITLE, ICON = "Playground", ":material/send:"
 
+_COLUMNS = 2  # of the form
+_TYPES = ["application/json", "text/csv", "application/jsonlines", "text/plain", "application/x-npy"]
+_BY_WEIGHT, _EACH = "by their weights", "each of them"
+_FORM, _BODY = "Form", "Body"
+
 
 def page() -> None:
-    endpoint = _choose(served.endpoints())
-    if endpoint is None:
-        look.empty("No endpoint is in service.", "mlops run churn", "mlops approve churn", "mlops deploy churn")
+    name = _choose(served.names())
+    if name is None:
         return
-    variant = _variant(served.variants(endpoint))
-    st.caption(served.description(endpoint))
+    found = served.endpoint(name)
+    variants = [each.name for each in described.variants(found) if not each.shadow]
+    if not variants:
+        st.info(f"{name} has no variant that answers.")
+        return
+    variant = _variant(found, variants)
+    _description(found, variant if variant in variants else variants[0])
     question, reply = st.columns(2, gap="large")
     with question:
-        record, explain = _form(endpoint, served.fields(endpoint))
+        asked = _ask(found, variants, variant)
     with reply:
-        if record is not None:
-            _ask(endpoint, record, explain=explain, variant=variant)
-        else:
-            st.info("The form starts at what is most frequent in the training data. Change it, then send it.")
-        _history()
+        if asked:
+            answers.ask(found, *asked)
+        answers.show(found)
 
 
 def _choose(names: Sequence[str]) -> str | None:
     """The endpoint of the address (`?endpoint=churn-production`), else the newest; the choice goes into the address."""
-    if not names:
-        return None
     asked = st.query_params.get("endpoint")
     if asked and asked not in names:
-        st.warning(f"Endpoint {asked} is not in service.")
-    chosen = st.sidebar.selectbox("Endpoint", names, index=names.index(asked) if asked in names else 0)
+        status = _status(asked)
+        if status in described.SERVING:
+            names = [asked, *names]
+        else:
+            st.warning(f"Endpoint {asked} {status}, and answers nothing.", icon=":material/warning:")
+    if not names:
+        look.empty("No endpoint is in service.", "mlops run churn", "mlops approve churn", "mlops deploy churn")
+        return None
+    chosen = st.selectbox("Endpoint", names, index=names.index(asked) if asked in names else 0, width=420)
     st.query_params["endpoint"] = chosen
     return chosen
 
 
-def _variant(names: Sequence[str]) -> str | None:
-    """None leaves the choice to the endpoint's weights."""
-    if len(names) == 1:
-        return None
-    by_weight = "by their weights"
-    chosen = st.sidebar.selectbox("Variant", [by_weight, *names])
-    return None if chosen == by_weight else chosen
+def _status(name: str) -> str:
+    try:
+        status = served.endpoint(name).status
+    except LookupError:
+        return "does not exist"
+    return status if status in described.SERVING else f"is {status}"
 
 
-def _form(endpoint: str, fields: Sequence[Field]) -> tuple[dict[str, Any] | None, bool]:
-    """The record once it was sent; until then None."""
-    with st.form(f"record-{endpoint}"):
+def _variant(found: Found, names: Sequence[str]) -> str:
+    """A variant's name, or _BY_WEIGHT, which leaves the choice to the endpoint, or _EACH."""
+    if len(names) == 1 or described.is_asynchronous(found):
+        return _BY_WEIGHT
+    return st.segmented_control(
+        "Variant that answers", [_BY_WEIGHT, _EACH, *names], default=_BY_WEIGHT, key=f"variant-{found.name}"
+    ) or _BY_WEIGHT  # fmt: skip
+
+
+def _description(found: Found, variant: str) -> None:
+    words = [f"{found.name} serves {look.plain(described.serves(found))}, {described.mode(found)}."]
+    try:
+        package = served.package(found.name, variant)
+        words = [
+            f"{found.name} serves version {package.get('ModelPackageVersion', '')} of "
+            f"{package.get('ModelPackageGroupName', '')}, made {look.moment(package['CreationTime'])}."
+        ]
+    except LookupError:
+        pass
+    if (found.endpoint.get("DataCaptureConfig") or {}).get("EnableCapture"):
+        words.append("Data capture keeps what is sent here: monitors see it as traffic.")
+    st.caption(" ".join(words))
+    navigation.link("Its variants, traffic and alarms", "endpoints", icon=":material/dns:", endpoint=found.name)
+
+
+def _ask(
+    found: Found, variants: Sequence[str], variant: str
+) -> tuple[Question, list[Mapping[str, str]], dict[str, Any]] | None:
+    """Once it is sent: the question, where to put it, one mapping a request, and the record if it was a form's."""
+    of = variant if variant in variants else variants[0]
+    try:
+        fields = served.fields(found.name, of)
+    except LookupError as error:
+        fields = []
+        st.info(
+            f"What a request holds is not known, so write it yourself. {look.plain(str(error))}", icon=":material/info:"
+        )
+    how = _FORM
+    if fields:
+        how = st.segmented_control("Ask with", [_FORM, _BODY], default=_FORM, key=f"how-{found.name}") or _FORM
+    where = _where(found)
+    with st.form(f"{how}-{found.name}-{of}"):
         record: dict[str, Any] = {}
-        for start in range(0, len(fields), _COLUMNS):  # row by row: on a phone a row's columns are stacked
-            for column, field in zip(st.columns(_COLUMNS), fields[start : start + _COLUMNS], strict=False):
-                record[field.name] = _input(column, field)
-        explain = st.checkbox("Explain the answer (SHAP)", value=True)
-        sent = st.form_submit_button("Send", type="primary")
-    return (record if sent else None), explain
+        if fields and how == _FORM:
+            record = _inputs(fields)
+            explain = st.checkbox("Explain the answer (SHAP)", value=True)
+            question = Question(invocations.of_record(record, explain=explain), where=where)
+        else:
+            question = _body(where)
+        sent = _send()
+    if not sent:
+        return None
+    if variant == _EACH:
+        return question, [{"TargetVariant": each} for each in variants], record
+    return question, [{"TargetVariant": variant} if variant in variants else {}], record
+
+
+def _send() -> bool:
+    may = surroundings.read().may_change
+    sent = st.form_submit_button("Send", type="primary", disabled=not may, help=None if may else changes.NOT_ALLOWED)
+    if not may:
+        st.caption(f"A request is traffic of the endpoint. {changes.NOT_ALLOWED}")
+    return sent and may
+
+
+def _inputs(fields: Sequence[Field]) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for start in range(0, len(fields), _COLUMNS):  # row by row: on a phone a row's columns are stacked
+        for column, field in zip(st.columns(_COLUMNS), fields[start : start + _COLUMNS], strict=False):
+            record[field.name] = _input(column, field)
+    return record
 
 
 def _input(where: Any, field: Field) -> Any:
@@ -86,86 +150,22 @@ def _input(where: Any, field: Field) -> Any:
     return where.number_input(field.name, value=number(field.middle), step=number(1), help=said)
 
 
-def _ask(endpoint: str, record: dict[str, Any], *, explain: bool, variant: str | None) -> None:
-    runtime = account.client("sagemaker-runtime")
-    try:
-        with st.spinner(f"Asking {endpoint} …"):
-            answer = invocations.ask(runtime, endpoint, record, explain=explain, variant=variant)
-    except (ClientError, BotoCoreError) as error:
-        st.error(look.sentence(error))
-        return
-    _remember(endpoint, answer)
-    _show(endpoint, record, answer, explain=explain)
+def _body(where: Mapping[str, str]) -> Question:
+    body = st.text_area("Body", height=220, placeholder='{"instances": [{"feature": 1}]}\n\nor a line of CSV')
+    kind, accept = st.columns(2)
+    content_type = kind.selectbox("Content type", _TYPES, accept_new_options=True)
+    accepted = accept.selectbox("Accept", _TYPES, accept_new_options=True)
+    return Question(body, content_type or "", accepted or "", where)
 
 
-def _show(endpoint: str, record: dict[str, Any], answer: Answer, *, explain: bool) -> None:
-    facts: dict[str, Any] = {name: _number(value) for name, value in answer.prediction.items()}
-    facts |= {"latency": f"{answer.milliseconds:.1f} ms", "variant": answer.variant}
-    columns = st.columns(2)
-    for number, (name, value) in enumerate(facts.items()):
-        columns[number % 2].metric(name, value, border=True)
-    if answer.reasons:
-        _reasons(record, answer.reasons)
-    elif explain:
-        st.caption("This model sends no SHAP values with its answers.")
-    with st.expander("Request and response", expanded=not answer.prediction):
-        st.code(_snippet(endpoint, invocations.request_body(record, explain=explain)), language="python")
-        st.code(answer.body, language="json")
-        st.caption(f"request id {answer.request_id}")
-
-
-def _reasons(record: dict[str, Any], reasons: dict[str, float]) -> None:
-    table = pd.DataFrame(
-        {
-            "feature": [f"{name} = {record.get(name, '')}" for name in reasons],
-            "SHAP value": list(reasons.values()),
-            "effect": ["raises the score" if value > 0 else "lowers the score" for value in reasons.values()],
-        }
-    )
-    table = table.loc[table["SHAP value"].abs().sort_values(ascending=False).index].head(_REASONS)
-    colours = alt.Scale(domain=["raises the score", "lowers the score"], range=["#d1495b", "#2e86ab"])
-    chart = (
-        alt.Chart(table)
-        .mark_bar()
-        .encode(
-            x=alt.X("SHAP value:Q", title=None),
-            y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
-            color=alt.Color("effect:N", scale=colours, legend=None),
-            tooltip=["feature", "SHAP value", "effect"],
-        )
-    )
-    st.subheader("What led to this answer")
-    st.caption("SHAP values in log-odds: to the right a feature raises the score, to the left it lowers it.")
-    st.altair_chart(chart, width="stretch", alt="SHAP value of each feature of this record, the largest first")
-
-
-def _remember(endpoint: str, answer: Answer) -> None:
-    """In the browser's session only."""
-    row = {
-        "endpoint": endpoint,
-        "variant": answer.variant,
-        "latency": f"{answer.milliseconds:.1f} ms",
-        **answer.prediction,
-    }
-    st.session_state.setdefault(_HISTORY, []).insert(0, row)
-
-
-def _history() -> None:
-    if rows := st.session_state.get(_HISTORY):
-        st.subheader("Asked so far")
-        st.dataframe(pd.DataFrame(rows), hide_index=True)
-
-
-def _number(value: Any) -> Any:
-    return f"{value:.4g}" if isinstance(value, float) else value
-
-
-def _snippet(endpoint: str, body: str) -> str:
-    """The same question from a program."""
-    return (
-        'import boto3\n\nresponse = boto3.client("sagemaker-runtime").invoke_endpoint(\n'
-        f"    EndpointName={json.dumps(endpoint)},\n"
-        f'    ContentType="{invocations.JSON}",\n    Accept="{invocations.JSON}",\n'
-        f"    Body={body!r},\n)\n"
-        'print(response["Body"].read().decode())'
-    )
+def _where(found: Found) -> dict[str, str]:
+    """Which model or container is asked, where an endpoint has several behind one variant."""
+    where: dict[str, str | None] = {}
+    if described.is_multi_model(found):
+        names = served.models(found.name)
+        where["TargetModel"] = st.selectbox("Model (TargetModel)", names, accept_new_options=True)
+    if hosts := described.hosts(found):
+        where["TargetContainerHostname"] = st.selectbox("Container (TargetContainerHostname)", hosts)
+    if described.has_components(found):
+        where["InferenceComponentName"] = st.text_input("Inference component (InferenceComponentName)")
+    return {name: value for name, value in where.items() if value}

@@ -10,6 +10,7 @@ from dashboard import account, look
 from dashboard.endpoints import charts, described, history, metrics
 from dashboard.endpoints.described import Found
 from dashboard.endpoints.metrics import Line
+from deploy.apply import PASSING
 
 _LIVE_SECONDS = 5.0
 _DEFAULT = "1 hour"
@@ -22,7 +23,8 @@ def show(found: Found) -> None:
         "Time", list(metrics.RANGES), default=_DEFAULT, key="range",
         bind="query-params", label_visibility="collapsed",
     )  # fmt: skip
-    every = _LIVE_SECONDS if live.toggle("Live", key="live", bind="query-params") else None
+    wanted = live.toggle("Live", key="live", bind="query-params", help="Reads every few seconds.")
+    every = _LIVE_SECONDS if wanted or found.status in PASSING else None
     look.live(_charts, every=every)(found, span or _DEFAULT)
 
 
