@@ -8,7 +8,7 @@ from datetime import timedelta
 import streamlit as st
 
 from dashboard import look, navigation
-from dashboard.monitoring import report, runs, strip, words
+from dashboard.monitoring import overview, report, retraining, run_now, runs, strip, trends, words
 from dashboard.monitoring.monitors import Account, Monitor
 from dashboard.monitoring.runs import SHOWN, Run
 
@@ -32,7 +32,15 @@ def show(account: Account, monitor: Monitor) -> None:
     before = history[at:]
     if at and len(before) < SHOWN <= len(history):
         before = [run, *runs.before(monitor, run.started)]
-    report.show(monitor, run, before)
+    overview.follow((monitor,), {monitor.name: history}, SHOWN)
+    verdict, over_time = st.tabs(["Report", "Over time"], key="view", on_change="rerun", bind="query-params")
+    with verdict:
+        if verdict.open:
+            report.show(monitor, run, before)
+            _retrain(account, monitor, run)
+    with over_time:
+        if over_time.open:
+            trends.show(monitor, history)
 
 
 def _top(account: Account, monitor: Monitor) -> None:
@@ -45,6 +53,13 @@ def _top(account: Account, monitor: Monitor) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"{alarms}{' :gray-badge[Model Monitor]' if monitor.managed else ''}", width="content")
         st.caption(words.schedule(monitor), width="content")
+        run_now.button(monitor)
+
+
+def _retrain(account: Account, monitor: Monitor, run: Run) -> None:
+    if run.violations and monitor.endpoint in account.retrainings:
+        st.subheader("What to do about it")
+        retraining.show(monitor.endpoint, declared=True)
 
 
 def _history(monitor: Monitor, wanted: str) -> list[Run]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from dashboard import look, navigation
 from dashboard.monitoring import runs, strip, words
+from dashboard.monitoring.alarms import SCALING
 from dashboard.monitoring.monitors import Account, Monitor
-from dashboard.monitoring.runs import Run
+from dashboard.monitoring.runs import Run, State
 
 ENDPOINTS = 8  # on a page
 COLUMNS = 36  # runs in a strip: what a desktop's width has room for
@@ -32,17 +35,21 @@ def show(account: Account) -> None:
     strip.legend()
     for endpoint in shown:
         group(account, endpoint, found)
+    follow(tuple(each for endpoint in shown for each in account.of(endpoint)), found)
     if last:
         _pages(page, last + 1)
     _unmonitored(account)
 
 
-def group(account: Account, endpoint: str, found: dict[str, list[Run]]) -> None:
+def group(account: Account, endpoint: str, found: dict[str, list[Run]], *, title: bool = True) -> None:
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            navigation.link(f"**{endpoint}**", "monitoring", icon=":material/monitor_heart:", endpoint=endpoint)
-            if endpoint in account.endpoints:
-                navigation.link("Endpoint", "endpoints", icon=":material/dns:", endpoint=endpoint)
+        if title:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"##### {look.plain(endpoint)}", width="content")
+                label = "Alarms and retraining" if endpoint in account.retrainings else "Alarms"
+                navigation.link(label, "monitoring", icon=":material/notifications:", endpoint=endpoint)
+                if endpoint in account.endpoints:
+                    navigation.link("Endpoint", "endpoints", icon=":material/dns:", endpoint=endpoint)
         for monitor in account.of(endpoint):
             row(account, monitor, found[monitor.name])
 
@@ -67,16 +74,34 @@ def watches(alarm: dict[str, object]) -> bool:
     return alarm.get("MetricName") == "violations"
 
 
+def follow(monitors: tuple[Monitor, ...], found: dict[str, list[Run]], count: int = COLUMNS) -> None:
+    """Draws the page anew when a run that is under way has ended."""
+
+    def running(each: dict[str, list[Run]]) -> set[str]:
+        return {run.id for history in each.values() for run in history if run.state is State.RUNNING}
+
+    def look_again() -> None:
+        if running(runs.histories(monitors, count)) != before:
+            st.rerun()
+
+    if before := running(found):
+        look.live(look_again, every=3)()
+
+
 def _sum(account: Account, found: dict[str, list[Run]]) -> None:
     newest = [next((run for run in history if run.verdict), None) for history in found.values()]
     violated = sum(run is not None and run.violations > 0 for run in newest)
     silent = sum(run is None for run in newest)
-    alarmed = sum(each["StateValue"] == "ALARM" for group in account.groups() for each in account.alarms_about(group))
+    alarmed = sum(_rings(each) for group in account.groups() for each in account.alarms_about(group))
     with st.container(horizontal=True):
         st.metric("Monitors", len(account.monitors), width="content")
         st.metric("With violations", violated, width="content", help="by their last verdict, on this page")
         st.metric("Without a verdict", silent, width="content", help="on this page")
         st.metric("Alarms on", alarmed, width="content", help="of monitored endpoints")
+
+
+def _rings(alarm: dict[str, Any]) -> bool:
+    return bool(alarm["StateValue"] == "ALARM" and not alarm["AlarmName"].startswith(SCALING))
 
 
 def _unmonitored(account: Account) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.monitoring import endpoint as one_endpoint
 from dashboard.monitoring import monitors, one, overview
 
 TITLE, ICON = "Monitoring", ":material/monitor_heart:"
@@ -22,5 +23,7 @@ def page() -> None:
     endpoint, monitor = (st.query_params.get(each, "") for each in ("endpoint", "monitor"))
     if endpoint and monitor:
         one.show(account, account.find(endpoint, monitor))
+    elif endpoint:
+        one_endpoint.show(account, endpoint)
     else:
         overview.show(account)

@@ -60,7 +60,7 @@ def show(monitor: Monitor, run: Run, before: Sequence[Run]) -> None:
         st.code(report.output, language=None)
         _links(monitor, run, report)
         return
-    st.markdown(f"**{look_plain(_SENTENCES[monitor.kind](report))}**")
+    st.markdown(f"**{look.plain(_SENTENCES[monitor.kind](report))}**")
     _facts(report)
     _links(monitor, run, report)
     found = findings.ranked(report.violations)
@@ -77,13 +77,6 @@ def show(monitor: Monitor, run: Run, before: Sequence[Run]) -> None:
             groups.draw(report)
         case Kind.EXPLAINABILITY:
             drivers.draw(report)
-
-
-def look_plain(text: str) -> str:
-    """Text in Markdown as it is: names of features are the data's."""
-    for mark in "\\`*_[]<>$:#~":
-        text = text.replace(mark, f"\\{mark}")
-    return text
 
 
 def _since(monitor: Monitor, run: Run, before: Sequence[Run], report: Report) -> dict[str, Since]:
@@ -136,11 +129,11 @@ def _facts(report: Report) -> None:
     size = base.statistics.get("dataset", {}).get("item_count")
     records = f" of {int(size):,} records" if size else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"Compared with {look_plain(version)}{records}{made}", width="content")
+        st.markdown(f"Compared with {look.plain(version)}{records}{made}", width="content")
         if base.version:
             label, query = f"Version {base.version}", {"group": base.group, "version": base.version}
             navigation.link(label, "registry", icon=":material/inventory_2:", **query)
-    st.code(base.uri, language=None, wrap_lines=True)
+    st.caption(f"`{base.uri}`")
 
 
 def _links(monitor: Monitor, run: Run, report: Report) -> None:

@@ -1,0 +1,167 @@
+"""A monitor's numbers over its runs: violations, distances of features, metrics against their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import account
+from dashboard.monitoring import charts, drivers, groups, kinds, model_quality, reports
+from dashboard.monitoring.monitors import Monitor, listed
+from dashboard.monitoring.reports import Document
+from dashboard.monitoring.runs import Run
+from deploy.declaration import Kind
+
+RUNS = 30  # whose files are read for a chart
+SERIES = 6  # drawn without being asked for
+DISTANCE, PRESENT = "feature_baseline_drift_", "feature_non_null_"
+_FILES = {Kind.MODEL_QUALITY: "statistics.json", Kind.MODEL_BIAS: "analysis.json", Kind.EXPLAINABILITY: "analysis.json"}
+
+
+def show(monitor: Monitor, history: Sequence[Run]) -> None:
+    """`history`: newest first."""
+    judged = [each for each in history if each.verdict]
+    if not judged:
+        st.caption("No run of these has a verdict.")
+        return
+    st.subheader("Violations")
+    counted = pd.DataFrame([{"time": each.started, "value": each.violations} for each in judged])
+    st.altair_chart(charts.counts(counted), width="stretch", alt="Violations of each run")
+    with_job = [each for each in judged if each.job]
+    limits = reports.read(monitor, with_job[0]).baseline.constraints if with_job else {}
+    if monitor.kind is Kind.DATA_QUALITY:
+        _features(monitor, judged, limits)
+    else:
+        _metrics(monitor, with_job[:RUNS], limits)
+
+
+def _features(monitor: Monitor, judged: Sequence[Run], constraints: Mapping[str, Any]) -> None:
+    """By CloudWatch, which has every run's distances in one call."""
+    found = published(monitor, judged[-1].started, judged[0].started)
+    families = {"Distance from the baseline": DISTANCE, "Share of values present": PRESENT}
+    shown = {title: prefix for title, prefix in families.items() if any(name.startswith(prefix) for name in found)}
+    if not shown:
+        st.caption("CloudWatch has no metrics of this monitor in that time: `publish_cloudwatch_metrics` may be off.")
+        return
+    for title, prefix in shown.items():
+        series = {name.removeprefix(prefix): points for name, points in found.items() if name.startswith(prefix)}
+        st.subheader(title)
+        sign = -1 if prefix == DISTANCE else 1
+        ordered = sorted(series, key=lambda name: (sign * _extreme(series[name], prefix), name))
+        chosen = st.multiselect("Features", ordered, default=ordered[:SERIES], key=f"trend-{prefix}")
+        rows = [{"time": at, "value": value, "series": name} for name in chosen for at, value in series[name]]
+        bounds = [{"series": each, "limit": limit(constraints, each)} for each in chosen] if prefix == DISTANCE else []
+        bounds = [each for each in bounds if each["limit"] is not None]
+        if rows:
+            chart = charts.over_time(pd.DataFrame(rows), title.lower(), pd.DataFrame(bounds))
+            st.altair_chart(chart, width="stretch", alt=f"{title} of each feature over the runs")
+    st.caption("The dashed lines are the features' limits. A distance of 0 is what chance alone may bring.")
+
+
+def _extreme(points: Sequence[tuple[datetime, float]], prefix: str) -> float:
+    values = [value for _, value in points]
+    return max(values) if prefix == DISTANCE else min(values)
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def published(monitor: Monitor, start: datetime, end: datetime) -> dict[str, list[tuple[datetime, float]]]:
+    """A monitor's CloudWatch metrics of features, by name: points in the order of time."""
+    cloudwatch = account.client("cloudwatch")
+    about = [{"Name": "MonitoringSchedule", "Value": monitor.name}]
+    metrics = [
+        each
+        for each in listed(cloudwatch, "list_metrics", "Metrics", 4, Dimensions=about)
+        if each["MetricName"].startswith((DISTANCE, PRESENT))
+    ][:500]
+    if not metrics:
+        return {}
+    queries = [
+        {"Id": f"m{at}", "MetricStat": {"Metric": each, "Period": period(start), "Stat": "Average"}}
+        for at, each in enumerate(metrics)
+    ]
+    found: dict[str, list[tuple[datetime, float]]] = {}
+    window = {"StartTime": start - timedelta(minutes=2), "EndTime": end + timedelta(hours=2)}
+    for page in cloudwatch.get_paginator("get_metric_data").paginate(MetricDataQueries=queries, **window):
+        for each in page["MetricDataResults"]:
+            name = metrics[int(each["Id"][1:])]["MetricName"]
+            found.setdefault(name, []).extend(zip(each["Timestamps"], each["Values"], strict=True))
+    return {name: sorted(points) for name, points in found.items() if points}
+
+
+def period(start: datetime) -> int:
+    """Seconds: CloudWatch keeps minutes for 15 days and five minutes for 63 (CloudWatch user guide, "Metrics
+    retention").
+    """
+    age = datetime.now(UTC) - start
+    return 60 if age < timedelta(days=15) else 300 if age < timedelta(days=63) else 3600
+
+
+def limit(constraints: Mapping[str, Any], feature: str) -> float | None:
+    """A feature's largest allowed distance, by its own monitoringConfigOverrides or the file's monitoring_config."""
+    described: Mapping[str, Any] = next(
+        (each for each in constraints.get("features", []) if each["name"] == feature), {}
+    )
+    numeric = described.get("inferred_type") in ("Integral", "Fractional")
+    member = "comparison_threshold" if numeric else "categorical_comparison_threshold"
+    for layer in (described.get("monitoringConfigOverrides", {}), constraints.get("monitoring_config", {})):
+        found = layer.get("distribution_constraints", {}).get(member)
+        if found is not None:
+            return float(found)
+    return None
+
+
+def _metrics(monitor: Monitor, judged: Sequence[Run], constraints: Mapping[str, Any]) -> None:
+    """By the runs' own files, which have the deviations."""
+    files = reports.statistics(tuple(each.job for each in judged), _FILES[monitor.kind])
+    rows = [row for each in judged for row in points(monitor.kind, each, files[each.job])]
+    if not rows:
+        st.caption("The files of these runs are gone from S3.")
+        return
+    frame = pd.DataFrame(rows).sort_values("time")
+    names = list(dict.fromkeys(frame["series"]))
+    ordered = sorted(names, key=lambda name: not _first(monitor.kind, name))
+    st.subheader({Kind.MODEL_QUALITY: "Metrics", Kind.MODEL_BIAS: "Bias"}.get(monitor.kind, "What drives the model"))
+    chosen = st.multiselect("Metrics", ordered, default=ordered[:4], key=f"trend-{monitor.kind}")
+    if not chosen:
+        return
+    allowed = kinds.limits(constraints) if monitor.kind is Kind.MODEL_QUALITY else {}
+    bounds = [{"series": each, "limit": float(allowed[each]["threshold"])} for each in chosen if each in allowed]
+    chart = charts.over_time(frame[frame["series"].isin(chosen)], "value", pd.DataFrame(bounds))
+    st.altair_chart(chart, width="stretch", alt="The chosen metrics over the runs")
+    st.caption("Bars: 95 % by the runs' standard deviations. Dashed: the limits." if bounds else "")
+
+
+def _first(kind: Kind, name: str) -> bool:
+    if kind is Kind.MODEL_QUALITY:
+        return name in ("auc", "au_prc", "f1", "accuracy", "rmse", "mae", "r2")
+    return name.startswith(("DPPL", "DI", "AD"))
+
+
+def points(kind: Kind, run: Run, file: Document) -> list[dict[str, Any]]:
+    """A row a series of one run: time, value, and the 95 % interval where the file has a deviation."""
+    if kind is Kind.EXPLAINABILITY:
+        found = next(iter(drivers.shap(file).values()), {})
+        ordered = sorted(found, key=lambda name: -abs(found[name]))
+        return [_point(run, name, found[name], None) for name in ordered]
+    if kind is Kind.MODEL_BIAS:
+        measured = groups.measures(file, {}, [])
+        return [
+            _point(run, f"{each.metric} of {each.group}", each.now, each.deviation)
+            for each in measured
+            if each.now is not None
+        ]
+    return [
+        _point(run, name, each["value"], model_quality.deviation(each))
+        for name, each in kinds.metrics(file).items()
+        if "value" in each and not name.endswith(kinds.CONSTANT)
+    ]
+
+
+def _point(run: Run, series: str, value: float, deviation: float | None) -> dict[str, Any]:
+    room = model_quality.INTERVAL * deviation if deviation is not None else None
+    low, high = (value - room, value + room) if room is not None else (None, None)
+    return {"time": run.started, "value": value, "series": series, "low": low, "high": high}
