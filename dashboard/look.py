@@ -23,8 +23,16 @@ SERIES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 RAISES, LOWERS = "#D55E00", "#0072B2"  # a feature that raises or lowers a score
 _STATES = {  # the words of SageMaker's, CodePipeline's, CodeBuild's and CloudWatch's statuses
     GOOD: ("Succeeded", "Completed", "InService", "Approved", "OK", "SUCCEEDED", "CompletedSucceeded"),
-    BAD: ("Failed", "FAILED", "Rejected", "ALARM", "Faulted", "FAULT", "TIMED_OUT", "RollbackFailed"),
-    WARN: ("CompletedWithViolations", "PendingManualApproval", "Pending", "RollingBack", "UpdateRollbackFailed"),
+    BAD: ("Failed", "FAILED", "ERROR", "Rejected", "ALARM", "Faulted", "FAULT", "TIMED_OUT", "RollbackFailed"),
+    WARN: (
+        "CompletedWithViolations",
+        "CompletedWithFailures",
+        "PendingManualApproval",
+        "Pending",
+        "RollingBack",
+        "UpdateRollbackFailed",
+        "INCOMPLETE",
+    ),
     BUSY: ("Executing", "InProgress", "IN_PROGRESS", "Starting", "Creating", "Updating", "SystemUpdating", "Stopping"),
 }
 _COLOURS = {word: colour for colour, words in _STATES.items() for word in words}
@@ -55,6 +63,11 @@ def status_column(label: str, statuses: Iterable[str]) -> Any:
     """Of st.dataframe: cells that are lists of statuses, drawn as coloured badges; `statuses`: all that occur."""
     known = sorted(set(statuses))
     return st.column_config.MultiselectColumn(label, options=known, color=[colour(each) for each in known])
+
+
+def ink() -> str:
+    """The colour of text that a chart draws as a mark, which no theme colours: readable on the reader's background."""
+    return "#d3d8df" if st.context.theme.type == "dark" else "#3c434e"
 
 
 def empty(what: str, *commands: str) -> None:

@@ -74,11 +74,11 @@ def main_metric(found: Sequence[Entry]) -> str | None:
     return next((next(iter(entry.metrics)) for entry in found if entry.metrics), None)
 
 
-def ranked(found: Sequence[Entry], metric: str | None) -> list[Entry]:
-    """Best first; executions without the metric last, as they were."""
+def ranked(found: Sequence[Entry], metric: str | None, *, lower: bool | None = None) -> list[Entry]:
+    """Best first; executions without the metric last, as they were. `lower` is better: by its name unless given."""
     if metric is None:
         return list(found)
-    sign = 1 if lower_is_better(metric) else -1
+    sign = 1 if (lower_is_better(metric) if lower is None else lower) else -1
     return sorted(found, key=lambda entry: (metric not in entry.metrics, sign * entry.metrics.get(metric, 0.0)))
 
 

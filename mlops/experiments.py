@@ -23,7 +23,6 @@ JOBS = 100  # training jobs of a page: the most that Search answers at once
 _FILTERS = 20  # the most of one SearchExpression
 _NAMES = 12  # of trial components, at most 80 characters each, in one filter's value of at most 1,024
 _THREADS = 8
-EXECUTION_TAG = "sagemaker:pipeline-execution-arn"  # of jobs that a pipeline's steps started
 _SUFFIX = {"TrainingJob": "aws-training-job", "ProcessingJob": "aws-processing-job"}
 _OWN = "SageMaker."  # parameters and artifacts that SageMaker itself records start with it
 _PLUMBING = (_OWN, "sagemaker_", "_")  # nobody chose these parameters: what runs, and a tuning job's objective
@@ -68,12 +67,12 @@ class Component:
             inputs={name: str(_plain(value)) for name, value in (found.get("InputArtifacts") or {}).items()},
             outputs={name: str(_plain(value)) for name, value in (found.get("OutputArtifacts") or {}).items()},
             job=job.get("TrainingJobName", ""),
-            tuning=_last(job.get("TuningJobArn", "")),
+            tuning=last_part(job.get("TuningJobArn", "")),
         )
 
     @property
     def hyperparameters(self) -> dict[str, str]:
-        return {name: _text(value) for name, value in self.parameters.items() if not name.startswith(_PLUMBING)}
+        return {name: text(value) for name, value in self.parameters.items() if not name.startswith(_PLUMBING)}
 
     @property
     def objective(self) -> str:
@@ -93,7 +92,7 @@ class Page:
 
 def page(target: Target, pipeline: str, *, size: int = PAGE, token: str = "") -> Page:
     """Raises LookupError when the pipeline never ran."""
-    summaries, following = _summaries(target.client("sagemaker"), pipeline, size, token)
+    summaries, following = listed(target.client("sagemaker"), pipeline, size, token)
     if not summaries:
         return Page([], "")
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -109,7 +108,8 @@ def page(target: Target, pipeline: str, *, size: int = PAGE, token: str = "") ->
     return Page(entries, following)
 
 
-def _summaries(sagemaker: Any, pipeline: str, size: int, token: str) -> tuple[list[Document], str]:
+def listed(sagemaker: Any, pipeline: str, size: int, token: str = "") -> tuple[list[Document], str]:
+    """ListPipelineExecutions' summaries, newest first, and the next page's token."""
     query = {"PipelineName": pipeline, "SortBy": "CreationTime", "SortOrder": "Descending", "MaxResults": size}
     try:
         found = sagemaker.list_pipeline_executions(**query, **({"NextToken": token} if token else {}))
@@ -128,7 +128,7 @@ def _described(target: Target, summaries: Sequence[Document]) -> dict[str, Docum
         ("CreationTime", "GreaterThanOrEqualTo", oldest.isoformat()),
         ("CreationTime", "LessThanOrEqualTo", newest.isoformat()),
     ]
-    found = {one["PipelineExecutionArn"]: one for one in _search(sagemaker, "PipelineExecution", filters)}
+    found = {one["PipelineExecutionArn"]: one for one in search(sagemaker, "PipelineExecution", filters)}
     for arn in {one["PipelineExecutionArn"] for one in summaries} - found.keys():
         pages = sagemaker.get_paginator("list_pipeline_parameters_for_execution").paginate(PipelineExecutionArn=arn)
         given = [one for page in pages for one in page["PipelineParameters"]]
@@ -140,7 +140,7 @@ def versions(target: Target, group: str, *, since: datetime | None = None) -> li
     """The group's model packages as Search answers them, newest first; `since` spares those made before."""
     filters = [("ModelPackageGroupName", "Equals", group), ("MetadataProperties.GeneratedBy", "Exists", None)]
     after = [("CreationTime", "GreaterThanOrEqualTo", since.isoformat())] if since else []
-    return list(_search(target.client("sagemaker"), "ModelPackage", [*filters, *after]))
+    return list(search(target.client("sagemaker"), "ModelPackage", [*filters, *after]))
 
 
 def _models(
@@ -150,16 +150,16 @@ def _models(
     sagemaker = target.client("sagemaker")
     arns = [one["PipelineExecutionArn"] for one in summaries]
     components = Components(sagemaker)
-    evaluated = components.evaluations([_last(arn) for arn in arns])
-    others = [arn for arn in arns if _last(arn) not in evaluated]
+    evaluated = components.evaluations([last_part(arn) for arn in arns])
+    others = [arn for arn in arns if last_part(arn) not in evaluated]
     steps = dict(zip(others, pool.map(lambda arn: executions.steps(sagemaker, arn), others), strict=True))
     components.load(name for found in steps.values() for name in _component_names(found))
-    judged = [evaluated.get(_last(arn)) or components.evaluation(steps[arn]) for arn in arns]
+    judged = [evaluated.get(last_part(arn)) or components.evaluation(steps[arn]) for arn in arns]
     components.load(name for one in judged if one and (name := _trained(one)))
     return [(one, components.training(one, steps.get(arn, []))) for arn, one in zip(arns, judged, strict=True)]
 
 
-def _last(arn: str) -> str:
+def last_part(arn: str) -> str:
     return arn.rsplit("/", 1)[-1]
 
 
@@ -174,7 +174,7 @@ class Components:
         """Of executions that ran the step Evaluate themselves, by their ids."""
         filters = [("Parents.TrialName", "In", ",".join(trials)), ("TrialComponentName", "Contains", "-evaluate-")]
         found: dict[str, Component] = {}
-        for one in _search(self._sagemaker, "ExperimentTrialComponent", filters):
+        for one in search(self._sagemaker, "ExperimentTrialComponent", filters):
             component = Component.read(one)
             self._found[one["TrialComponentName"].lower()] = component
             for parent in one["Parents"]:
@@ -189,7 +189,7 @@ class Components:
         values = [",".join(left[start : start + _NAMES]) for start in range(0, len(left), _NAMES)]
         for start in range(0, len(values), _FILTERS):
             filters = [("TrialComponentName", "In", value) for value in values[start : start + _FILTERS]]
-            for one in _search(self._sagemaker, "ExperimentTrialComponent", filters, operator="Or"):
+            for one in search(self._sagemaker, "ExperimentTrialComponent", filters, operator="Or"):
                 self._found[one["TrialComponentName"].lower()] = Component.read(one)
 
     def evaluation(self, steps: Sequence[Step]) -> Component | None:
@@ -208,10 +208,10 @@ class Components:
 
 def _component_names(steps: Iterable[Step]) -> Iterator[str]:
     jobs = (step.job for step in steps)
-    return (_component(*job) for job in jobs if job and job[0] in _SUFFIX)
+    return (component_name(*job) for job in jobs if job and job[0] in _SUFFIX)
 
 
-def _component(kind: str, job: str) -> str:
+def component_name(kind: str, job: str) -> str:
     """The name of a job's trial component."""
     return f"{job}-{_SUFFIX[kind]}".lower()
 
@@ -219,7 +219,7 @@ def _component(kind: str, job: str) -> str:
 def _trained(evaluated: Component) -> str:
     """A tuned model's training job is not a step's; its name is in the address of the model. "" where it is not."""
     job = _job(evaluated.inputs.get("model", ""))
-    return _component("TrainingJob", job) if job else ""
+    return component_name("TrainingJob", job) if job else ""
 
 
 def _job(model: str) -> str:
@@ -239,7 +239,7 @@ def _entry(
     given = {one["Name"]: one["Value"] for one in described.get("PipelineParameters") or []}
     training = training or Component({}, {}, {}, {})
     return Entry(
-        execution=_last(arn),
+        execution=last_part(arn),
         status=status,
         started=summary["StartTime"],
         ended=None if status in executions.RUNNING else described.get("LastModifiedTime"),
@@ -268,7 +268,7 @@ def _parameters(training: Component, given: Mapping[str, Any]) -> dict[str, str]
     """The training job's hyperparameters, and of the pipeline's parameters those that are no hyperparameter too."""
     found = training.hyperparameters
     same = {_bare(name) for name in found}
-    return found | {name: _text(value) for name, value in given.items() if _bare(name) not in same}
+    return found | {name: text(value) for name, value in given.items() if _bare(name) not in same}
 
 
 def _bare(name: str) -> str:
@@ -276,7 +276,7 @@ def _bare(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -284,7 +284,7 @@ def training_jobs(target: Target, pipeline: str, *, execution: str = "", limit: 
     """The newest of a pipeline's executions, those of tuning jobs too, or of one execution; newest first."""
     parent = ("Parents.TrialName", execution) if execution else ("Parents.ExperimentName", pipeline.lower())
     filters = [(parent[0], "Equals", parent[1]), ("Source.SourceType", "Equals", "SageMakerTrainingJob")]
-    components = list(islice(_search(target.client("sagemaker"), "ExperimentTrialComponent", filters), limit))
+    components = list(islice(search(target.client("sagemaker"), "ExperimentTrialComponent", filters), limit))
     if not components:
         return []
     registered = _made_by_job(versions(target, pipeline, since=components[-1]["CreationTime"]))
@@ -316,63 +316,14 @@ def _training_job(found: Document, versions: Mapping[str, str]) -> Entry:
     )
 
 
-def tuning_jobs(target: Target, pipeline: str, *, limit: int = PAGE) -> list[Document]:
-    """Tuning jobs that the pipeline's executions started, newest first, as Search answers them.
-
-    Those under way that Search's index does not have yet are found by their names, which begin with an execution's id.
-    """
-    sagemaker = target.client("sagemaker")
-    tag = [(f"Tags.{EXECUTION_TAG}", "Contains", f":pipeline/{pipeline.lower()}/")]
-    found = list(islice(_search(sagemaker, "HyperParameterTuningJob", tag), limit))
-    known = {one["HyperParameterTuningJobName"] for one in found}
-    running = sagemaker.list_hyper_parameter_tuning_jobs(StatusEquals="InProgress", MaxResults=100)
-    fresh = [
-        name
-        for one in running["HyperParameterTuningJobSummaries"]
-        if (name := one["HyperParameterTuningJobName"]) not in known
-    ]
-    if fresh:
-        ids = {_last(one["PipelineExecutionArn"]) for one in _summaries(sagemaker, pipeline, PAGE, "")[0]}
-        own = [name for name in fresh if name.partition("-")[0] in ids]
-        found = [
-            sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name) for name in own
-        ] + found
-    return found
-
-
-def tuning_job(target: Target, name: str) -> Document:
-    """DescribeHyperParameterTuningJob. Raises LookupError when there is none."""
-    sagemaker = target.client("sagemaker")
-    try:
-        return dict(sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name))
-    except sagemaker.exceptions.ResourceNotFound:
-        raise LookupError(f"There is no tuning job {name}.") from None
-
-
-def tuning_trials(target: Target, name: str) -> list[Document]:
-    """HyperParameterTrainingJobSummaries of all training jobs of a tuning job, in the order in which they started."""
-    pages = target.client("sagemaker").get_paginator("list_training_jobs_for_hyper_parameter_tuning_job")
-    query = {"HyperParameterTuningJobName": name, "SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 100}
-    return [one for page in pages.paginate(**query) for one in page["TrainingJobSummaries"]]
-
-
-def scalings(tuning: Mapping[str, Any]) -> dict[str, str]:
-    """ScalingType of each numeric hyperparameter of a tuning job."""
-    definitions = [tuning.get("HyperParameterTuningJobConfig", {}).get("ParameterRanges", {})]
-    definitions += [one.get("HyperParameterRanges", {}) for one in tuning.get("TrainingJobDefinitions") or []]
-    numeric = ("ContinuousParameterRanges", "IntegerParameterRanges")
-    ranges = [one for definition in definitions for kind in numeric for one in definition.get(kind) or []]
-    return {one["Name"]: one.get("ScalingType", "Auto") for one in ranges}
-
-
-def _search(
+def search(
     sagemaker: Any,
     resource: str,
     filters: Iterable[tuple[str, str, str | None]],
     *,
     operator: str = "And",
 ) -> Iterator[Document]:
-    """Records, newest first. A filter is (property, operator, value)."""
+    """Records, newest first. A filter is (property, operator, value), the value None where the operator takes none."""
     given = [
         {"Name": name, "Operator": how, **({} if value is None else {"Value": value})} for name, how, value in filters
     ]

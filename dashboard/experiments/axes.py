@@ -26,7 +26,10 @@ def of(name: str, values: Sequence[str], *, logarithmic: bool = False) -> Axis:
     low, high = min(numbers), max(numbers)
     if logarithmic and low > 0:
         return _numeric(name, "log", low, high, math.log, log_ticks(low, high))
-    return _numeric(name, "linear", low, high, float, linear_ticks(low, high))
+    ticks = linear_ticks(low, high)
+    if all(value.is_integer() for value in numbers):
+        ticks = [tick for tick in ticks if tick.is_integer()]
+    return _numeric(name, "linear", low, high, float, ticks)
 
 
 def as_number(text: str) -> float | None:

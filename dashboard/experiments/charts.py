@@ -11,6 +11,7 @@ from dashboard import look
 from dashboard.experiments.axes import Axis
 from dashboard.experiments.runs import Metric
 
+_LEGEND = alt.Legend(title=None, orient="top", labelLimit=320, columns=2)
 Chart = Any  # Altair's layers, concatenations and charts have no type in common that its functions return
 _GRAY = "#8a8f98"  # on light and dark
 _STAR = "M0,-1L0.24,-0.33L0.95,-0.31L0.38,0.13L0.59,0.81L0,0.4L-0.59,0.81L-0.38,0.13L-0.95,-0.31L-0.24,-0.33Z"
@@ -41,15 +42,17 @@ def parallel(axes: list[Axis], points: pd.DataFrame, metric: Metric, best: int) 
         lines.transform_filter(over).mark_line(color=look.SERIES[5], strokeWidth=3),
         alt.Chart(points).mark_point(size=90, opacity=0).encode(x=x, y=y, tooltip=tooltip).add_params(over),
         at.mark_tick(orient="horizontal", color=_GRAY, thickness=1, size=8),
-        at.mark_text(align="left", dx=7, fontSize=11).encode(text="label:N"),
+        at.mark_text(align="left", dx=7, fontSize=11, color=look.ink()).encode(text="label:N"),
     ).properties(height=360)
 
 
 def scatter(found: pd.DataFrame, metric: Metric, parameter: str, *, logarithmic: bool) -> Chart:
     """The metric against a hyperparameter, the best run with a star."""
     if pd.api.types.is_numeric_dtype(found["value"]):
-        scale = alt.Scale(type="log", nice=False) if logarithmic and found["value"].min() > 0 else alt.Scale(zero=False)
-        x = alt.X("value:Q", title=parameter, scale=scale)
+        kind: Any = "log" if logarithmic and found["value"].min() > 0 else "linear"
+        whole = bool((found["value"] % 1 == 0).all())
+        axis = alt.Axis(tickMinStep=1, format="d") if whole else alt.Axis()
+        x = alt.X("value:Q", title=parameter, axis=axis, scale=alt.Scale(type=kind, zero=False, nice=False, padding=20))
     else:
         x = alt.X("value:N", title=parameter, axis=alt.Axis(labelAngle=0))
     y = alt.Y("metric:Q", title=metric.name, scale=alt.Scale(zero=False))
@@ -66,7 +69,7 @@ def progress(found: pd.DataFrame, metric: Metric, what: str) -> Chart:
     several = found["series"].nunique() > 1
     colour: Any = alt.value(look.SERIES[0])
     if several:
-        colour = alt.Color("series:N", scale=alt.Scale(range=look.SERIES), legend=alt.Legend(title=None, orient="top"))
+        colour = alt.Color("series:N", scale=alt.Scale(range=look.SERIES), legend=_LEGEND)
     x = alt.X("number:Q", title=what, axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(zero=False))
     tooltip = [alt.Tooltip("run:N"), alt.Tooltip("number:Q", title=what), alt.Tooltip("value:Q", format=".5g")]
     drawn = alt.Chart(found).encode(x=x, color=colour, tooltip=tooltip)
@@ -79,12 +82,12 @@ def progress(found: pd.DataFrame, metric: Metric, what: str) -> Chart:
 
 def curves(found: pd.DataFrame, what: str) -> Chart:
     """Metrics over iterations: columns `metric`, `x`, `value`."""
-    colour = alt.Color("metric:N", scale=alt.Scale(range=look.SERIES), legend=alt.Legend(title=None, orient="top"))
+    colour = alt.Color("metric:N", scale=alt.Scale(range=look.SERIES), legend=_LEGEND)
     return (
         alt.Chart(found)
         .mark_line(strokeWidth=1.8)
         .encode(
-            x=alt.X("x:Q", title=what),
+            x=alt.X("x:Q", title=what, scale=alt.Scale(nice=False)),
             y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
             color=colour,
             tooltip=["metric:N", alt.Tooltip("x:Q", title=what), alt.Tooltip("value:Q", format=".5g")],

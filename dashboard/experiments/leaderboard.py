@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import look, navigation
-from dashboard.experiments import charts, reading, runs
+from dashboard.experiments import reading, runs, sections, table
 from dashboard.experiments.runs import Metric
-from mlops import comparison, experiments
+from mlops import experiments
 from mlops.experiments import Entry
 
 
-def show(pipeline: str, *, jobs: bool) -> None:
+def show(pipeline: str, controls: DeltaGenerator, *, jobs: bool) -> None:
+    """`controls` is the row that chooses what is shown."""
     found = _found(pipeline, jobs=jobs)
     if not found.runs:
         _nothing(pipeline, jobs=jobs)
         return
-    metric = _metric(found.runs, jobs=jobs)
-    ranked = comparison.ranked(found.runs, metric.name if metric else None)
-    _table(pipeline, ranked, metric, found.production, jobs=jobs)
+    with controls:
+        metric = _metric(found.runs, jobs=jobs)
+    ranked = runs.ranked(found.runs, metric)
+    table.show(ranked, metric, found.production, jobs=jobs, choose=True)
     _below(pipeline, ranked, found, jobs=jobs)
     if metric:
-        _charts(ranked, metric, jobs=jobs)
+        sections.over_time(ranked, metric, jobs=jobs)
+        sections.compared(ranked, metric, reading.searched(_tuning(ranked)).logarithmic, jobs=jobs)
 
 
 def _found(pipeline: str, *, jobs: bool) -> reading.Found:
@@ -40,68 +41,53 @@ def _rows() -> int:
 
 
 def _nothing(pipeline: str, *, jobs: bool) -> None:
-    execution = st.query_params.get("execution", "")
-    if jobs and execution:
-        st.info(
-            f"Execution {execution} trained nothing itself: a cached step's jobs belong to the execution that ran it."
-        )
-        navigation.link("All training jobs", "experiments", pipeline=pipeline, level="Training jobs")
+    if jobs and (execution := st.query_params.get("execution", "")):
+        st.info(f"{execution} trained nothing itself: a cached step's jobs belong to the execution that ran it.")
+        _all_jobs()
     elif jobs:
         look.empty(f"No execution of {pipeline} has trained a model yet.", f"mlops run {pipeline}")
     else:
         look.empty(f"{pipeline} has not run yet.", f"mlops run {pipeline}")
 
 
-def _metric(found: list[Entry], *, jobs: bool) -> Metric | None:
-    known = runs.metrics(found, jobs=jobs)
-    if not known:
-        st.info("None of these has a metric yet.", icon=":material/info:")
-        return None
-    chosen = st.selectbox("Metric", known, key="metric", bind="query-params", width=260)
-    return Metric.named(chosen)
-
-
-def _table(pipeline: str, ranked: list[Entry], metric: Metric | None, production: str, *, jobs: bool) -> None:
-    table = runs.table(ranked, metric, production, jobs=jobs)
-    names = [runs.name(each, jobs=jobs) for each in ranked]
-
-    def choose() -> None:
-        if rows := st.session_state["leaderboard"]["selection"]["rows"]:
-            st.session_state["run"] = names[rows[0]]
-
-    st.dataframe(
-        table.style.apply(_emphasis, axis=1),
-        key="leaderboard",
-        hide_index=True,
-        on_select=choose,
-        selection_mode="single-row",
-        column_config=_columns(table, metric),
-        height=min(35 * len(table) + 38, 460),
-        alt=f"Leaderboard of {pipeline}, best {metric.name} first" if metric else f"Leaderboard of {pipeline}",
+def _all_jobs() -> None:
+    st.button(
+        "All training jobs", key="all-jobs", icon=":material/filter_alt_off:", on_click=_training_jobs, args=("",)
     )
 
 
-def _emphasis(row: pd.Series[Any]) -> list[str]:
-    return ["font-weight: bold" if row["Mark"] else ""] * len(row)
+def _training_jobs(execution: str) -> None:
+    """Of one execution, or "" for all: a link to the page that one is on would leave the address as it was."""
+    st.session_state |= {"level": "Training jobs", "run": None}
+    if execution:
+        st.query_params["execution"] = execution
+    else:
+        st.query_params.pop("execution", None)
 
 
-def _columns(table: pd.DataFrame, metric: Metric | None) -> dict[str, Any]:
-    numbers = table.select_dtypes("number").columns
-    config: dict[str, Any] = {each: st.column_config.NumberColumn(format="%.5g") for each in numbers}
-    if metric:
-        config[metric.name] = st.column_config.NumberColumn(f"{metric.name} ▾", format="%.5g", help=metric.direction)
-    return config | {
-        "Mark": st.column_config.TextColumn("", width="small"),
-        "Started": st.column_config.DatetimeColumn(format="distance"),
-        "Took": st.column_config.NumberColumn("Took (s)", format="%.0f"),
-    }
+def _metric(found: list[Entry], *, jobs: bool) -> Metric | None:
+    known = runs.metrics(found, jobs=jobs)
+    if not known:
+        return None
+    chosen = st.selectbox("Metric", known, key="metric", bind="query-params", width=260)
+    searched = reading.searched(_tuning(found))
+    return searched.metric if searched.metric and searched.metric.name == chosen else Metric.named(chosen)
+
+
+def _tuning(found: list[Entry]) -> str:
+    """The newest one's, "" where none was tuned."""
+    return next((each.tuning for each in sorted(found, key=lambda one: one.started, reverse=True) if each.tuning), "")
 
 
 def _below(pipeline: str, ranked: list[Entry], found: reading.Found, *, jobs: bool) -> None:
     what = "training jobs" if jobs else "executions"
     shown = len(ranked)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"The newest {shown} {what}." if found.more else f"All {shown} {what}.")
+        execution = st.query_params.get("execution", "") if jobs else ""
+        of = f" of execution {execution}" if execution else ""
+        st.caption(f"The newest {shown} {what}{of}." if found.more else f"All {shown} {what}{of}.")
+        if execution:
+            _all_jobs()
         if found.more and st.button(f"Show {experiments.PAGE} older", icon=":material/expand_more:", key="older"):
             st.query_params["rows"] = str(shown + experiments.PAGE)
             st.rerun()
@@ -136,58 +122,17 @@ def _one(pipeline: str, run: Entry, *, jobs: bool) -> None:
             execution=run.execution,
         )
         if not jobs:
-            navigation.link(
+            st.button(
                 "Its training jobs",
-                "experiments",
+                key="jobs-of",
+                type="tertiary",
                 icon=":material/science:",
-                pipeline=pipeline,
-                level="Training jobs",
-                execution=run.execution,
+                on_click=_training_jobs,
+                args=(run.execution,),
             )
         if run.version:
             navigation.link(
                 f"Version {run.version}", "registry", icon=":material/inventory_2:", group=pipeline, version=run.version
             )
-
-
-def _charts(ranked: list[Entry], metric: Metric, *, jobs: bool) -> None:
-    varying = runs.varying(ranked)
-    tuning = next(
-        (each.tuning for each in sorted(ranked, key=lambda one: one.started, reverse=True) if each.tuning), ""
-    )
-    logarithmic = reading.logarithmic(tuning) if tuning else []
-    if varying:
-        _parallel(ranked, metric, varying, logarithmic, jobs=jobs)
-    left, right = st.columns(2)
-    with left:
-        _scatter(ranked, metric, varying, logarithmic, jobs=jobs)
-    with right:
-        st.subheader("Over time")
-        found = runs.progress(ranked, metric, jobs=jobs)
-        what = "training job" if jobs else "execution"
-        st.altair_chart(
-            charts.progress(found, metric, what), alt=f"{metric.name} by {what}, with the best so far as a line"
-        )
-
-
-def _parallel(ranked: list[Entry], metric: Metric, varying: list[str], logarithmic: list[str], *, jobs: bool) -> None:
-    st.subheader("Parallel coordinates")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = st.multiselect("Axes", varying, default=varying[: runs.MOST_AXES], key="axes")
-        best = int(st.number_input("Highlight the best", 1, 50, 5, key="best", width=160))
-    made, points = runs.coordinates(ranked, metric, chosen, logarithmic, jobs=jobs)
-    chart = charts.parallel(made, points, metric, best)
-    st.altair_chart(chart, alt=f"A line for each run over {', '.join(axis.name for axis in made)}; the best stand out")
-
-
-def _scatter(ranked: list[Entry], metric: Metric, varying: list[str], logarithmic: list[str], *, jobs: bool) -> None:
-    st.subheader(f"{metric.name} against a parameter")
-    if not varying:
-        st.caption("No parameter differs.")
-        return
-    parameter = st.selectbox("Parameter", varying, key="parameter", bind="query-params")
-    found = runs.against(ranked, metric, parameter, jobs=jobs)
-    st.altair_chart(
-        charts.scatter(found, metric, parameter, logarithmic=parameter in logarithmic),
-        alt=f"{metric.name} against {parameter}; the best has a star",
-    )
+    if jobs:
+        sections.learning(run.job, run.objective)

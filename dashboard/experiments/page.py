@@ -16,12 +16,13 @@ def page() -> None:
     if not pipelines:
         look.empty("No pipeline ran here yet.", "mlops run churn")
         return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    controls = st.container(horizontal=True, vertical_alignment="bottom")
+    with controls:
         pipeline = st.selectbox("Use case", pipelines, key="pipeline", bind="query-params", width=260)
         level = st.segmented_control(
             "Compare", [EXECUTIONS, JOBS, TUNING], default=EXECUTIONS, required=True, key="level", bind="query-params"
         )
     if level == TUNING:
-        tuning.show(pipeline)
+        tuning.show(pipeline, controls)
     else:
-        leaderboard.show(pipeline, jobs=level == JOBS)
+        leaderboard.show(pipeline, controls, jobs=level == JOBS)

@@ -8,8 +8,9 @@ from typing import Any
 
 from dashboard import account
 from dashboard.account import kept
+from dashboard.experiments.runs import Metric
 from deploy import names, served
-from mlops import experiments, use_cases
+from mlops import experiments, tuning, use_cases
 from mlops.experiments import Entry
 
 
@@ -64,26 +65,59 @@ def _production(sagemaker: Any, pipeline: str) -> str:
     return str(packages[0].rsplit("/", 1)[1]) if packages else ""
 
 
+@dataclass(frozen=True)
+class Searched:
+    """How a tuning job looked for what."""
+
+    metric: Metric | None = None
+    logarithmic: tuple[str, ...] = ()  # hyperparameters with a logarithmic scale
+
+
 @kept
-def logarithmic(tuning: str) -> list[str]:
-    """Hyperparameters that a tuning job looked for on a logarithmic scale; none of one that is gone."""
+def searched(name: str) -> Searched:
+    """Of a tuning job; nothing of one that is gone, or of ""."""
     try:
-        described = experiments.tuning_job(account.target(), tuning)
+        return search(tuning.describe(account.target(), name)) if name else Searched()
     except LookupError:
-        return []
-    return [name for name, scaling in experiments.scalings(described).items() if scaling == "Logarithmic"]
+        return Searched()
+
+
+def search(described: dict[str, Any]) -> Searched:
+    goal = tuning.objective(described)
+    metric = Metric(goal["MetricName"], lower=goal["Type"] == "Minimize") if goal else None
+    scalings = tuning.scalings(described).items()
+    return Searched(metric, tuple(parameter for parameter, scaling in scalings if scaling == "Logarithmic"))
 
 
 @kept
 def tuning_jobs(pipeline: str) -> list[dict[str, Any]]:
-    return experiments.tuning_jobs(account.target(), pipeline)
+    return tuning.jobs(account.target(), pipeline)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    described: dict[str, Any]
+    trials: list[Entry]  # in the order in which they started
+
+    @property
+    def name(self) -> str:
+        return str(self.described["HyperParameterTuningJobName"])
+
+    @property
+    def status(self) -> str:
+        return str(self.described["HyperParameterTuningJobStatus"])
+
+    @property
+    def running(self) -> bool:
+        return self.status in ("InProgress", "Stopping")
 
 
 @kept
-def tuning_job(name: str) -> dict[str, Any]:
-    return experiments.tuning_job(account.target(), name)
+def tuned(name: str) -> Tuned:
+    return tuned_now(name)
 
 
-@kept
-def tuning_trials(name: str) -> list[dict[str, Any]]:
-    return experiments.tuning_trials(account.target(), name)
+def tuned_now(name: str) -> Tuned:
+    """Of a job under way, whose numbers change faster than what is kept."""
+    described = tuning.describe(account.target(), name)
+    return Tuned(described, tuning.trials(account.target(), described))

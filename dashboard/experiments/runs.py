@@ -14,6 +14,7 @@ from mlops.experiments import Entry
 
 BEST, SERVES = "Best", "In production"
 MOST_AXES = 8  # of parallel coordinates before somebody chooses
+MOST_SERIES = 6  # as many as there are colours
 _COLUMNS = 3  # further metrics in a table
 
 
@@ -43,9 +44,14 @@ def metrics(runs: Sequence[Entry], *, jobs: bool) -> list[str]:
     return sorted(known, key=lambda metric: metric != first) if first else known
 
 
+def ranked(runs: Sequence[Entry], metric: Metric | None) -> list[Entry]:
+    """Best first, those without the metric last."""
+    return comparison.ranked(runs, metric.name, lower=metric.lower) if metric else list(runs)
+
+
 def best(runs: Sequence[Entry], metric: Metric) -> Entry | None:
     """The first of a ranking, where it has the metric at all."""
-    found = comparison.ranked(runs, metric.name)
+    found = ranked(runs, metric)
     return found[0] if found and metric.name in found[0].metrics else None
 
 
@@ -75,8 +81,10 @@ def table(runs: Sequence[Entry], metric: Metric | None, production: str, *, jobs
     rows = []
     for run in runs:
         row: dict[str, Any] = {"Mark": mark(run, first, production)}
-        row |= {"Training job": run.job, "Execution": run.execution} if jobs else {"Execution": run.execution}
-        row |= {"Status": run.status, "Version": run.version} | {each: run.metrics.get(each) for each in shown}
+        row |= {"Training job": run.job} if jobs else {}
+        row |= {"Execution": run.execution} if run.execution else {}
+        row |= {"Status": [run.status]} | ({"Version": run.version} if run.execution else {})
+        row |= {each: run.metrics.get(each) for each in shown}
         row |= {"Started": run.started, "Took": _seconds(run)}
         row |= {each: _value(run.parameters.get(each), each in numeric) for each in differing}
         rows.append(row)
@@ -109,11 +117,13 @@ def csv(runs: Sequence[Entry], production: str) -> str:
 
 
 def progress(runs: Sequence[Entry], metric: Metric, *, jobs: bool) -> pd.DataFrame:
-    """In the order of time: `number` from 1, `value`, `best` so far; of tuning jobs (`series`) each for itself."""
-    found = []
-    for run in sorted(runs, key=lambda each: each.started):
-        if metric.name in run.metrics:
-            found.append((run.tuning if jobs else "", name(run, jobs=jobs), run.metrics[metric.name]))
+    """In the order of time: `number` from 1, `value`, `best` so far.
+
+    Of tuning jobs (`series`) each is for itself, unless there are more than can be told apart.
+    """
+    having = sorted((run for run in runs if metric.name in run.metrics), key=lambda run: run.started)
+    apart = jobs and len({run.tuning for run in having}) <= MOST_SERIES
+    found = [(run.tuning if apart else "", name(run, jobs=jobs), run.metrics[metric.name]) for run in having]
     return pd.DataFrame(best_so_far(found, lower=metric.lower), columns=["series", "run", "number", "value", "best"])
 
 
@@ -154,17 +164,17 @@ def coordinates(
 
     Runs without the metric have no line; a run that lacks a parameter has a line without that axis.
     """
-    ranked = [run for run in comparison.ranked(runs, metric.name) if metric.name in run.metrics]
+    having = [run for run in ranked(runs, metric) if metric.name in run.metrics]
     made = [
         axes.of(
-            each, [run.parameters[each] for run in ranked if each in run.parameters], logarithmic=each in logarithmic
+            each, [run.parameters[each] for run in having if each in run.parameters], logarithmic=each in logarithmic
         )
         for each in parameters
-        if any(each in run.parameters for run in ranked)
+        if any(each in run.parameters for run in having)
     ]
-    made.append(axes.of(metric.name, [repr(run.metrics[metric.name]) for run in ranked]))
+    made.append(axes.of(metric.name, [repr(run.metrics[metric.name]) for run in having]))
     rows = []
-    for rank, run in enumerate(ranked, 1):
+    for rank, run in enumerate(having, 1):
         values = run.parameters | {metric.name: repr(run.metrics[metric.name])}
         rows += [
             (name(run, jobs=jobs), axis.name, axis.position(values[axis.name]), _label(axis, values), rank)
@@ -172,7 +182,7 @@ def coordinates(
             if axis.name in values
         ]
     points = pd.DataFrame(rows, columns=["run", "axis", "y", "label", "rank"])
-    points["metric"] = points["rank"].map({rank: run.metrics[metric.name] for rank, run in enumerate(ranked, 1)})
+    points["metric"] = points["rank"].map({rank: run.metrics[metric.name] for rank, run in enumerate(having, 1)})
     return made, points
 
 
