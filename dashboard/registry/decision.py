@@ -26,7 +26,7 @@ def panel(group: Group, package: Document, serving: list[str], doubts: list[str]
         st.markdown(f"**Your decision on version {version}**")
         for each in against:
             st.markdown(f":orange[:material/warning:] {look.plain(each)}")
-        starts = follows.asked(package["ModelPackageArn"], package["ModelPackageGroupName"], version)
+        starts = follows.asked(package, group.name if group.use_case else "")
         approves = approval(group, package, starts, serving, against)
         rejects = rejection(group, package, serving)
         if status == "Approved":
@@ -98,15 +98,17 @@ def rejection(group: Group, package: Document, serving: list[str]) -> Change:
 def _refused(group: Group, package: Document, serving: list[str], again: bool) -> str:
     if again:
         return "It is rejected already: only the reason changes."
-    version, case = package["ModelPackageVersion"], look.plain(group.arn.rsplit("/", 1)[-1])
+    version = package["ModelPackageVersion"]
     text = "No deployment takes a rejected version."
+    if package.get("ModelApprovalStatus") == "Approved":
+        text += " One that is on its way ends before its next stage."
     if not serving:
         return text
     where = look.plain(", ".join(serving))
     return (
         f":orange[:material/warning:] Version {version} **serves {where}, and goes on serving it**: rejecting takes "
-        f"nothing out of service. {text} So nothing can go back to it, either. To replace it, deploy another version: "
-        f"`mlops deploy {case} --version N`"
+        f"nothing out of service. {text} So nothing can go back to it, either. To replace it, deploy another version"
+        + (f": `mlops deploy {group.name} --version N`" if group.use_case else ".")
     )
 
 

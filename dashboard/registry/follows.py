@@ -88,10 +88,11 @@ def _words(name: str) -> str:
     return spaced.strip()
 
 
-def said(listeners: list[Listener], group: str) -> str:
-    """Markdown: what an approval starts, or that it starts nothing and what deploys."""
+def said(listeners: list[Listener], use_case: str) -> str:
+    """Markdown: what an approval starts, or that nothing does and what deploys; `use_case` is "" of another group."""
     if not listeners:
-        return f"It starts nothing: no rule of this account listens. To put it in production: `mlops deploy {group}`"
+        nothing = "It starts nothing: no rule of this account listens."
+        return f"{nothing} What puts it in production: `mlops deploy {use_case}`" if use_case else nothing
     return "\n\n".join(_said(each) for each in listeners)
 
 
@@ -105,9 +106,10 @@ def _said(listener: Listener) -> str:
     return text
 
 
-def asked(arn: str, group: str, version: int) -> str:
+def asked(package: Document, use_case: str) -> str:
     """The same for a version, as far as this user may know it."""
     try:
-        return said(listeners(arn, group, version), group)
+        found = listeners(package["ModelPackageArn"], package["ModelPackageGroupName"], package["ModelPackageVersion"])
+        return said(found, use_case)
     except ClientError as error:
         return f"What it starts can't be told: {look.plain(look.sentence(error))}"

@@ -155,9 +155,10 @@ def _words(chosen: Difference, candidate: Version, current: Version, lead: Lead 
 
 
 def number(value: float, *, sign: bool = False) -> str:
-    """Four digits after the point of a share, four in all of what is larger."""
-    digits = f"{value:+.4f}" if sign else f"{value:.4f}"
-    return digits if abs(value) < 10 else f"{value:+,.4g}" if sign else f"{value:,.6g}"
+    """Four digits after the point of a share, of what is larger six in all."""
+    if abs(value) <= 1:
+        return f"{value:+.4f}" if sign else f"{value:.4f}"
+    return f"{value:+,.6g}" if sign else f"{value:,.6g}"
 
 
 def same_data(candidate: Version, current: Version | None) -> bool | None:

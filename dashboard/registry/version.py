@@ -25,10 +25,11 @@ def show(group: Group, number: str) -> None:
         packages = [package, *([versions.package(group, against)] if against else [])]
         candidate, *others = measured.read(packages)
         current = others[0] if others else None
-        _verdict(candidate, current)
+        said, better = measured.headline(candidate, current)
+        _verdict(said, better)
         _parts(group, candidate, current)
     with beside:
-        doubts = [measured.headline(candidate, current)[0]] if measured.headline(candidate, current)[1] is False else []
+        doubts = [*([said] if better is False else []), *_older(group, package, serving)]
         decision.panel(group, package, versions.endpoints_of(package, serving), doubts)
 
 
@@ -78,10 +79,9 @@ def _against(group: Group, package: Document, serving: dict[str, list[str]]) -> 
 
 
 def _default(offered: list[str], live: dict[str, list[str]], own: str) -> str:
-    """What serves in production; if that is the version itself the one before it, and without any the newest."""
-    first = next((each for each in live if each != own), None)
+    """What serves in production; if nothing does, or the version itself, the one before it."""
     before = [each for each in offered if int(each) < int(own)]
-    return first or next(iter(before), None) or next(iter(offered), _NOTHING)
+    return next((each for each in live if each != own), None) or next(iter(before), _NOTHING)
 
 
 def _live(group: Group, serving: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -97,8 +97,13 @@ def _titled(number: str, live: dict[str, list[str]]) -> str:
     return f"version {number}" + (f", serves {', '.join(live[number])}" if number in live else "")
 
 
-def _verdict(candidate: Version, current: Version | None) -> None:
-    said, better = measured.headline(candidate, current)
+def _older(group: Group, package: Document, serving: dict[str, list[str]]) -> list[str]:
+    number = package["ModelPackageVersion"]
+    newer = [each for each, where in _live(group, serving).items() if versions.production(group) in where]
+    return [f"It is older than version {each}, which serves in production." for each in newer if int(each) > number]
+
+
+def _verdict(said: str, better: bool | None) -> None:
     show = {True: st.success, False: st.error, None: st.info}[better]
     icon = {True: ":material/trending_up:", False: ":material/trending_down:", None: ":material/trending_flat:"}[better]
     show(look.plain(said), icon=icon)
