@@ -119,7 +119,7 @@ setup(
     packages=find_namespace_packages(
         include=[pattern for folder in FOLDERS for pattern in (folder, f"{folder}.*")], exclude=["*__pycache__*"]
     ),
-    package_data={"": ["*.css", "*.html", "*.j2", "*.json", "*.md", "*.sh", "*.toml", "*.txt", "*.yaml", "*.yml"]},
+    package_data={"": ["*.css", "*.html", "*.j2", "*.js", "*.json", "*.md", "*.sh", "*.svg", "*.toml", "*.txt", "*.yaml", "*.yml"]},
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     entry_points={

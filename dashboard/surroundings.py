@@ -1,4 +1,4 @@
-"""What the command line told the pages: `streamlit run dashboard/app.py -- --target aws --allow-changes`."""
+"""What the command line told the pages: `streamlit run dashboard/server.py -- --target aws --allow-changes`."""
 
 from __future__ import annotations
 

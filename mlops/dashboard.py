@@ -38,7 +38,7 @@ def show(target: Target, page: str = "", *, port: int = 0, allow_changes: bool =
     settings = {**_ADDRESS, "server.port": str(port)}
     options = [part for key, value in settings.items() for part in (f"--{key}", value)]
     own = ["--target", AWS if target.settings is None else "laptop", *(["--allow-changes"] if allow_changes else [])]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", *options, "--", *own]
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard/server.py", *options, "--", *own]
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background, ignoring Ctrl-C
         signal.signal(number, signal.default_int_handler)
     # The process's environment leads its clients to the target, as it does this command's own.
