@@ -58,7 +58,7 @@ def _all_jobs() -> None:
 
 def _training_jobs(execution: str) -> None:
     """Of one execution, or "" for all: a link to the page that one is on would leave the address as it was."""
-    st.session_state |= {"level": "Training jobs", "run": None}
+    st.session_state.update({"level": "Training jobs", "run": None})
     if execution:
         st.query_params["execution"] = execution
     else:
@@ -69,7 +69,8 @@ def _metric(found: list[Entry], *, jobs: bool) -> Metric | None:
     known = runs.metrics(found, jobs=jobs)
     if not known:
         return None
-    chosen = st.selectbox("Metric", known, key="metric", bind="query-params", width=260)
+    key = "job_metric" if jobs else "metric"  # each level has its own first one
+    chosen = st.selectbox("Metric", known, key=key, bind="query-params", width=260)
     searched = reading.searched(_tuning(found))
     return searched.metric if searched.metric and searched.metric.name == chosen else Metric.named(chosen)
 

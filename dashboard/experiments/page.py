@@ -19,8 +19,14 @@ def page() -> None:
     controls = st.container(horizontal=True, vertical_alignment="bottom")
     with controls:
         pipeline = st.selectbox("Use case", pipelines, key="pipeline", bind="query-params", width=260)
+        first = JOBS if "execution" in st.query_params else EXECUTIONS
         level = st.segmented_control(
-            "Compare", [EXECUTIONS, JOBS, TUNING], default=EXECUTIONS, required=True, key="level", bind="query-params"
+            "Compare",
+            [EXECUTIONS, JOBS, TUNING],
+            default=None if "level" in st.session_state else first,
+            required=True,
+            key="level",
+            bind="query-params",
         )
     if level == TUNING:
         tuning.show(pipeline, controls)
