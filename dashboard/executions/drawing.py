@@ -88,9 +88,10 @@ def node(one: graph.Node, state: str, step: Step | None) -> dict[str, Any]:
     how = "cached" if step and step.cached else "not selected" if step and step.lent else ""
     took = look.duration(step.start, step.end) if step and step.start and not how and one.kind != "Condition" else ""
     taken = {"True": "takes if", "False": "takes else"}.get(graph.outcome(step), "")
-    said = state if state != "Succeeded" else ""
     idle = state in (graph.NOT_TAKEN, graph.NOT_RUN, graph.NOT_SELECTED)
-    more = (state,) if idle else (one.kind, how or taken or said, took)
+    # Of a step that did well its kind is said, of others their state: there is room for one of them.
+    first = one.kind if state == "Succeeded" and how != "not selected" else "" if how else state
+    more = (first, how or taken, took)
     return {
         "name": one.name,
         "more": " · ".join(part for part in more if part),

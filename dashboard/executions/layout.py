@@ -15,6 +15,7 @@ WIDTH, HEIGHT = 164.0, 50.0  # of a node, in pixels
 GAP, DROP = 14.0, 40.0  # between neighbours, between layers
 _BEND = 6.0  # what an edge that passes a layer takes of it
 _SWEEPS, _MOVES = 12, 40
+_ALONE = 8.0  # the pull of a neighbour whose only neighbour it is: chains become straight
 
 Edge = tuple[str, str]
 Point = tuple[float, float]
@@ -129,8 +130,14 @@ def _centres(layers: Sequence[Sequence[_Place]], above: Neighbours, below: Neigh
 
 
 def _wanted(one: _Place, centres: Mapping[_Place, float], above: Neighbours, below: Neighbours) -> float:
-    beside = [centres[each] for each in (*above.get(one, ()), *below.get(one, ()))]
-    return sum(beside) / len(beside) if beside else centres[one]
+    """The mean of its neighbours' places, in which one that has no other neighbour there counts most."""
+    total = weights = 0.0
+    for mine, theirs in ((above, below), (below, above)):
+        beside = mine.get(one, ())
+        for each in beside:
+            weight = _ALONE if len(beside) == 1 and len(theirs[each]) == 1 else 1.0
+            total, weights = total + weight * centres[each], weights + weight
+    return total / weights if weights else centres[one]
 
 
 def _apart(layer: Sequence[_Place], wanted: Sequence[float]) -> list[float]:

@@ -54,7 +54,7 @@ def _row(step: Step, shape: graph.Graph, made: str, first: datetime | None) -> d
     tries = f" · {step.attempts} attempts" if step.attempts > 1 else ""
     return {
         "step": step.name,
-        "type": shape[step.name].kind if step.name in shape else "",
+        "type": _kind(step, shape),
         "state": step.shown_status + tries,
         "started": started.removeprefix(look.moment(first)[:11]),  # the day is that of the first one, mostly
         "took": "" if step.cached or step.lent else look.duration(step.start, step.end),
