@@ -25,6 +25,7 @@ _SECTIONS = {  # of the schema of model cards (developer guide, "Model card JSON
     "evaluation_details": "Evaluation",
     "additional_information": "More",
 }
+_UNNAMED = ("metric_groups", "metric_data")  # what is in them has names
 _MOST = 40  # rows of a list
 
 
@@ -78,22 +79,17 @@ def draw(value: Any) -> None:
     if isinstance(value, Mapping):
         _members(value)
     elif isinstance(value, list):
-        for each in value[:_MOST]:
-            draw(each)
-    else:
-        st.markdown(look.plain(str(value)))
+        _list([each for each in value[:_MOST] if isinstance(each, Mapping)])
 
 
 def _members(section: Mapping[str, Any]) -> None:
     if rows := leaves(section):
         st.table([{"": look.plain(name), " ": look.plain(text)} for name, text in rows.items()], hide_header=True)
     for key, value in section.items():
-        if isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
-            st.markdown(f"**{look.plain(_words(key))}**")
-            _list(value)
-        elif isinstance(value, Mapping) and value:
-            st.markdown(f"**{look.plain(_words(key))}**")
-            _members(value)
+        if isinstance(value, Mapping | list) and value and _words(key) not in rows:
+            if key not in _UNNAMED:
+                st.markdown(f"**{look.plain(_words(key))}**")
+            draw(value)
 
 
 def leaves(section: Mapping[str, Any]) -> dict[str, str]:
@@ -110,18 +106,8 @@ def _list(values: list[Mapping[str, Any]]) -> None:
     """Names with values are a table; graphs are drawn on the other parts of the page."""
     named = [each for each in values if "name" in each and isinstance(each.get("value"), str | int | float)]
     if named:
-        st.table(
-            [
-                {
-                    "": look.plain(str(each["name"])),
-                    " ": look.plain(_number(each["value"])),
-                    "  ": look.plain(each.get("notes", "")),
-                }
-                for each in named[:_MOST]
-            ],
-            hide_header=True,
-        )
-    for each in values[:_MOST]:
+        st.table([_row(each) for each in named], hide_header=True)
+    for each in values:
         if each in named or isinstance(each.get("value"), list):
             continue
         if title := each.get("name"):
@@ -129,9 +115,15 @@ def _list(values: list[Mapping[str, Any]]) -> None:
         _members({key: value for key, value in each.items() if key != "name"})
 
 
+def _row(metric: Mapping[str, Any]) -> dict[str, str]:
+    said = (metric["name"], _number(metric["value"]), metric.get("notes", ""))
+    return {" " * place: look.plain(str(each)) for place, each in enumerate(said)}
+
+
 def _number(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _words(key: str) -> str:
-    return key.replace("_", " ").capitalize()
+    spaced = key.replace("_", " ")
+    return spaced[:1].upper() + spaced[1:]

@@ -14,6 +14,7 @@ from dashboard.registry.measured import Version
 from dashboard.registry.origin import Origin
 from mlops import lineage
 
+_OPEN = 3  # files whose diff is open from the beginning
 _LINES = 400  # of a file's diff that are shown
 
 
@@ -34,17 +35,18 @@ def show(candidate: Version, current: Version | None) -> None:
 
 
 def commits(both: Sequence[Version]) -> list[dict[str, str]]:
-    members = {"Commit": "CommitId", "Repository": "Repository"}
-    return [
-        {
-            "": words,
-            **{
-                each.label.capitalize(): look.plain(each.package.get("MetadataProperties", {}).get(member, "–"))
-                for each in both
-            },
-        }
-        for words, member in members.items()
-    ]
+    found = {each.label.capitalize(): each.package.get("MetadataProperties", {}) for each in both}
+    said = {
+        "Commit": {label: _commit(each.get("CommitId", "")) for label, each in found.items()},
+        "Repository": {label: look.plain(each.get("Repository", "–")) for label, each in found.items()},
+    }
+    return [{"": words, **each} for words, each in said.items()]
+
+
+def _commit(commit: str) -> str:
+    """Short, and whether the code was not quite that commit's (pipelines/revision.py marks it)."""
+    name, _, changed = commit.partition("-")
+    return look.plain(name[:12] + (f" and changes ({changed})" if changed else "")) or "–"
 
 
 def _executions(both: Sequence[Version]) -> None:
@@ -142,7 +144,7 @@ def _diff(step: str, before: str, now: str) -> None:
     if not files:
         st.caption(look.plain(f"{step}: the files are the same, at another address."))
     for name, text in files.items():
-        with st.expander(look.plain(f"{step}: {name}"), expanded=len(files) == 1):
+        with st.expander(look.plain(f"{step}: {name}"), expanded=len(files) <= _OPEN):
             st.code(text, language="diff", wrap_lines=False)
 
 

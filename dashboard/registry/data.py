@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from dashboard import look
@@ -20,6 +21,7 @@ from mlops import lineage
 _METHOD, _NUMBERS, _CATEGORIES = "comparison_method", "comparison_threshold", "categorical_comparison_threshold"
 _DEFAULTS = {_METHOD: "Robust", _NUMBERS: 0.1, _CATEGORIES: 0.1}  # Model Monitor's own
 _SOURCE = ("Raw data", "Hash of their content", "Training records", "Features", "Held-out records", "Of these positive")
+_MOST = 30  # features that moved, in the table
 _MOST_VALUES = 15  # of a category that are drawn
 
 
@@ -32,7 +34,7 @@ class Moved:
 
     @property
     def moved(self) -> bool:
-        return self.distance is not None and self.distance > self.threshold
+        return bool(self.why) or (self.distance is not None and self.distance > self.threshold)
 
 
 def show(candidate: Version, current: Version | None) -> None:
@@ -47,15 +49,23 @@ def show(candidate: Version, current: Version | None) -> None:
     moved = [each for each in found if each.moved]
     many = f"{len(moved)} of {len(found)} features moved" if moved else f"None of {len(found)} features moved"
     st.subheader(f"{many} since {current.label}", anchor=False)
-    st.table(rows(found))
-    st.caption(
-        "The distance is the largest difference of the two distributions beyond what samples of these sizes differ by, "
-        f"the threshold that of {current.label}'s own constraints."
-    )
+    if moved:
+        st.table(rows(moved[:_MOST]))
     names = [each.feature for each in found]
     feature = st.selectbox("Distribution of", names, key="registry-feature")
     if feature:
         _draw(feature, both)
+    with st.expander("Every feature"):
+        st.dataframe(
+            pd.DataFrame([vars(each) | {"moved": each.moved} for each in found]).drop(columns="why"),
+            hide_index=True,
+            column_config={"distance": st.column_config.NumberColumn(format="%.3f")},
+            alt=f"How far every feature moved since {current.label}",
+        )
+        st.caption(
+            "The distance is the largest difference of the two distributions beyond what samples of these sizes differ "
+            f"by, the threshold that of {current.label}'s own constraints, or else Model Monitor's."
+        )
 
 
 def _why(version: Version) -> str:
@@ -72,7 +82,7 @@ def source(version: Version) -> dict[str, str]:
     uri = version.properties.get("InputDataUrl", "")
     statistics, tested = version.documents.get("data statistics", {}), version.evaluation.get("dataset") or {}
     values = (
-        uri,
+        short(uri),
         str(lineage.version(uri)["hash"] or "") if uri else "",
         _count(statistics.get("dataset", {}).get("item_count")),
         _count(len(statistics.get("features", [])) or None),
@@ -80,6 +90,12 @@ def source(version: Version) -> dict[str, str]:
         _count(tested.get("positive")),
     )
     return {name: value for name, value in zip(_SOURCE, values, strict=True) if value}
+
+
+def short(uri: str) -> str:
+    """How an address ends, which is where two of them differ."""
+    parts = uri.rstrip("/").rsplit("/", 3)
+    return "…/" + "/".join(parts[1:]) if len(parts) == 4 else uri
 
 
 def _count(value: Any) -> str:
@@ -138,11 +154,7 @@ def rows(found: Sequence[Moved]) -> list[dict[str, str]]:
 
 
 def _said(each: Moved) -> str:
-    if each.why:
-        return f":orange-badge[:material/warning: {look.plain(each.why)}]"
-    if each.moved:
-        return ":orange-badge[:material/warning: moved]"
-    return ":gray-badge[can't be compared]" if each.distance is None else ":green-badge[:material/check: as before]"
+    return f":orange-badge[:material/warning: {look.plain(each.why or 'moved')}]"
 
 
 def _draw(feature: str, both: Sequence[Version]) -> None:

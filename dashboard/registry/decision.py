@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import account, changes, look
+from dashboard import account, changes, look, navigation
 from dashboard.changes import Change
 from dashboard.registry import follows
 from dashboard.registry.reading import Document
@@ -31,6 +31,8 @@ def panel(group: Group, package: Document, serving: list[str], doubts: list[str]
         rejects = rejection(group, package, serving)
         if status == "Approved":
             st.caption("It is approved already: nothing starts from approving it again.")
+            for name in follows.pipelines(package):
+                navigation.link(f"What {name} does", "delivery", icon=":material/local_shipping:", pipeline=name)
             changes.button("Change the reason …", approves, key="approve", icon=":material/edit:")
         else:
             changes.button("Approve …", approves, key="approve", icon=":material/check:", primary=True)

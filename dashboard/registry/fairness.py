@@ -52,13 +52,15 @@ def show(candidate: Version, current: Version | None) -> None:
     if not found[candidate.label]:
         _nothing(candidate)
         return
-    _violations(candidate)
+    broken = violations(candidate)
+    for each in sentences(broken, found[candidate.label]):
+        st.warning(look.plain(each), icon=":material/warning:")
     for stage, title in _STAGES.items():
         of_stage = {
             label: {key: each for key, each in rows.items() if each.stage == stage} for label, rows in found.items()
         }
         if of_stage[candidate.label]:
-            _stage(title, _CHECKS[stage], candidate, of_stage)
+            _stage(title, _CHECKS[stage], candidate, of_stage, broken)
 
 
 def _nothing(candidate: Version) -> None:
@@ -99,13 +101,23 @@ def violations(version: Version) -> list[Document]:
     return [row for each in files.found.values() for row in each.get("violations", []) if isinstance(row, Mapping)]
 
 
-def _violations(candidate: Version) -> None:
-    for each in violations(candidate):
-        who, metric = f"{each.get('facet')} = {each.get('facet_value')}", each.get("metric_name", "")
-        st.warning(look.plain(f"{who}, {metric}: {each.get('description', '')}"), icon=":material/warning:")
+def sentences(violations: Sequence[Document], found: Mapping[Any, Measured]) -> list[str]:
+    """One for each group that is farther from fair than the check allows."""
+    groups: dict[str, list[str]] = {}
+    for each in violations:
+        who, metric = f"{each.get('facet')} = {each.get('facet_value')}", str(each.get("metric_name", ""))
+        values = [one.value for one in found.values() if (one.who, one.metric) == (who, metric)]
+        groups.setdefault(who, []).append(f"{metric} {values[0]:.3g}" if values else metric)
+    return [f"{who} is farther from fair than the check allows: {', '.join(broken)}." for who, broken in groups.items()]
 
 
-def _stage(title: str, check: str, candidate: Version, found: Mapping[str, Mapping[Any, Measured]]) -> None:
+def _stage(
+    title: str,
+    check: str,
+    candidate: Version,
+    found: Mapping[str, Mapping[Any, Measured]],
+    broken: Sequence[Document],
+) -> None:
     st.subheader(title, anchor=False)
     verdict = candidate.properties.get(f"{check}{models.CHECK}")
     said = f"The check against the version of its time: {verdict}. " if verdict else ""
@@ -118,7 +130,7 @@ def _stage(title: str, check: str, candidate: Version, found: Mapping[str, Mappi
                 with column:
                     charts.gaps(rows, labels, who)
     with st.expander("Every metric"):
-        st.dataframe(pd.DataFrame(table(found)), hide_index=True, alt=f"{title}: every metric of every group")
+        st.dataframe(pd.DataFrame(table(found, broken)), hide_index=True, alt=f"{title}: every metric of every group")
 
 
 def _drawn(found: Mapping[str, Mapping[Any, Measured]], who: str) -> list[dict[str, Any]]:
@@ -137,8 +149,9 @@ def _drawn(found: Mapping[str, Mapping[Any, Measured]], who: str) -> list[dict[s
     ]
 
 
-def table(found: Mapping[str, Mapping[Any, Measured]]) -> list[dict[str, Any]]:
+def table(found: Mapping[str, Mapping[Any, Measured]], broken: Sequence[Document]) -> list[dict[str, Any]]:
     """A row for each group and metric, with a column for each version."""
+    marked = {(f"{each.get('facet')} = {each.get('facet_value')}", each.get("metric_name")) for each in broken}
     labels: Sequence[str] = list(found)
     keys = list(dict.fromkeys(key for rows in found.values() for key in rows))
     rows = []
@@ -146,9 +159,10 @@ def table(found: Mapping[str, Mapping[Any, Measured]]) -> list[dict[str, Any]]:
         of_key = {label: found[label].get(key) for label in labels}
         first = next(each for each in of_key.values() if each)
         values = {label: each.value if each else None for label, each in of_key.items()}
-        row = {"group": first.who, "metric": first.metric, "meaning": first.meaning, **values}
+        row: dict[str, Any] = {"group": first.who, "metric": first.metric, **values}
         if len(labels) == 2:
             ours, theirs = values.values()
             row["difference"] = None if ours is None or theirs is None else ours - theirs
-        rows.append(row)
+        row |= {"check": "violated"} if (first.who, first.metric) in marked else {}
+        rows.append(row | {"meaning": first.meaning})
     return rows

@@ -109,7 +109,18 @@ def _said(listener: Listener) -> str:
 def asked(package: Document, use_case: str) -> str:
     """The same for a version, as far as this user may know it."""
     try:
-        found = listeners(package["ModelPackageArn"], package["ModelPackageGroupName"], package["ModelPackageVersion"])
-        return said(found, use_case)
+        return said(_of(package), use_case)
     except ClientError as error:
         return f"What it starts can't be told: {look.plain(look.sentence(error))}"
+
+
+def pipelines(package: Document) -> list[str]:
+    """Names of the CodePipelines that the version's approval starts; none where that can't be told."""
+    try:
+        return [each.name for each in _of(package) if each.steps]
+    except ClientError:
+        return []
+
+
+def _of(package: Document) -> list[Listener]:
+    return listeners(package["ModelPackageArn"], package["ModelPackageGroupName"], package["ModelPackageVersion"])

@@ -112,8 +112,8 @@ def version(settings: Settings, group: str, properties: dict[str, str] | None = 
     return str(client(settings, "sagemaker").create_model_package(**request)["ModelPackageArn"])
 
 
-def full(settings: Settings, group: str, name: str, precision: float, center: float = 0.0, **found: Any) -> str:
-    """A version as a pipeline of this template registers it, files and all."""
+def full(settings: Settings, group: str, name: str, precision: float, center: float = 0.0, **more: Any) -> str:
+    """A version as a pipeline of this template registers it, files and all; `more` are CreateModelPackage's members."""
     at = f"{group}/{name}"
 
     def source(key: str, document: Any) -> dict[str, str]:
@@ -126,7 +126,7 @@ def full(settings: Settings, group: str, name: str, precision: float, center: fl
         settings,
         group,
         {
-            "Evaluation": put(settings, f"{at}/evaluation.json", evaluation(precision, **found)),
+            "Evaluation": put(settings, f"{at}/evaluation.json", evaluation(precision)),
             "AveragePrecision": str(precision),
             "MinAveragePrecision": "0.6",
             "DataQualityCheck": "no violation",
@@ -137,4 +137,5 @@ def full(settings: Settings, group: str, name: str, precision: float, center: fl
             "Explainability": {"Report": source("shap/analysis.json", {"explanations": explained})},
             "ModelDataQuality": {"Statistics": source("data/statistics.json", statistics(center))},
         },
+        **more,
     )
