@@ -213,7 +213,7 @@ def _fleets(name: str, old: str, pending: Described) -> None:
     with look.errors():
         rows = compared(name, (old, pending["EndpointConfigName"]), tuple(variants), start)
         if any(row["requests"] for row in rows):
-            st.dataframe(rows, hide_index=True, alt="Both fleets since the deployment began")
+            st.dataframe(rows, hide_index=True, placeholder="–", alt="Both fleets since the deployment began")
 
 
 @account.kept

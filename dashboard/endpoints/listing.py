@@ -71,6 +71,7 @@ def _table(rows: list[Row]) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key="endpoints-table",
+        placeholder="–",
         alt="The endpoints, the newest first",
         column_config={
             "endpoint": st.column_config.TextColumn("endpoint", width="medium"),

@@ -139,8 +139,9 @@ def get(
 def frame(
     lines: Sequence[Line], values: dict[str, list[tuple[datetime, float]]], start: datetime, end: datetime, period: int
 ) -> pd.DataFrame:
-    """A row a line and step: time (UTC), metric, statistic, variant, config, value. Steps without a value are NaN, so
-    that a chart shows a gap; latencies become milliseconds.
+    """A row a line and step: time (UTC), metric, statistic, variant, config, value; of at least one line.
+
+    Steps without a value are NaN, so that a chart shows a gap; latencies become milliseconds.
     """
     steps = pd.date_range(start, end, freq=f"{period}s", inclusive="left")
     parts = []
@@ -159,5 +160,4 @@ def frame(
                 }
             )
         )
-    columns = ["time", "metric", "statistic", "variant", "config", "value"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)

@@ -15,13 +15,17 @@ def show(name: str) -> None:
     navigation.link("All endpoints", "endpoints", icon=":material/arrow_back:")
     found = served.endpoint(name)
     _heading(found)
-    for sentence in found.problems:
-        st.caption(f":material/warning: {look.plain(sentence)}")
-    deployment.show(found)
-    _variants(found)
-    with look.errors():
+    # Each part keeps its place, whatever the ones above it show: what is drawn anew doesn't jump.
+    with st.container():
+        for sentence in found.problems:
+            st.caption(f":material/warning: {look.plain(sentence)}")
+        deployment.show(found)
+    with st.container():
+        _variants(found)
+    with st.container(), look.errors():
         traffic.show(found)
-    _more(found)
+    with st.container():
+        _more(found)
 
 
 def _heading(found: Found) -> None:

@@ -17,6 +17,8 @@ _DEFAULT = "1 hour"
 
 
 def show(found: Found) -> None:
+    if not described.variants(found):
+        return
     heading, chosen, live = st.columns([2, 4, 1], vertical_alignment="center")
     heading.subheader("Traffic")
     span = chosen.segmented_control(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from sagelocal.config import Settings
@@ -60,9 +61,35 @@ class Tiny:
         self.sagemaker.send_pipeline_execution_step_success(CallbackToken=body["token"], OutputParameters=outputs)
         return str(body["pipelineExecutionArn"])
 
+    def status(self, arn: str) -> str:
+        found = self.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        return str(found["PipelineExecutionStatus"])
+
+    def ended(self, arn: str) -> str:
+        """The status in which it ended."""
+        while (status := self.status(arn)) in ("Executing", "Stopping"):
+            time.sleep(0.05)
+        return status
+
+    def stop_all(self) -> None:
+        """Executions that wait, and the questions that they asked."""
+        pages = self.sagemaker.get_paginator("list_pipeline_executions").paginate(PipelineName=self.name)
+        listed = [each for page in pages for each in page["PipelineExecutionSummaries"]]
+        for arn in [each["PipelineExecutionArn"] for each in listed if each["PipelineExecutionStatus"] == "Executing"]:
+            self.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
+        self._sqs.purge_queue(QueueUrl=self.queue)
+
     def newest(self) -> dict[str, Any]:
         """DescribePipelineExecution's answer."""
-        listed = self.sagemaker.list_pipeline_executions(
-            PipelineName=self.name, SortBy="CreationTime", SortOrder="Descending", MaxResults=1
-        )["PipelineExecutionSummaries"]
-        return dict(self.sagemaker.describe_pipeline_execution(PipelineExecutionArn=listed[0]["PipelineExecutionArn"]))
+        arn = self._listed("Descending")
+        return dict(self.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn))
+
+    def oldest(self) -> str:
+        """Its id."""
+        return self._listed("Ascending").rsplit("/", 1)[1]
+
+    def _listed(self, order: str) -> str:
+        answer = self.sagemaker.list_pipeline_executions(
+            PipelineName=self.name, SortBy="CreationTime", SortOrder=order, MaxResults=1
+        )
+        return str(answer["PipelineExecutionSummaries"][0]["PipelineExecutionArn"])

@@ -1,4 +1,4 @@
-"""The playground as people use it: in headless Chromium, on an endpoint of a running sagelocal."""
+"""Playground and endpoints as people use them: in headless Chromium, on two variants behind a running sagelocal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ STATISTICS = {
 
 @pytest.fixture(scope="module")
 def endpoint(laptop: Settings) -> str:
-    """`tiny-production`, made of an approved version that carries statistics."""
+    """`tiny-production`, made of an approved version that carries statistics; green has no traffic yet."""
     sagemaker, s3 = laptop.client("sagemaker"), laptop.client("s3")
     s3.put_object(Bucket=laptop.bucket, Key="tiny/model.tar.gz", Body=artifact())
     s3.put_object(Bucket=laptop.bucket, Key="tiny/statistics.json", Body=json.dumps(STATISTICS))
@@ -85,7 +86,14 @@ def endpoint(laptop: Settings) -> str:
     sagemaker.create_endpoint_config(
         EndpointConfigName=name,
         ProductionVariants=[
-            {"VariantName": "blue", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+            {
+                "VariantName": variant,
+                "ModelName": name,
+                "InstanceType": "ml.m5.large",
+                "InitialInstanceCount": 1,
+                "InitialVariantWeight": weight,
+            }
+            for variant, weight in (("blue", 1.0), ("green", 0.0))
         ],
     )
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=tags("tiny"))
@@ -102,35 +110,84 @@ def artifact() -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
-def page(page: Any, address: str, endpoint: str) -> Any:
-    page.goto(f"{address}/playground?endpoint={endpoint}")
-    page.get_by_role("button", name="Send").wait_for()
-    return page
-
-
 @pytest.mark.namespaces
-def test_the_form_asks_and_the_answer_has_its_reasons(page: Any) -> None:
+def test_the_form_asks_each_variant_and_the_answer_has_its_reasons(page: Any, address: str, endpoint: str) -> None:
+    page.goto(f"{address}/playground?endpoint={endpoint}")
     page.get_by_text("tiny-production serves version 1 of tiny").wait_for()
+    page.get_by_role("radio", name="each of them").click()
     page.get_by_role("spinbutton", name="months").fill("25")
     page.get_by_role("button", name="Send").click()
-    page.get_by_text("What led to this answer").wait_for(timeout=60_000)
+    page.get_by_text("What led to this answer").nth(1).wait_for()
     page.get_by_text("Asked so far").wait_for()
-    page.get_by_test_id("stMetric").nth(3).wait_for()
-    shown = dict(text.split("\n", 1) for text in page.get_by_test_id("stMetric").all_inner_texts())
-    assert shown["probability"].strip() == "0.25"
-    assert shown["variant"].strip() == "blue"
-    assert shown["latency"].strip().endswith(" ms")
+    page.get_by_test_id("stMetric").nth(7).wait_for()
+    shown = [text.split("\n", 1) for text in page.get_by_test_id("stMetric").all_inner_texts()]
+    facts = [(name, value.strip()) for name, value in shown]
+    assert facts.count(("probability", "0.25")) == 2
+    assert ("variant", "blue") in facts
+    assert ("variant", "green") in facts
+    assert sum(name == "latency" and value.endswith(" ms") for name, value in facts) == 2
 
 
 @pytest.mark.namespaces
-def test_what_the_model_refuses_is_said_in_one_sentence_with_the_request(page: Any) -> None:
+def test_what_the_model_refuses_is_said_in_one_sentence_with_the_request(
+    page: Any, address: str, endpoint: str
+) -> None:
+    page.goto(f"{address}/playground?endpoint={endpoint}")
     page.get_by_role("combobox", name=re.compile("plan")).click()
     page.get_by_role("option", name="bad").click()
     page.get_by_role("button", name="Send").click()
     alert = page.get_by_role("alert").filter(has_text="ModelError")
-    alert.wait_for(timeout=60_000)
+    alert.wait_for()
     assert re.search(r"ModelError: .*no such plan.*\(request id [0-9a-f-]{36}\)", alert.inner_text(), re.DOTALL)
+
+
+@pytest.mark.namespaces
+def test_traffic_is_shifted_and_the_other_variant_answers(
+    page: Any, address: str, endpoint: str, laptop: Settings, shoot: Callable[..., Any]
+) -> None:
+    page.goto(f"{address}/endpoints")
+    page.get_by_role("combobox", name="Open").click()
+    page.get_by_role("option", name=endpoint).click()
+    page.get_by_role("spinbutton", name="Weight of green").fill("3")
+    page.keyboard.press("Enter")
+    page.get_by_text("green: 75 % of the requests").wait_for()
+    page.get_by_role("spinbutton", name="Weight of blue").fill("0")
+    page.keyboard.press("Enter")
+    page.get_by_text("green: 100 % of the requests").wait_for()
+    page.get_by_role("button", name="Shift traffic …").click()
+    dialog = page.get_by_role("dialog", name=f"Shift the traffic of {endpoint}?")
+    dialog.wait_for()
+    rows = [row.split() for row in dialog.locator("tbody tr").all_inner_texts()]
+    assert rows == [["blue", "100", "%", "0", "%"], ["green", "0", "%", "100", "%"]]
+    dialog.get_by_role("button", name=f"Shift {endpoint}").click()
+    page.get_by_text("The traffic of tiny-production goes over: blue 0 %, green 100 %.").wait_for()
+    page.get_by_text("These are the shares it has").wait_for()
+    shoot(page, "shift", full=False)
+    page.get_by_role("link", name="Playground").last.click()
+    page.get_by_role("button", name="Send").click()
+    page.get_by_test_id("stMetric").filter(has_text="green").wait_for()
+    now = laptop.client("sagemaker").describe_endpoint(EndpointName=endpoint)["ProductionVariants"]
+    assert {each["VariantName"]: each["CurrentWeight"] for each in now} == {"blue": 0.0, "green": 3.0}
+
+
+@pytest.mark.namespaces
+def test_without_leave_nothing_is_sent_or_shifted(endpoint: str, app_test: Callable[..., Any]) -> None:
+    aws = ("--target", "aws")
+    shown = app_test("endpoints", argv=aws).run()
+    row = shown.dataframe[0].value.iloc[0]
+    assert (row["endpoint"], row["status"], row["serves"]) == (endpoint, ["InService"], "tiny version 1")
+    assert (row["mode"], row["use case"], row["stage"]) == ("real-time, 2 variants", "tiny", "production")
+    for page, label in (("endpoints", "Shift traffic …"), ("playground", "Send")):
+        shown = app_test(page, argv=aws, endpoint=endpoint).run()
+        button = next(each for each in shown.button if each.label == label)
+        assert button.disabled
+        assert "--allow-changes" in button.help
+
+
+def test_an_endpoint_that_is_gone_is_said_with_the_remedy(app_test: Callable[..., Any]) -> None:
+    shown = app_test("endpoints", endpoint="nowhere").run()
+    assert [each.value for each in shown.warning] == ["There is no endpoint nowhere: mlops deploy makes it."]
+    assert not shown.exception
 
 
 def test_a_missing_endpoint_is_said_before_anything_starts(laptop: Settings) -> None:
