@@ -30,6 +30,7 @@ def main(first: str = "") -> None:
     if not first:  # the default page has no address but the root: as such, /pipelines would not be found
         pages[""].append(st.Page(_root, title="mlops", url_path="root", default=True, visibility="hidden"))
     chosen = st.navigation(pages)
+    st.query_params.update()  # changes nothing but the browser's address, which a link within the same page leaves
     with look.errors():
         _where()
         changes.said()
