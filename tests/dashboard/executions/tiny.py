@@ -52,14 +52,16 @@ class Tiny:
         started = self.sagemaker.start_pipeline_execution(PipelineName=self.name, PipelineParameters=given)
         return str(started["PipelineExecutionArn"])
 
-    def answer(self, score: float) -> str:
-        """Answers the callback that waits next; its execution's ARN."""
-        (message,) = self._sqs.receive_message(QueueUrl=self.queue, WaitTimeSeconds=20)["Messages"]
-        self._sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-        body = json.loads(message["Body"])
+    def answer(self, execution: str, score: float) -> None:
+        """Answers the next question of an execution, by its ARN or its id."""
+        while True:
+            (message,) = self._sqs.receive_message(QueueUrl=self.queue, WaitTimeSeconds=20)["Messages"]
+            self._sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+            body = json.loads(message["Body"])
+            if body["pipelineExecutionArn"].endswith(execution) and "status" not in body:  # else it is being stopped
+                break
         outputs = [{"Name": "score", "Value": str(score)}]
         self.sagemaker.send_pipeline_execution_step_success(CallbackToken=body["token"], OutputParameters=outputs)
-        return str(body["pipelineExecutionArn"])
 
     def status(self, arn: str) -> str:
         found = self.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
@@ -70,14 +72,6 @@ class Tiny:
         while (status := self.status(arn)) in ("Executing", "Stopping"):
             time.sleep(0.05)
         return status
-
-    def stop_all(self) -> None:
-        """Executions that wait, and the questions that they asked."""
-        pages = self.sagemaker.get_paginator("list_pipeline_executions").paginate(PipelineName=self.name)
-        listed = [each for page in pages for each in page["PipelineExecutionSummaries"]]
-        for arn in [each["PipelineExecutionArn"] for each in listed if each["PipelineExecutionStatus"] == "Executing"]:
-            self.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
-        self._sqs.purge_queue(QueueUrl=self.queue)
 
     def newest(self) -> dict[str, Any]:
         """DescribePipelineExecution's answer."""
