@@ -12,9 +12,10 @@ from dashboard import changes, look, navigation
 from dashboard.account import client
 from dashboard.changes import Change
 from dashboard.delivery import reading
-from dashboard.delivery.reading import Approval
+from dashboard.delivery.reading import Approval, Shown
 from dashboard.delivery.stages import address
 from mlops import cicd_pipelines
+from mlops.cicd_pipelines import RUNNING
 
 _REASON = 512  # characters of PutApprovalResult's summary
 _MEANWHILE = ("ApprovalAlreadyCompletedException", "InvalidApprovalTokenException")
@@ -42,29 +43,33 @@ def _one(approval: Approval, key: str) -> None:
             st.link_button("Open the comparison report", link, icon=":material/open_in_new:")
         for group, version in shown.packages:
             navigation.link(f"{group} version {version}", "registry", group=group, version=version)
-        navigation.link("Execution", "delivery", **address(shown))
+        if st.query_params.get("pipeline") != shown.pipeline:
+            navigation.link("Execution", "delivery", icon=":material/arrow_forward:", **address(shown))
 
 
 def subject(approval: Approval) -> str:
     versions = ", ".join(f"{group} version {version}" for group, version in approval.shown.packages)
-    where = approval.after["name"] if approval.after else "the end"
-    return f"{versions or approval.shown.short} for {where}"
+    what = versions or f"execution {approval.shown.short}"
+    return f"{what} for {approval.after['name']}" if approval.after else f"{what} at {approval.action.stage}"
 
 
 def _places(approval: Approval) -> list[str]:
-    """Which version would go where, for endpoints that are named as this project does."""
+    """Which version would go where, for stages that deploy/stages.yml declares."""
     if not approval.after:
         return []
-    lines = []
-    for group, version in approval.shown.packages:
-        name = reading.endpoint(group, approval.after["name"])
+    found = [(each, reading.endpoint(each[0], approval.after["name"])) for each in approval.shown.packages]
+    return [_place(name, version) for (_, version), name in found if name]
+
+
+def _place(name: str, version: str) -> str:
+    try:
         serving = reading.serving(name)
-        if serving is None:
-            lines.append(f"`{name}` is not there yet, or may not be looked at: version {version} would be its first.")
-            continue
-        now = ", ".join(f"{group} version {number}" for group, number in serving) or "no registered version"
-        lines.append(f"`{name}` serves {look.plain(now)} now; version {version} would take its place.")
-    return lines
+    except LookupError:
+        return f"`{name}` is not there yet: version {version} would be its first."
+    except ClientError as error:
+        return f"`{name}` would serve version {version}; what it serves now: {look.plain(look.sentence(error))}"
+    now = ", ".join(f"{group} version {number}" for group, number in serving) or "no registered version"
+    return f"`{name}` serves {look.plain(now)} now; version {version} would take its place."
 
 
 def _change(approval: Approval, *, approve: bool) -> Change:
@@ -83,15 +88,24 @@ def _change(approval: Approval, *, approve: bool) -> Change:
 
 
 def _follows(approval: Approval, *, approve: bool) -> str:
+    shown, after = approval.shown, approval.after
+    what = f"Execution {shown.short} of {look.plain(shown.pipeline)}"
     if not approve:
-        after = (
-            f": {look.plain(approval.after['name'])} and what comes after it stay as they are" if approval.after else ""
-        )
-        return f"The execution {approval.shown.short} of {look.plain(approval.shown.pipeline)} ends Failed{after}."
-    if not approval.after:
-        return f"The execution {approval.shown.short} of {look.plain(approval.shown.pipeline)} goes on to its end."
-    actions = ", ".join(_doing(each) for each in approval.after["actions"])
-    return f"{look.plain(approval.shown.pipeline)} enters {look.plain(approval.after['name'])} at once: {actions}."
+        rest = f": {look.plain(after['name'])} and what comes after it stay as they are" if after else ""
+        return f"{what} ends Failed{rest}."
+    if not after:
+        return f"{what} ends Succeeded: this is its last stage."
+    actions = ", ".join(_doing(each) for each in after["actions"])
+    return f"{what} enters {look.plain(after['name'])} {_when(shown, after['name'])}. It does: {actions}."
+
+
+def _when(shown: Shown, name: str) -> str:
+    stage = next(each for each in shown.stages if each.name == name)
+    if stage.disabled is not None:
+        return f"when the way into it is opened, which is closed now ({look.plain(stage.disabled)})"
+    if stage.other_status in RUNNING:
+        return f"when execution {stage.other[:8]} has left it"
+    return "at once"
 
 
 def _doing(action: dict[str, Any]) -> str:
@@ -121,6 +135,7 @@ def _answer(approval: Approval, reason: str, *, approve: bool) -> str:
 def _meanwhile(codepipeline: Any, approval: Approval) -> str:
     runs = cicd_pipelines.runs(codepipeline, approval.shown.pipeline, approval.shown.identity)
     now = next((run for run in runs if run.identity == approval.action.identity), approval.action)
+    verb = {"Succeeded": "Approved", "Failed": "Rejected"}.get(now.status, "Answered")
     by = f" by {now.by.rpartition('/')[2]}" if now.by else ""
     why = f": {now.summary}" if now.summary else ""
-    return f"This approval was answered meanwhile{by}, and is {now.status}{why}. Nothing was sent."
+    return f"Nothing was sent, as another has answered meanwhile. {verb}{by}{why}"

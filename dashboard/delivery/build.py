@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard import look, navigation
 from dashboard.account import client, kept
-from dashboard.delivery import coverage, log, tests
+from dashboard.delivery import cases, coverage, log
 from dashboard.delivery.links import links
 
 Document = dict[str, Any]
@@ -119,7 +119,7 @@ def _part(build: Document, part: str) -> None:
     if part == "Log":
         look.live(log.show, every=None if build["buildComplete"] else LIVE_SECONDS)(build.get("logs", {}))
     elif part == "Tests":
-        tests.show([each for each in found if each["type"] == "TEST"], complete=build["buildComplete"])
+        cases.show([each for each in found if each["type"] == "TEST"], complete=build["buildComplete"])
     elif part == "Coverage":
         coverage.show([each for each in found if each["type"] == "CODE_COVERAGE"], complete=build["buildComplete"])
     elif part == "Variables":

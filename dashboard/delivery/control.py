@@ -34,7 +34,7 @@ def _start(glance: Glance) -> Change:
         title=f"Start {glance.name}?",
         does=f"A new execution goes through {stages}. {queued}",
         confirm=f"Start {glance.name}",
-        call=lambda **given: _started(glance.name, given),
+        call=lambda **given: started(glance.name, given),
         ask=lambda: _ask_start(declared),
     )
 
@@ -63,7 +63,7 @@ def _ask_start(declared: dict[str, Any]) -> dict[str, Any]:
     return {"variables": variables, "revisions": revisions}
 
 
-def _started(name: str, given: dict[str, dict[str, str]]) -> str:
+def started(name: str, given: dict[str, dict[str, str]]) -> str:
     """Raises ValueError for a variable without a value."""
     if missing := [each for each, value in given["variables"].items() if not value.strip()]:
         raise ValueError(f"{name} needs a value of {', '.join(missing)}.")
@@ -169,12 +169,12 @@ def _close(pipeline: str, stage: str) -> Change:
         title=f"Close the way into {stage} of {pipeline}?",
         does=f"Executions wait at the door of {look.plain(stage)} until it is opened again.",
         confirm=f"Close the way into {stage}",
-        call=lambda reason: _closed(pipeline, stage, reason),
+        call=lambda reason: closed(pipeline, stage, reason),
         ask=lambda: {"reason": st.text_input("Reason", max_chars=_REASON, key="close-reason")},
     )
 
 
-def _closed(pipeline: str, stage: str, reason: str) -> str:
+def closed(pipeline: str, stage: str, reason: str) -> str:
     """Raises ValueError without a reason, which CodePipeline wants, or with signs that it does not take."""
     said = reason.strip()
     if not said:

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlops.cicd_pipelines import RUNNING, Action
+from mlops.cicd_pipelines import Action
 
 Document = dict[str, Any]
+_SHA = re.compile(r"[0-9a-f]{40}")
 _PACKAGE = re.compile(r"arn:[\w-]+:sagemaker:[\w-]*:\d*:model-package/([^/\s]+)/(\d+)")
 _EXECUTION = re.compile(r"arn:[\w-]+:sagemaker:[\w-]*:\d*:pipeline/([^/\s]+)/execution/(\w+)")
 
@@ -37,6 +38,7 @@ class Stage:
     disabled: str | None  # why nothing comes in, "" for no reason; None when the way is open
     waiting: bool  # this execution is at its door
     other: str  # id of the execution that was here last, where it is another one
+    other_status: str  # of that one here
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Commit:
     repository: str
     branch: str
     url: str
+
+    @property
+    def name(self) -> str:
+        """`commit 1a2b3c4d`, or of a source that is no repository its revision."""
+        return f"{'commit' if _SHA.fullmatch(self.identity) else 'revision'} {self.identity[:8]}"
 
 
 def stages(
@@ -77,6 +84,7 @@ def _stage(declared: Document, runs: Sequence[Action], state: Document, executio
         disabled=None if way.get("enabled", True) else way.get("disabledReason", ""),
         waiting=execution in [each.get("pipelineExecutionId") for each in inbound],
         other="" if here else latest.get("pipelineExecutionId", ""),
+        other_status="" if here else latest.get("status", ""),
     )
 
 
@@ -91,10 +99,6 @@ def derived(statuses: Sequence[str]) -> str:
     return "Succeeded" if len(begun) == len(statuses) else "Stopped"
 
 
-def runs_now(executions: Sequence[Mapping[str, Any]]) -> bool:
-    return any(each["status"] in RUNNING for each in executions)
-
-
 def trigger(execution: Mapping[str, Any]) -> str:
     """What started it, in words."""
     found = execution.get("trigger", {})
@@ -104,7 +108,7 @@ def trigger(execution: Mapping[str, Any]) -> str:
         return f"push to {branch}" if (branch := _branch(detail)) else "push"
     words = {
         "CloudWatchEvent": f"rule {last}" if last else "an event",
-        "StartPipelineExecution": f"started by {last}" if last else "started by hand",
+        "StartPipelineExecution": f"by hand ({last})" if last else "by hand",
         "CreatePipeline": "the pipeline was made",
         "ManualRollback": "rollback",
         "AutomatedRollback": "automatic rollback",
@@ -169,8 +173,3 @@ def following(declared: Sequence[Document], stage: str) -> Document | None:
     names = [each["name"] for each in declared]
     after = names.index(stage) + 1 if stage in names else len(names)
     return declared[after] if after < len(names) else None
-
-
-def kind(step: Step) -> str:
-    """What an action is done by, in a word that goes with its name."""
-    return step.provider if step.provider not in (step.category, step.name) else ""

@@ -12,6 +12,7 @@ from dashboard.account import client, kept
 from dashboard.delivery import approvals, reading, stages
 from dashboard.delivery.reading import Glance
 
+_ROWS = 4  # executions of one pipeline that are drawn, when so many run
 _OTHERS = 20  # of the account's other pipelines shown with their newest execution
 
 
@@ -28,7 +29,7 @@ def show() -> None:
     ours = [name for name in names if reading.mine(name)]
     glances = [glance for name in ours if (glance := _glance(name))]
     approvals.show(reading.approvals(glances))
-    look.live(_rows, every=pace(glances))(ours, _mark(glances))
+    look.live(_rows, every=pace(glances))([each.name for each in glances], _mark(glances))
     if not ours:
         look.empty(f"None of the pipelines here is of the project {reading.project()}.", "mlops cicd up")
     if others := names[len(ours) :]:
@@ -48,8 +49,7 @@ def pace(glances: list[Glance]) -> float | None:
     running = [shown for each in glances for shown in each.shown if shown.running]
     if not running:
         return None
-    asked = {each.shown.identity for each in reading.approvals(glances)}
-    return 10 if all(each.identity in asked for each in running) else 2
+    return 2 if any(shown.works for shown in running) else 10
 
 
 def _mark(glances: list[Glance]) -> list[tuple[str, str, str]]:
@@ -72,9 +72,11 @@ def _row(glance: Glance) -> None:
         navigation.link("Executions, start and stop", "delivery", icon=":material/arrow_forward:", pipeline=glance.name)
     if not glance.shown:
         look.empty(f"Nothing has started {glance.name} yet.", "git push local main")
-    for shown in glance.shown:
+    for shown in glance.shown[:_ROWS]:
         stages.heading(shown)
         stages.draw(shown)
+    if more := glance.shown[_ROWS:]:
+        st.caption(f"{len(more)} more run or wait.")
 
 
 def _others(names: list[str]) -> None:

@@ -28,7 +28,7 @@ def show(name: str, identity: str) -> None:
     with st.container(horizontal=True):
         control.of_execution(shown)
     _runs(shown)
-    _list(name, identity)
+    _list(glance, identity)
     with st.expander("Close or open the way into a stage", icon=":material/block:"):
         control.ways(glance)
     with st.expander("Roll a stage back", icon=":material/undo:"):
@@ -85,13 +85,17 @@ def _run(shown: Shown, run: Action) -> None:
         st.table(facts, border="horizontal")
 
 
-def _list(name: str, identity: str) -> None:
+def _list(glance: Glance, identity: str) -> None:
     st.subheader("Executions")
-    token = st.query_params.get("before", "")
-    page = reading.executions(name, token)
-    found = page["pipelineExecutionSummaries"]
+    name, token = glance.name, st.query_params.get("before", "")
+    page = reading.executions(name, token) if token else {}
+    found = page["pipelineExecutionSummaries"] if token else glance.executions
+    older = page.get("nextToken", "") if token else glance.older
+    rows = [row(each) for each in found]
+    if not any(each["Why"] for each in rows):
+        rows = [{name: value for name, value in each.items() if name != "Why"} for each in rows]
     event = st.dataframe(
-        [row(each) for each in found],
+        rows,
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
@@ -114,9 +118,9 @@ def _list(name: str, identity: str) -> None:
     with st.container(horizontal=True):
         if token:
             navigation.link("Newest", "delivery", icon=":material/first_page:", pipeline=name)
-        if page.get("nextToken"):
-            older = {"pipeline": name, "execution": identity, "before": page["nextToken"]}
-            navigation.link("Older", "delivery", icon=":material/arrow_forward:", **older)
+        if older:
+            query = {"pipeline": name, "execution": identity, "before": older}
+            navigation.link("Older", "delivery", icon=":material/arrow_forward:", **query)
 
 
 def _first(found: list[dict[str, Any]], identity: str) -> str:
@@ -135,7 +139,7 @@ def row(execution: dict[str, Any]) -> dict[str, Any]:
         "Started": execution["startTime"],
         "Took": look.duration(execution["startTime"], None if running else execution["lastUpdateTime"]),
         "Started by": flow.trigger(execution),
-        "Commit": commit.identity[:8] if commit else "",
+        "Revision": commit.identity[:8] if commit else "",
         "Message": commit.message.partition("\n")[0] if commit else "",
         "Why": said,
     }

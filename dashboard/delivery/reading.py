@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from dashboard.account import client, kept
 from dashboard.delivery import flow
 from dashboard.delivery.flow import Commit, Stage
-from deploy import names, served
+from deploy import names, served, stages
 from mlops import cicd_pipelines
 from mlops.changed import PROJECT
 from mlops.cicd_pipelines import RUNNING, Action
 
 Document = dict[str, Any]
 LISTED = 50  # executions in a page of the list
-_ROWS = 3  # executions of one pipeline that are drawn as rows of stages, when so many run
+_GATHERED = 10  # executions of one pipeline that run, with all that their rows of stages say
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,14 @@ class Shown:
         return self.status in RUNNING
 
     @property
+    def works(self) -> bool:
+        """Whether it goes on by itself: it runs, and waits neither for a person nor for its turn."""
+        asked = any(run.waits for run in self.runs) and not any(
+            run.status == "InProgress" and not run.waits for run in self.runs
+        )
+        return self.running and not asked and not any(stage.waiting for stage in self.stages)
+
+    @property
     def short(self) -> str:
         return self.identity[:8]
 
@@ -55,7 +60,8 @@ class Glance:
 
     name: str
     mode: str
-    executions: list[Document]
+    executions: list[Document]  # ListPipelineExecutions' first page
+    older: str  # the token of its next page; "" after the last
     shown: list[Shown]
     state: list[Document]  # GetPipelineState's stages
 
@@ -96,15 +102,15 @@ def mine(name: str) -> bool:
 
 
 @kept
-def executions(pipeline: str, token: str = "") -> Document:
-    """A page of ListPipelineExecutions, the newest first. Raises LookupError when there is no such pipeline."""
-    return _executions(client("codepipeline"), pipeline, LISTED, token)
+def executions(pipeline: str, token: str) -> Document:
+    """A further page of ListPipelineExecutions, the newest first. Raises LookupError when there is no such pipeline."""
+    return _executions(client("codepipeline"), pipeline, token)
 
 
-def _executions(codepipeline: Any, pipeline: str, count: int, token: str = "") -> Document:
+def _executions(codepipeline: Any, pipeline: str, token: str) -> Document:
     more = {"nextToken": token} if token else {}
     try:
-        return dict(codepipeline.list_pipeline_executions(pipelineName=pipeline, maxResults=count, **more))
+        return dict(codepipeline.list_pipeline_executions(pipelineName=pipeline, maxResults=LISTED, **more))
     except codepipeline.exceptions.PipelineNotFoundException:
         raise LookupError(f"There is no pipeline {pipeline} here: `mlops cicd up` makes the project's.") from None
 
@@ -115,17 +121,30 @@ def glance(pipeline: str) -> Glance:
     codepipeline = client("codepipeline")
     with ThreadPoolExecutor() as pool:
         state = pool.submit(codepipeline.get_pipeline_state, name=pipeline)
-        listed = _executions(codepipeline, pipeline, LISTED)["pipelineExecutionSummaries"]
-        chosen = [each for each in listed if each["status"] in RUNNING][:_ROWS] or listed[:1]
-        stages = state.result()["stageStates"]
-        shown = list(pool.map(lambda each: _shown(codepipeline, pipeline, each, stages), chosen))
+        page = _executions(codepipeline, pipeline, "")
+        listed, now = page["pipelineExecutionSummaries"], state.result()["stageStates"]
+        shown = list(pool.map(lambda each: _shown(codepipeline, pipeline, each, now), _chosen(listed, now)))
     return Glance(
         name=pipeline,
         mode=listed[0].get("executionMode", "") if listed else "",
         executions=listed,
+        older=page.get("nextToken", ""),
         shown=shown,
-        state=stages,
+        state=now,
     )
+
+
+def _chosen(listed: list[Document], state: list[Document]) -> list[Document]:
+    """What is in a stage now, then what else runs; the newest where nothing does."""
+    by_id = {each["pipelineExecutionId"]: each for each in listed}
+    inside = [
+        latest["pipelineExecutionId"]
+        for stage in reversed(state)
+        if (latest := stage.get("latestExecution", {})).get("status") in RUNNING
+    ]
+    waiting = [each["pipelineExecutionId"] for each in listed if each["status"] in RUNNING]
+    found = [by_id.get(each, {"pipelineExecutionId": each}) for each in dict.fromkeys([*inside, *waiting])]
+    return found[:_GATHERED] or listed[:1]
 
 
 @kept
@@ -186,17 +205,19 @@ def approvals(glances: Sequence[Glance]) -> list[Approval]:
 
 
 @kept
-def serving(endpoint: str) -> list[tuple[str, str]] | None:
-    """Group and version of what an endpoint serves; None where it is not there, or may not be asked."""
-    with suppress(LookupError, ClientError):
-        containers = served.containers(client("sagemaker"), endpoint)
-        return flow.packages(" ".join(each.get("ModelPackageName", "") for each in containers))
-    return None
+def serving(endpoint: str) -> list[tuple[str, str]]:
+    """Group and version of what an endpoint serves. Raises LookupError when there is none of that name."""
+    containers = served.containers(client("sagemaker"), endpoint)
+    return flow.packages(" ".join(each.get("ModelPackageName", "") for each in containers))
 
 
 def endpoint(use_case: str, stage: str) -> str:
-    """The endpoint that a stage of that name is for, by the project's own naming."""
-    return names.endpoint_name(use_case, stage.lower())
+    """The endpoint of this account that a delivery's stage is for, by deploy/stages.yml; "" where it names none."""
+    try:
+        declared = stages.of(use_case).get(stage.lower())
+    except ValueError:  # a file that says something wrong; whoever deploys is told
+        return ""
+    return names.endpoint_name(use_case, declared.name) if declared and not declared.account else ""
 
 
 @kept

@@ -10,7 +10,7 @@ from dashboard import look, navigation
 from dashboard.delivery import flow
 from dashboard.delivery.flow import Stage, Step
 from dashboard.delivery.reading import Shown
-from mlops.cicd_pipelines import Action
+from mlops.cicd_pipelines import RUNNING, Action
 
 _ROW = 6  # stages beside each other; more go on in a row beneath
 _SAID = 160  # characters of a message in a card
@@ -45,7 +45,8 @@ def _card(shown: Shown, stage: Stage) -> None:
     for step in stage.steps:
         _step(shown, step)
     if not stage.status and stage.other:
-        st.caption(f"Last here: {stage.other[:8]}")
+        when = "Here now" if stage.other_status in RUNNING else "Last here"
+        st.caption(f"{when}: {stage.other[:8]}, {stage.other_status}")
 
 
 def _badge(shown: Shown, stage: Stage) -> str:
@@ -97,7 +98,8 @@ def heading(shown: Shown) -> None:
     facts = [look.badge(shown.status)]
     facts += [f"**{look.plain(group)} version {version}**" for group, version in shown.packages]
     if shown.commit:
-        facts.append(f"commit `{shown.commit.identity[:8]}` {look.plain(shown.commit.message.partition(chr(10))[0])}")
+        what, _, identity = shown.commit.name.partition(" ")
+        facts.append(f"{what} `{identity}` {look.plain(shown.commit.message.partition(chr(10))[0])}")
         facts += [f"by {look.plain(shown.commit.author)}"] if shown.commit.author else []
     st.markdown(" ".join([facts[0], ", ".join(facts[1:])]))
     started = min((run.started for run in shown.runs), default=shown.summary.get("startTime"))

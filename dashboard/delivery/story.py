@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -44,11 +44,20 @@ def parts(trace: Document) -> list[Part]:
     release = trace["release"]
     doors = _approvals(release)
     first = doors[0].key if doors else "release"
-    for variant in trace["variants"]:
-        for part in _variant(variant, first):
-            found.setdefault(part.key, part)
+    for variant in _shared(trace["variants"]):
+        found |= {part.key: part for part in _variant(variant, first)}
     for part in [*doors, *_release(release), _endpoint(trace)]:
         found[part.key] = part
+    return list(found.values())
+
+
+def _shared(variants: Sequence[Document]) -> list[Document]:
+    """Variants of one package as one, with all of their names."""
+    found: dict[str, Document] = {}
+    for each in variants:
+        key = each["package"]["arn"] if each["package"] else f"model {each['model']}"
+        names = f"{found[key]['name']}, {each['name']}" if key in found else each["name"]
+        found[key] = {**each, "name": names}
     return list(found.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ LINES = 500
 _MOST_READ = 100_000  # lines, of a search
 _PAGE = 10_000  # GetLogEvents' own limit
 _STREAMS = 200  # offered
+# ECMA-48: control sequences (CSI), strings such as a window's title (OSC), and escapes of two signs.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ def show(step: Step) -> None:
     stream = found[0]
     if len(found) > 1:
         stream = st.selectbox("Stream", found, format_func=lambda one: one.removeprefix(prefix), key="log-stream")
+    draw(group, stream)
+
+
+def draw(group: str, stream: str) -> None:
+    """The end of a stream, or its lines with a text. Raises CloudWatch Logs' ResourceNotFoundException."""
     text = st.text_input("Find in the log", key="log-find", icon=":material/search:", placeholder="error")
     wanted = st.session_state.get(_asked(stream), LINES)
     got = search(client("logs"), group, stream, text) if text else tail(client("logs"), group, stream, wanted)
@@ -104,11 +112,16 @@ def tail(logs: Any, group: str, stream: str, count: int) -> Lines:
         more = {"nextToken": token} if token else {}
         asked = min(_PAGE, count + 1 - len(found))
         page = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=asked, startFromHead=False, **more)
-        found = [event["message"].rstrip("\n") for event in page["events"]] + found
+        found = [stripped(event["message"]) for event in page["events"]] + found
         # CloudWatch Logs: the beginning is reached when the token comes back as it was sent.
         if len(found) > count or page["nextBackwardToken"] == token:
             return Lines(found[-count:], len(found) > count)
         token = page["nextBackwardToken"]
+
+
+def stripped(line: str) -> str:
+    """Without a terminal's escapes; of a line that a progress bar wrote over itself, what stood there last."""
+    return _ESCAPES.sub("", line).rstrip("\r\n").rpartition("\r")[2]
 
 
 def search(logs: Any, group: str, stream: str, text: str) -> Lines:

@@ -43,13 +43,13 @@ def _report(report: Document) -> None:
     with st.container(horizontal=True):
         for word, count in counts.items():
             st.metric(word, f"{count:,}", border=True, width=120)
-    cases = cases_of(report["arn"])
-    _failed([each for each in cases if each["status"] in _BAD])
-    _slowest(cases)
-    with st.expander(f"All {len(cases)} cases" if not report.get("truncated") else f"{len(cases)} cases"):
+    found = cases_of(report["arn"])
+    _failed([each for each in found if each["status"] in _BAD])
+    _slowest(found)
+    with st.expander(f"{len(found)} cases" if report.get("truncated") else f"All {len(found)} cases"):
         if report.get("truncated"):
             st.caption("CodeBuild keeps 500 cases of a report, the failed ones first.")
-        _table(cases, key=f"cases-{report['arn']}")
+        _table(found, key=f"cases-{report['arn']}")
 
 
 def _took(report: Document) -> str:
