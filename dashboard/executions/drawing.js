@@ -32,7 +32,8 @@ function line(edge) {
 
 function tip(id) {
   const shape = make("path", { d: "M 0 0 L 8 4 L 0 8 z", class: id });
-  return make("marker", { id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, shape);
+  return make("marker", { id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerUnits: "userSpaceOnUse",
+    markerWidth: 9, markerHeight: 9, orient: "auto" }, shape);
 }
 
 function label(edge) {

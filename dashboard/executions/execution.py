@@ -73,7 +73,7 @@ def failure(described: Mapping[str, Any], listed: Sequence[Step]) -> str:
     if not failed:
         return str(described.get("FailureReason", ""))
     first = min(failed, key=lambda step: str(step.end or ""))
-    others = f" {len(failed) - 1} more failed: {', '.join(one.name for one in failed if one is not first)}."
+    others = f" ({len(failed) - 1} more failed: {', '.join(one.name for one in failed if one is not first)})"
     return f"{first.name} failed: {facts.reason(first)}" + (others if len(failed) > 1 else "")
 
 

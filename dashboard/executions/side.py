@@ -64,7 +64,7 @@ def read(arn: str) -> Side:
         found = list(pool.map(_described, ran))
         reports = list(pool.map(_report, found))
     for step, answer, report in zip(ran, found, reports, strict=True):
-        _note(side, step.name, answer, report)
+        note(side, step.name, answer, report)
     made = tuple(side.artifacts.values())
     for name in [name for name, uri in side.data.items() if uri.startswith(made)]:
         del side.data[name]
@@ -100,7 +100,7 @@ def _commit(registered: Sequence[str]) -> str:
     return str(found.get("MetadataProperties", {}).get("CommitId", ""))
 
 
-def _note(side: Side, step: str, job: Document, report: Document) -> None:
+def note(side: Side, step: str, job: Document, report: Document) -> None:
     if not job:
         return
     read = jobs.read(job["kind"], job)

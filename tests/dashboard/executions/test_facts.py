@@ -38,7 +38,11 @@ def step(name: str, minute: int, status: str = "Failed", failure: str = "", **me
 
 
 def test_a_failure_is_one_sentence_with_the_step_that_failed_first() -> None:
-    steps = [step("Late", 5, failure="no"), step("Gate", 1, Fail={"ErrorMessage": "too low"}), step("A", 0, "Succeeded")]
+    steps = [
+        step("Late", 5, failure="no"),
+        step("Gate", 1, Fail={"ErrorMessage": "too low"}),
+        step("A", 0, "Succeeded"),
+    ]
     assert execution.failure({}, steps) == "Gate failed: too low (1 more failed: Late)"
     assert execution.failure({}, steps[2:]) == ""
     assert execution.failure({"FailureReason": "It could not start."}, []) == "It could not start."
