@@ -16,12 +16,11 @@ from dashboard import account, look
 from dashboard.monitoring.monitors import WORKERS
 
 CHANGES = 50  # of each alarm, at most
-_WORDS = {"OK": "OK", "ALARM": "in alarm", "INSUFFICIENT_DATA": "no data yet"}
-_MARKS = {"OK": "🟢", "ALARM": "🔴", "INSUFFICIENT_DATA": "⚪"}
+WORDS = {"OK": "OK", "ALARM": "in alarm", "INSUFFICIENT_DATA": "no data yet"}
 SCALING = "TargetTracking-"  # Application Auto Scaling's own, whose state is no news
 
 
-def show(alarms: Sequence[Mapping[str, Any]]) -> None:
+def show(alarms: Sequence[Mapping[str, Any]], key: str) -> None:
     found = sorted(
         (each for each in alarms if not each["AlarmName"].startswith(SCALING)),
         key=lambda each: (each["StateValue"] != "ALARM", each["AlarmName"]),
@@ -31,26 +30,33 @@ def show(alarms: Sequence[Mapping[str, Any]]) -> None:
         return
     rows = [
         {
-            "alarm": each["AlarmName"],
+            "alarm": look.plain(each["AlarmName"]),
             "state": word(each["StateValue"]),
             "since": look.moment(since(each)),
-            "why": each.get("StateReason", ""),
-            "goes off when": each.get("AlarmDescription", ""),
+            "why": look.plain(each.get("StateReason", "")),
         }
         for each in found
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Alarms with their state, since when, and why")
-    with st.expander("What they were before", icon=":material/history:"):
-        changes = history(tuple(each["AlarmName"] for each in found))
-        if changes:
-            shown = [{**each, "when": look.moment(each["when"])} for each in changes]
-            st.dataframe(pd.DataFrame(shown), hide_index=True, alt="Changes of the alarms' states, newest first")
-        else:
-            st.caption("None of them has ever changed.")
+    st.table(pd.DataFrame(rows), border="horizontal", hide_index=True, alt="Alarms: state, since when, why")
+    with st.expander(
+        "What they were before", icon=":material/history:", key=f"history-{key}", on_change="rerun"
+    ) as before:
+        if before.open:
+            _changes(tuple(each["AlarmName"] for each in found))
+
+
+def _changes(names: tuple[str, ...]) -> None:
+    changed = history(names)
+    if not changed:
+        st.caption("None of them has ever changed.")
+        return
+    rows = [{**each, "when": look.moment(each["when"])} for each in changed]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="", alt="Changes of the alarms' states, newest first")
 
 
 def word(state: str) -> str:
-    return f"{_MARKS.get(state, '⚪')} {_WORDS.get(state, state)}"
+    """Markdown."""
+    return look.badge(state, WORDS.get(state, state))
 
 
 def since(alarm: Mapping[str, Any]) -> datetime | None:
@@ -86,7 +92,7 @@ def change(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "when": item["Timestamp"],
         "alarm": name,
-        "was": word(old["stateValue"]) if "stateValue" in old else "",
-        "became": word(new["stateValue"]) if "stateValue" in new else item.get("HistorySummary", ""),
+        "was": WORDS.get(old.get("stateValue", ""), old.get("stateValue", "")),
+        "became": WORDS.get(new.get("stateValue", ""), item.get("HistorySummary", "")),
         "why": new.get("stateReason", ""),
     }

@@ -11,7 +11,7 @@ import pandas as pd
 from dashboard import look
 from dashboard.monitoring.distributions import BASELINE, NOW
 
-HEIGHT = 220
+HEIGHT = 260
 _SIDES = alt.Scale(domain=[BASELINE, NOW], range=[look.SERIES[0], look.SERIES[1]])
 _LEGEND = alt.Legend(title=None, orient="top")
 
@@ -54,14 +54,14 @@ def categories(frame: pd.DataFrame) -> Any:
             color=alt.Color("side:N", scale=_SIDES, legend=_LEGEND, sort=[BASELINE, NOW]),
             tooltip=["value:N", "side:N", alt.Tooltip("share:Q", format=".1%")],
         )
-        .properties(height=max(HEIGHT, 34 * len(order) + 50))
+        .properties(height=max(HEIGHT, 34 * len(order) + 90))
     )
 
 
 def values(frame: pd.DataFrame, title: str) -> Any:
     """Of columns name, value, side: a line of two points each, so that what moved is seen; the run's is a diamond."""
     order = list(dict.fromkeys(frame["name"]))
-    y = alt.Y("name:N", title=None, sort=order, axis=alt.Axis(labelLimit=200, grid=True))
+    y = alt.Y("name:N", title=None, sort=order, axis=alt.Axis(labelLimit=200, grid=True, labelOverlap=False))
     x = alt.X("value:Q", title=title)
     base = alt.Chart(frame)
     joined = base.mark_line(color="gray", opacity=0.6).encode(x=x, y=y, detail="name:N")
@@ -76,7 +76,7 @@ def values(frame: pd.DataFrame, title: str) -> Any:
         shape=alt.Shape("side:N", scale=alt.Scale(domain=[BASELINE, NOW], range=["circle", "diamond"]), legend=_LEGEND),
         tooltip=["name:N", "side:N", alt.Tooltip("value:Q", format=".4g")],
     )
-    return alt.layer(*layers, points).properties(height=max(HEIGHT, 24 * len(order) + 60))
+    return alt.layer(*layers, points).properties(height=max(HEIGHT, 24 * len(order) + 110))
 
 
 def _side() -> Any:
@@ -107,8 +107,11 @@ def curves(frame: pd.DataFrame, across: str, up: str, *, diagonal: bool = False,
     return (chance + lines).properties(height=HEIGHT + 40)
 
 
-def over_time(frame: pd.DataFrame, up: str, limits: pd.DataFrame | None = None) -> Any:
-    """Of columns time, value, series: a line a series with a point a run; `limits` (series, limit) as dashed rules."""
+def over_time(frame: pd.DataFrame, up: str, limits: pd.DataFrame | None = None, numbers: str = "") -> Any:
+    """Of columns time, value, series: a line a series with a point a run; `limits` (series, limit) as dashed rules.
+
+    `numbers` is d3's format of the values.
+    """
     names = list(dict.fromkeys(frame["series"]))
     colour = alt.Color(
         "series:N",
@@ -116,7 +119,9 @@ def over_time(frame: pd.DataFrame, up: str, limits: pd.DataFrame | None = None) 
         legend=alt.Legend(title=None, orient="top", columns=3, symbolLimit=12),
     )
     base = alt.Chart(frame).encode(
-        x=alt.X("time:T", title=None), y=alt.Y("value:Q", title=up, scale=alt.Scale(zero=False)), color=colour
+        x=alt.X("time:T", title=None),
+        y=alt.Y("value:Q", title=up, scale=alt.Scale(zero=False), axis=alt.Axis(format=numbers)),
+        color=colour,
     )
     tips = ["series:N", alt.Tooltip("time:T", format="%Y-%m-%d %H:%M"), alt.Tooltip("value:Q", format=".4g")]
     layers = [
@@ -138,7 +143,7 @@ def counts(frame: pd.DataFrame) -> Any:
         .mark_bar(size=8, color=look.SERIES[5])
         .encode(
             x=alt.X("time:T", title=None),
-            y=alt.Y("value:Q", title="violations", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y("value:Q", title="violations", axis=alt.Axis(tickMinStep=1, format="d")),
             tooltip=[alt.Tooltip("time:T", format="%Y-%m-%d %H:%M"), "value:Q"],
         )
         .properties(height=120)

@@ -98,6 +98,7 @@ def _table(found: Sequence[Feature], violated: set[str], report: Report) -> None
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
+        placeholder="",
         column_config={
             **dict.fromkeys(("present in the baseline", "present now", "gap"), share),
             **dict.fromkeys(("distance", "PSI", "mean in the baseline", "mean now"), number),

@@ -76,6 +76,7 @@ def draw(report: Report) -> None:
         st.dataframe(
             pd.DataFrame(rows),
             hide_index=True,
+            placeholder="",
             column_config={"now": number, "baseline": number},
             alt="Ranking of the features now and in the baseline",
         )

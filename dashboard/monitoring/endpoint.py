@@ -26,6 +26,6 @@ def show(account: Account, endpoint: str) -> None:
         overview.group(account, endpoint, found, title=False)
         overview.follow(tuple(monitors), found)
     st.subheader("Alarms")
-    alarms.show(account.alarms_about(endpoint))
+    alarms.show(account.alarms_about(endpoint), endpoint)
     st.subheader("Retraining")
     retraining.show(endpoint, declared=endpoint in account.retrainings)

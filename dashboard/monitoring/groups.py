@@ -102,7 +102,9 @@ def draw(report: Report) -> None:
         for each in found
     ]
     config = dict.fromkeys(("now", "± deviation", "baseline"), st.column_config.NumberColumn(format="%.4f"))
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=config, alt="Every metric of every group")
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, placeholder="", column_config=config, alt="Every metric of every group"
+    )
 
 
 def _group(group: str, found: Sequence[Measure]) -> None:

@@ -32,7 +32,11 @@ def draw(report: Report) -> None:
     number = st.column_config.NumberColumn(format="%.4f")
     config = dict.fromkeys(("now", "± deviation", "baseline", "constant answer"), number)
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, column_config=config, alt="Metrics now, in the baseline, and their limits"
+        pd.DataFrame(rows),
+        hide_index=True,
+        placeholder="",
+        column_config=config,
+        alt="Metrics now, in the baseline, and their limits",
     )
     st.caption("A limit counts as crossed beyond three standard errors of the run's own records.")
     if "confusion_matrix" in now:
@@ -85,7 +89,7 @@ def _confusions(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> Non
     for (title, matrix), column in zip(sides.items(), st.columns(2), strict=False):
         with column:
             st.caption(f"{title}: of the records of a truth (row), how many were predicted as what (column)")
-            st.dataframe(_shares(matrix), hide_index=True, alt=f"Confusion matrix: {title}")
+            st.dataframe(_shares(matrix), hide_index=True, placeholder="", alt=f"Confusion matrix: {title}")
 
 
 def _shares(matrix: Mapping[str, Mapping[str, int]]) -> pd.DataFrame:

@@ -8,9 +8,11 @@ from datetime import timedelta
 import streamlit as st
 
 from dashboard import look, navigation
-from dashboard.monitoring import overview, report, retraining, run_now, runs, strip, trends, words
+from dashboard.monitoring import alarms, overview, report, retraining, run_now, runs, strip, trends, words
 from dashboard.monitoring.monitors import Account, Monitor
 from dashboard.monitoring.runs import SHOWN, Run
+
+VIEWS = ["Report", "Over time", "Alarms", "Retraining"]
 
 
 def show(account: Account, monitor: Monitor) -> None:
@@ -33,14 +35,30 @@ def show(account: Account, monitor: Monitor) -> None:
     if at and len(before) < SHOWN <= len(history):
         before = [run, *runs.before(monitor, run.started)]
     overview.follow((monitor,), {monitor.name: history}, SHOWN)
-    verdict, over_time = st.tabs(["Report", "Over time"], key="view", on_change="rerun", bind="query-params")
+    _views(account, monitor, run, history, before)
+
+
+def _views(account: Account, monitor: Monitor, run: Run, history: Sequence[Run], before: Sequence[Run]) -> None:
+    """Only the one that is open is drawn."""
+    verdict, over_time, alarmed, learning = st.tabs(VIEWS, key="view", on_change="rerun", bind="query-params")
+    declared = monitor.endpoint in account.retrainings
     with verdict:
         if verdict.open:
-            report.show(monitor, run, before)
-            _retrain(account, monitor, run)
+            report.show(monitor, run, before, lambda: _retrain(monitor.endpoint, declared=declared))
     with over_time:
         if over_time.open:
             trends.show(monitor, history)
+    with alarmed:
+        if alarmed.open:
+            alarms.show(account.alarms_of(monitor), monitor.name)
+    with learning:
+        if learning.open:
+            retraining.show(monitor.endpoint, declared=declared)
+
+
+def _retrain(endpoint: str, *, declared: bool) -> None:
+    if declared:
+        retraining.button(retraining.read(endpoint), key="report")
 
 
 def _top(account: Account, monitor: Monitor) -> None:
@@ -49,17 +67,13 @@ def _top(account: Account, monitor: Monitor) -> None:
         navigation.link(monitor.endpoint, "monitoring", icon=":material/dns:", endpoint=monitor.endpoint)
     st.header(f"{words.KINDS[monitor.kind]} of {monitor.endpoint}")
     st.markdown(words.ASKS[monitor.kind])
-    alarms = " ".join(words.alarm_badge(each["StateValue"]) for each in account.alarms_of(monitor))
+    alarms = " ".join(
+        words.alarm_badge(each["StateValue"]) for each in account.alarms_of(monitor) if overview.watches(each)
+    )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"{alarms}{' :gray-badge[Model Monitor]' if monitor.managed else ''}", width="content")
         st.caption(words.schedule(monitor), width="content")
         run_now.button(monitor)
-
-
-def _retrain(account: Account, monitor: Monitor, run: Run) -> None:
-    if run.violations and monitor.endpoint in account.retrainings:
-        st.subheader("What to do about it")
-        retraining.show(monitor.endpoint, declared=True)
 
 
 def _history(monitor: Monitor, wanted: str) -> list[Run]:

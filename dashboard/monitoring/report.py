@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,11 +35,12 @@ _SENTENCES = {
     Kind.MODEL_BIAS: groups.sentence,
     Kind.EXPLAINABILITY: drivers.sentence,
 }
-_SEEN = {"seen": "🔴 seen", "not seen": "🟢 not seen", "cannot be told": "⚪ cannot be told"}
+_SEEN = {"seen": look.BAD, "not seen": look.GOOD, "cannot be told": look.IDLE}
+_IN_FULL = 30  # violations: beyond, a table to scroll in
 
 
-def show(monitor: Monitor, run: Run, before: Sequence[Run]) -> None:
-    """`before`: the runs from this one back, newest first."""
+def show(monitor: Monitor, run: Run, before: Sequence[Run], retrain: Callable[[], None]) -> None:
+    """`before`: the runs from this one back, newest first. `retrain` draws a button, where there are violations."""
     st.markdown(f"#### {look.moment(run.started)} {words.run_badge(run)}")
     if run.state is State.RUNNING:
         st.info("It runs. The strip says when it has ended.", icon=":material/sync:")
@@ -62,7 +63,7 @@ def show(monitor: Monitor, run: Run, before: Sequence[Run]) -> None:
         return
     st.markdown(f"**{look.plain(_SENTENCES[monitor.kind](report))}**")
     _facts(report)
-    _links(monitor, run, report)
+    _links(monitor, run, report, retrain if run.violations else None)
     found = findings.ranked(report.violations)
     if found:
         _violations(found, _since(monitor, run, before, report))
@@ -96,23 +97,28 @@ def _since(monitor: Monitor, run: Run, before: Sequence[Run], report: Report) ->
 def _violations(found: Sequence[Finding], since: dict[str, Since]) -> None:
     st.subheader("What was found")
     rows = [
-        {
-            "what": each.subject,
-            "finding": each.words,
-            "measured": each.measured,
-            "limit": each.limit,
-            "since": history.said(since.get(each.subject), look.moment),
-            "in full": each.description,
-        }
+        {"what": each.subject, "finding": said(each), "since": history.said(since.get(each.subject), look.moment)}
         for each in found
     ]
-    number = st.column_config.NumberColumn(format="%.4g")
-    st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        column_config={"measured": number, "limit": number, "what": st.column_config.TextColumn(pinned=True)},
-        alt="Violations, the gravest first, with since when they have been found",
-    )
+    alt = "Violations, the gravest first, with since when they have been found"
+    if len(rows) > _IN_FULL:
+        st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="", alt=alt)
+    else:
+        st.table(plain(rows), border="horizontal", hide_index=True, alt=alt)
+    with st.expander("In the file's words", icon=":material/notes:"):
+        lines = [f"{each.subject} ({each.check}): {each.description}" for each in found]
+        st.code("\n".join(lines), language=None, wrap_lines=True)
+
+
+def said(finding: Finding) -> str:
+    if finding.measured is None or finding.limit is None:
+        return f"{finding.words}. {finding.description}"
+    return f"{finding.words}: {finding.measured:.4g}, limit {finding.limit:.4g}"
+
+
+def plain(rows: Sequence[dict[str, str]]) -> pd.DataFrame:
+    """For st.table, whose cells are Markdown."""
+    return pd.DataFrame([{name: look.plain(text) for name, text in row.items()} for row in rows])
 
 
 def _facts(report: Report) -> None:
@@ -125,31 +131,26 @@ def _facts(report: Report) -> None:
     if not base.uri:
         return
     made = f", made {look.moment(base.made)}" if base.made else ", which is gone from S3"
-    version = f"version {base.version} of {base.group}" if base.version else "a baseline"
+    version = f" of {base.group}, version {base.version}" if base.version else ""
     size = base.statistics.get("dataset", {}).get("item_count")
-    records = f" of {int(size):,} records" if size else ""
+    records = f": {int(size):,} records" if size else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"Compared with {look.plain(version)}{records}{made}", width="content")
+        st.markdown(f"Compared with the baseline{look.plain(version)}{records}{made}", width="content")
         if base.version:
             label, query = f"Version {base.version}", {"group": base.group, "version": base.version}
             navigation.link(label, "registry", icon=":material/inventory_2:", **query)
     st.caption(f"`{base.uri}`")
 
 
-def _links(monitor: Monitor, run: Run, report: Report) -> None:
-    with st.container(horizontal=True):
+def _links(monitor: Monitor, run: Run, report: Report, retrain: Callable[[], None] | None = None) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if retrain:
+            retrain()
         if not monitor.managed:
-            navigation.link("Its execution", "pipelines", icon=":material/account_tree:", **_execution(monitor, run))
-        if report.output and (address := _report_address(report)):
+            query = {"pipeline": monitor.name, "execution": run.id}
+            navigation.link("Its execution", "pipelines", icon=":material/account_tree:", **query)
+        if report.output and (address := reports.link(f"{report.output}/report.html")):
             st.link_button("Open the full report", address, icon=":material/open_in_new:")
-
-
-def _execution(monitor: Monitor, run: Run) -> dict[str, str]:
-    return {"pipeline": monitor.name, "execution": run.id}
-
-
-def _report_address(report: Report) -> str:
-    return reports.link(f"{report.output}/report.html")
 
 
 def _kinds(kind: Kind, report: Report) -> None:
@@ -160,15 +161,14 @@ def _kinds(kind: Kind, report: Report) -> None:
     rows = [
         {
             "kind": each.kind,
-            "verdict": _SEEN[each.verdict],
-            "why": each.why,
-            "statistic": each.statistic,
-            "what it changes": each.changes,
+            "verdict": f":{_SEEN[each.verdict]}-badge[{each.verdict}]",
+            "why": look.plain(each.why),
+            "statistic": look.plain(each.statistic),
         }
         for each in sorted(found, key=lambda each: list(_SEEN).index(each.verdict))
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Kinds of drift: seen, not seen, or not to be told")
-    st.caption("X: inputs, Y: true labels. The kinds are those of `docs/monitoring.md`.")
+    st.table(pd.DataFrame(rows), border="horizontal", hide_index=True, alt="Kinds of drift")
+    st.caption("The kinds of drift are those of `docs/monitoring.md`.")
 
 
 def _moment(text: str) -> datetime | None:

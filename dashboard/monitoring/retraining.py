@@ -185,7 +185,9 @@ def show(endpoint: str, *, declared: bool) -> None:
         return
     found = read(endpoint)
     _terms(found)
-    button(endpoint, found, key="retraining")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        button(found, key="retraining")
+        navigation.link(found.pipeline, "pipelines", icon=":material/account_tree:", pipeline=found.pipeline)
     if any(each.runs for each in found.past):
         look.live(_follow, every=3)(endpoint, [each.id for each in found.past if each.runs])
     for each in found.past:
@@ -194,10 +196,8 @@ def show(endpoint: str, *, declared: bool) -> None:
         st.caption("None has run yet.")
 
 
-def button(endpoint: str, found: Retraining, *, key: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        changes.button("Start retraining", change(found), key=f"start-{key}", icon=":material/model_training:")
-        navigation.link(found.pipeline, "pipelines", icon=":material/account_tree:", pipeline=found.pipeline)
+def button(found: Retraining, *, key: str) -> None:
+    changes.button("Start retraining", change(found), key=f"start-{key}", icon=":material/model_training:")
 
 
 def change(found: Retraining) -> Change:

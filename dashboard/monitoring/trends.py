@@ -16,6 +16,7 @@ from dashboard.monitoring.reports import Document
 from dashboard.monitoring.runs import Run
 from deploy.declaration import Kind
 
+Points = dict[str, list[tuple[datetime, float]]]  # by name, in the order of time
 RUNS = 30  # whose files are read for a chart
 SERIES = 6  # drawn without being asked for
 DISTANCE, PRESENT = "feature_baseline_drift_", "feature_non_null_"
@@ -42,33 +43,39 @@ def show(monitor: Monitor, history: Sequence[Run]) -> None:
 def _features(monitor: Monitor, judged: Sequence[Run], constraints: Mapping[str, Any]) -> None:
     """By CloudWatch, which has every run's distances in one call."""
     found = published(monitor, judged[-1].started, judged[0].started)
-    families = {"Distance from the baseline": DISTANCE, "Share of values present": PRESENT}
-    shown = {title: prefix for title, prefix in families.items() if any(name.startswith(prefix) for name in found)}
-    if not shown:
+    distances, present = (
+        {name.removeprefix(prefix): points for name, points in found.items() if name.startswith(prefix)}
+        for prefix in (DISTANCE, PRESENT)
+    )
+    if not distances and not present:
         st.caption("CloudWatch has no metrics of this monitor in that time: `publish_cloudwatch_metrics` may be off.")
         return
-    for title, prefix in shown.items():
-        series = {name.removeprefix(prefix): points for name, points in found.items() if name.startswith(prefix)}
-        st.subheader(title)
-        sign = -1 if prefix == DISTANCE else 1
-        ordered = sorted(series, key=lambda name: (sign * _extreme(series[name], prefix), name))
-        chosen = st.multiselect("Features", ordered, default=ordered[:SERIES], key=f"trend-{prefix}")
-        rows = [{"time": at, "value": value, "series": name} for name in chosen for at, value in series[name]]
-        bounds = [{"series": each, "limit": limit(constraints, each)} for each in chosen] if prefix == DISTANCE else []
-        bounds = [each for each in bounds if each["limit"] is not None]
-        if rows:
-            chart = charts.over_time(pd.DataFrame(rows), title.lower(), pd.DataFrame(bounds))
-            st.altair_chart(chart, width="stretch", alt=f"{title} of each feature over the runs")
-    st.caption("The dashed lines are the features' limits. A distance of 0 is what chance alone may bring.")
+    if distances:
+        st.subheader("Distance from the baseline")
+        farthest = sorted(distances, key=lambda name: (-max(value for _, value in distances[name]), name))
+        bounds = {name: most for name in farthest if (most := limit(constraints, name)) is not None}
+        _series(distances, farthest, "distance", bounds)
+        st.caption("Dashed: the features' limits. A distance of 0 is no more than chance may bring.")
+    gaps = sorted(name for name, points in present.items() if min(value for _, value in points) < 1)
+    if gaps:
+        st.subheader("Share of values present")
+        _series(present, gaps, "present", {}, ".0%")
+    else:
+        st.caption(f"Of all {len(present)} features every value was present in these runs.")
 
 
-def _extreme(points: Sequence[tuple[datetime, float]], prefix: str) -> float:
-    values = [value for _, value in points]
-    return max(values) if prefix == DISTANCE else min(values)
+def _series(found: Points, ordered: Sequence[str], what: str, bounds: Mapping[str, float], numbers: str = "") -> None:
+    """A chart of the features that are chosen, at first those that come first."""
+    chosen = st.multiselect("Features", ordered, default=ordered[:SERIES], key=f"trend-{what}")
+    rows = [{"time": at, "value": value, "series": name} for name in chosen for at, value in found[name]]
+    if rows:
+        limits = pd.DataFrame([{"series": each, "limit": bounds[each]} for each in chosen if each in bounds])
+        chart = charts.over_time(pd.DataFrame(rows), what, limits, numbers)
+        st.altair_chart(chart, width="stretch", alt=f"{what.capitalize()} of each feature over the runs")
 
 
 @st.cache_data(ttl=60, show_spinner=False)
-def published(monitor: Monitor, start: datetime, end: datetime) -> dict[str, list[tuple[datetime, float]]]:
+def published(monitor: Monitor, start: datetime, end: datetime) -> Points:
     """A monitor's CloudWatch metrics of features, by name: points in the order of time."""
     cloudwatch = account.client("cloudwatch")
     about = [{"Name": "MonitoringSchedule", "Value": monitor.name}]
@@ -83,7 +90,7 @@ def published(monitor: Monitor, start: datetime, end: datetime) -> dict[str, lis
         {"Id": f"m{at}", "MetricStat": {"Metric": each, "Period": period(start), "Stat": "Average"}}
         for at, each in enumerate(metrics)
     ]
-    found: dict[str, list[tuple[datetime, float]]] = {}
+    found: Points = {}
     window = {"StartTime": start - timedelta(minutes=2), "EndTime": end + timedelta(hours=2)}
     for page in cloudwatch.get_paginator("get_metric_data").paginate(MetricDataQueries=queries, **window):
         for each in page["MetricDataResults"]:
