@@ -30,7 +30,7 @@ def panel(group: Group, package: Document, serving: list[str], doubts: list[str]
         approves = approval(group, package, starts, serving, against)
         rejects = rejection(group, package, serving)
         if status == "Approved":
-            st.caption("It is approved already: nothing starts from approving it again.")
+            st.caption("It is approved already: only its reason can change.")
             for name in follows.pipelines(package):
                 navigation.link(f"What {name} does", "delivery", icon=":material/local_shipping:", pipeline=name)
             changes.button("Change the reason …", approves, key="approve", icon=":material/edit:")
@@ -73,7 +73,7 @@ def approval(group: Group, package: Document, starts: str, serving: list[str], a
     version, again = package["ModelPackageVersion"], package.get("ModelApprovalStatus") == "Approved"
     name = f"version {version} of {group.title}"
     parts = [f"{look.plain(each)}" for each in against]
-    parts.append("It is approved already, so that nothing starts: only the reason changes." if again else starts)
+    parts.append("It is approved already: only the reason changes." if again else starts)
     if serving and not again:
         parts.append(f"It serves {look.plain(', '.join(serving))} now.")
     return Change(

@@ -66,10 +66,10 @@ def _listener(rule: str, arn: str) -> Listener:
     except ClientError:  # gone, or not ours to see
         return Listener(rule, name)
     running = sum(each["status"] in _RUNNING for each in newest)
-    return Listener(rule, name, _steps(pipeline), running, pipeline.get("executionMode") == "QUEUED")
+    return Listener(rule, name, steps(pipeline), running, pipeline.get("executionMode") == "QUEUED")
 
 
-def _steps(pipeline: Document) -> tuple[str, ...]:
+def steps(pipeline: Document) -> tuple[str, ...]:
     """A stage by its name, one that asks a person by that."""
     return tuple(
         "an approval by hand" if _categories(stage) == {"Approval"} else _words(stage["name"])
@@ -102,7 +102,8 @@ def _said(listener: Listener) -> str:
         return f"It is told to **{name}**, by the rule {look.plain(listener.rule)}."
     text = f"It starts **{name}**: {look.plain(', then '.join(listener.steps))}."
     if listener.running and listener.queued:
-        text += f" That takes one after another, and {listener.running} is there before it."
+        before = "1 is" if listener.running == 1 else f"{listener.running} are"
+        text += f" That takes one after another, and {before} there before it."
     return text
 
 
