@@ -16,8 +16,8 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 def step(name: str, seconds: float, **more: Any) -> Step:
     end = NOON + timedelta(seconds=seconds)
-    members = {"status": "Succeeded", "cached": False, "start": NOON, "end": end, "metadata": {}, "failure": ""}
-    return Step(name, **members | more)
+    members: dict[str, Any] = {"status": "Succeeded", "cached": False, "start": NOON, "end": end, "metadata": {}, "failure": ""}
+    return Step(name, **(members | more))
 
 
 def of_steps(*steps: Step) -> Side:
