@@ -48,7 +48,7 @@ def _where() -> None:
     place = f"account {target.account}, region {target.region}"
     if around.target == "aws":
         changing = "changes are allowed" if around.may_change else "read-only"
-        st.markdown(f":red-background[:material/cloud: **AWS {place}: {changing}**]")
+        st.markdown(f":red-background[:red[:material/cloud: **AWS {place}: {changing}**]]")
     st.sidebar.caption(place)
 
 

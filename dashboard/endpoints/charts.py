@@ -25,7 +25,7 @@ def counts(
     shown = shown.assign(until=shown["time"] + pd.Timedelta(seconds=period), top=top, bottom=top - shown["value"])
     most = max(1.0, top.max() if len(shown) else 0.0)
     axis = alt.Axis(tickMinStep=1, format="~s")
-    bars = alt.Chart(shown).mark_rect(stroke=None).encode(
+    bars = alt.Chart(shown).mark_rect(stroke=None, aria=len(shown) > 0).encode(
         x=_time(table),
         x2="until:T",
         y=alt.Y("bottom:Q", title=unit, axis=axis, scale=alt.Scale(domain=[0, most], nice=True)),
