@@ -23,7 +23,18 @@ SERIES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 RAISES, LOWERS = "#D55E00", "#0072B2"  # a feature that raises or lowers a score
 _STATES = {  # the words of SageMaker's, CodePipeline's, CodeBuild's and CloudWatch's statuses
     GOOD: ("Succeeded", "Completed", "InService", "Approved", "OK", "SUCCEEDED", "CompletedSucceeded"),
-    BAD: ("Failed", "FAILED", "ERROR", "Rejected", "ALARM", "Faulted", "FAULT", "TIMED_OUT", "RollbackFailed"),
+    BAD: (
+        "Failed",
+        "FAILED",
+        "ERROR",
+        "Rejected",
+        "ALARM",
+        "Faulted",
+        "FAULT",
+        "TIMED_OUT",
+        "RollbackFailed",
+        "OutOfService",
+    ),
     WARN: (
         "CompletedWithViolations",
         "CompletedWithFailures",
@@ -33,7 +44,17 @@ _STATES = {  # the words of SageMaker's, CodePipeline's, CodeBuild's and CloudWa
         "UpdateRollbackFailed",
         "INCOMPLETE",
     ),
-    BUSY: ("Executing", "InProgress", "IN_PROGRESS", "Starting", "Creating", "Updating", "SystemUpdating", "Stopping"),
+    BUSY: (
+        "Executing",
+        "InProgress",
+        "IN_PROGRESS",
+        "Starting",
+        "Creating",
+        "Updating",
+        "SystemUpdating",
+        "Stopping",
+        "Deleting",
+    ),
 }
 _COLOURS = {word: colour for colour, words in _STATES.items() for word in words}
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~$:&]")

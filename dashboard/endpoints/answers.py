@@ -84,38 +84,52 @@ def show(found: Found) -> None:
 
 
 def _side_by_side(found: Found, exchanges: Sequence[Exchange]) -> None:
+    """One answer as it is; several as a table, with what led to each in a tab of its own."""
     if len(exchanges) == 1:
         _show(found, exchanges[0])
         return
-    for column, each in zip(st.columns(len(exchanges)), exchanges, strict=True):
-        with column:
-            _show(found, each)
+    names = [each.question.where.get("TargetVariant", "") for each in exchanges]
+    answered = [(name, each.answer) for name, each in zip(names, exchanges, strict=True) if each.answer]
+    if answered:
+        st.table(pd.DataFrame([{"variant": name, **_facts(answer)} for name, answer in answered]).set_index("variant"))
+    for tab, each in zip(st.tabs(names), exchanges, strict=True):
+        with tab:
+            _details(found, each)
+
+
+def _facts(answer: Answer) -> dict[str, Any]:
+    facts = {name: _number(value) for name, value in answer.prediction.items()}
+    return {**facts, "latency": f"{answer.milliseconds:.1f} ms"}
 
 
 def _show(found: Found, exchange: Exchange) -> None:
-    if exchange.answer is None:
-        st.error(look.plain(exchange.error), icon=":material/error:")
-        _program(found, exchange, "")
-        return
+    if answer := exchange.answer:
+        facts = _facts(answer) | ({"variant": answer.variant} if answer.variant else {})
+        columns = st.columns(2)
+        for number, (name, value) in enumerate(facts.items()):
+            columns[number % 2].metric(name, value, border=True)
+    _details(found, exchange)
+
+
+def _details(found: Found, exchange: Exchange) -> None:
+    """What led to the answer, and the exchange itself; or why there is no answer."""
     answer = exchange.answer
-    facts: dict[str, Any] = {name: _number(value) for name, value in answer.prediction.items()}
-    facts |= {"latency": f"{answer.milliseconds:.1f} ms"} | ({"variant": answer.variant} if answer.variant else {})
-    columns = st.columns(2)
-    for number, (name, value) in enumerate(facts.items()):
-        columns[number % 2].metric(name, value, border=True)
-    if answer.reasons:
+    if answer is None:
+        st.error(look.plain(exchange.error), icon=":material/error:")
+    elif answer.reasons:
         _reasons(exchange.record, answer.reasons)
     elif exchange.record and '"explain"' in exchange.question.body:
         st.caption("This model sends no SHAP values with its answers.")
-    _program(found, exchange, answer.body)
+    _program(found, exchange)
 
 
-def _program(found: Found, exchange: Exchange, body: str) -> None:
+def _program(found: Found, exchange: Exchange) -> None:
     answer = exchange.answer
     with st.expander("Request and response", expanded=answer is not None and not answer.prediction):
-        st.code(snippet(exchange, asynchronous=described.is_asynchronous(found)), language="python")
+        st.code(snippet(exchange, asynchronous=described.is_asynchronous(found)), language="python", wrap_lines=True)
         if answer:
-            st.code(body, language="json" if body.lstrip().startswith(("{", "[")) else None)
+            language = "json" if answer.body.lstrip().startswith(("{", "[")) else None
+            st.code(answer.body, language=language, wrap_lines=True)
             st.caption(f"request id {answer.request_id}")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import account, look
-from dashboard.endpoints import described
+from dashboard.endpoints import described, served
 from dashboard.endpoints.described import Found
 from deploy import cost, names, prices, recurrence, stages, state, time_to_live
 from deploy.cost import Estimate, Traffic
@@ -73,7 +73,7 @@ def _month(found: Found) -> None:
 def month(name: str) -> tuple[Estimate, str]:
     """As its stage is declared, or what its instances cost where no stage of ours is."""
     target = account.target()
-    found = described.read(target.client("sagemaker"), name)
+    found = served.endpoint(name)
     use_case, stage = described.use_case(found), described.stage(found)
     table = prices.load()
     declared = stages.of(use_case).get(stage) if use_case and stage else None

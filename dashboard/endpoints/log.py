@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from dashboard import account
 from dashboard.endpoints.described import Found
 from deploy import state
 
-_STREAMS, _LINES = 20, 200
+_STREAMS, _LINES, _TALL = 20, 200, 15
 
 
 def show(found: Found) -> None:
@@ -22,8 +24,9 @@ def show(found: Found) -> None:
         if st.button("Read again", icon=":material/refresh:"):
             st.cache_data.clear()
     lines = last(group, chosen)
-    st.code("\n".join(lines) or "(nothing)", language=None, height=360)
-    st.caption(f"The last {len(lines)} lines of {group}, {chosen}.")
+    height: int | Literal["content"] = 360 if len(lines) > _TALL else "content"
+    st.code("\n".join(lines) or "(nothing)", language=None, height=height, wrap_lines=True)
+    st.caption(f"The end of {group}, {chosen}: {_LINES} lines at most.")
 
 
 @account.kept

@@ -31,7 +31,7 @@ def page() -> None:
         st.info(f"{name} has no variant that answers.")
         return
     variant = _variant(found, variants)
-    _description(found, variant if variant in variants else variants[0])
+    _description(found, variant if variant in variants else variants[0] if len(variants) == 1 else "")
     question, reply = st.columns(2, gap="large")
     with question:
         asked = _ask(found, variants, variant)
@@ -76,19 +76,21 @@ def _variant(found: Found, names: Sequence[str]) -> str:
 
 
 def _description(found: Found, variant: str) -> None:
-    words = [f"{found.name} serves {look.plain(described.serves(found))}, {described.mode(found)}."]
+    """`variant`: the one that answers; empty where it may be another each time."""
+    served_ = _version(found, variant) if variant else f"{found.name} serves {described.serves(found)}."
+    captured = (found.endpoint.get("DataCaptureConfig") or {}).get("EnableCapture")
+    kept = " Data capture keeps what is sent here: monitors see it as traffic." if captured else ""
+    st.caption(look.plain(served_ + kept))
+    navigation.link("Its variants, traffic and alarms", "endpoints", icon=":material/dns:", endpoint=found.name)
+
+
+def _version(found: Found, variant: str) -> str:
     try:
         package = served.package(found.name, variant)
-        words = [
-            f"{found.name} serves version {package.get('ModelPackageVersion', '')} of "
-            f"{package.get('ModelPackageGroupName', '')}, made {look.moment(package['CreationTime'])}."
-        ]
     except LookupError:
-        pass
-    if (found.endpoint.get("DataCaptureConfig") or {}).get("EnableCapture"):
-        words.append("Data capture keeps what is sent here: monitors see it as traffic.")
-    st.caption(" ".join(words))
-    navigation.link("Its variants, traffic and alarms", "endpoints", icon=":material/dns:", endpoint=found.name)
+        return f"{found.name} serves {described.serves(found)}, {described.mode(found)}."
+    version, group = package.get("ModelPackageVersion", ""), package.get("ModelPackageGroupName", "")
+    return f"{found.name} serves version {version} of {group}, made {look.moment(package['CreationTime'])}."
 
 
 def _ask(

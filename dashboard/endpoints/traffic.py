@@ -38,6 +38,9 @@ def _charts(found: Found, span: str) -> None:
     table["variant"] = table["variant"].map(
         {each.name: f"{each.name} (shadow)" if each.shadow else each.name for each in variants} | {"": found.name}
     )
+    if not table["value"].notna().any():
+        _silent(found, chosen)
+        return
     deployments = _within(history.moments(found), start, end)
     _numbers(table, chosen)
     grid = _Grid(table, deployments, chosen.period, several=len(variants) > 1)
@@ -49,6 +52,12 @@ def _charts(found: Found, span: str) -> None:
         if metric in set(table["metric"]):
             grid.one(metric, title, unit)
     st.caption("The last step is not over. Dashed upright lines are deployments.")
+
+
+def _silent(found: Found, chosen: metrics.Range) -> None:
+    st.caption(f"CloudWatch has nothing of it in the last {chosen.words}: nobody called.")
+    if owner := described.use_case(found):
+        st.code(f"mlops traffic {owner} --stage {described.stage(found)}", language="bash")
 
 
 _MORE = (
