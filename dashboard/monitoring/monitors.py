@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ WORKERS = 16
 KEPT_SECONDS = 30  # what exists changes seldom; whoever changes it here is shown it at once
 _PAGES = 10  # of a list call, at most: accounts have thousands of other pipelines and alarms
 _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+_GONE = ("ResourceNotFound", "ResourceNotFoundException")
 _TYPES = {  # of MonitoringSchedules
     "DataQuality": Kind.DATA_QUALITY,
     "ModelQuality": Kind.MODEL_QUALITY,
@@ -89,7 +91,7 @@ class Account:
 
 @dataclass
 class _Refusals:
-    """Runs calls of which some may be forbidden: a page shows what it can."""
+    """Runs calls of which some may be forbidden, or about what has gone meanwhile: a page shows what it can."""
 
     said: list[str] = field(default_factory=list)
 
@@ -97,7 +99,10 @@ class _Refusals:
         try:
             return call()
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _FORBIDDEN:
+            code = error.response["Error"]["Code"]
+            if code in _GONE:
+                return []
+            if code not in _FORBIDDEN:
                 raise
             self.said.append(error.response["Error"]["Message"])
             return []
@@ -121,13 +126,14 @@ def read() -> Account:
         ]
         pipelines, schedules, endpoints, alarms = (each.result() for each in asked)
         found = [*own(pipelines), *managed(schedules)]
-        monitors = list(pool.map(lambda each: _scheduled(sagemaker, scheduler, each), found))
+        ask = functools.partial(_scheduled, sagemaker, scheduler)
+        scheduled = list(pool.map(lambda each: refusals.guarded(functools.partial(ask, each)) or each, found))
     return Account(
-        tuple(sorted(monitors, key=lambda each: (each.endpoint, list(Kind).index(each.kind), each.name))),
+        tuple(sorted(scheduled, key=lambda each: (each.endpoint, list(Kind).index(each.kind), each.name))),
         tuple(each["EndpointName"] for each in endpoints),
         tuple(alarms),
         tuple(_retrainings(pipelines)),
-        tuple(refusals.said),
+        tuple(dict.fromkeys(refusals.said)),
     )
 
 
@@ -163,17 +169,17 @@ def _retrainings(pipelines: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def _scheduled(sagemaker: Any, scheduler: Any, monitor: Monitor) -> Monitor:
-    """With when it runs; without, where the schedule is gone or can't be read."""
+    """With when it runs; without, where it has no schedule."""
+    if monitor.managed:
+        config = sagemaker.describe_monitoring_schedule(MonitoringScheduleName=monitor.name)
+        schedule = config.get("MonitoringScheduleConfig", {}).get("ScheduleConfig", {})
+        return _with(monitor, schedule.get("ScheduleExpression", ""), monitor.enabled, config["CreationTime"])
     try:
-        if monitor.managed:
-            config = sagemaker.describe_monitoring_schedule(MonitoringScheduleName=monitor.name)
-            schedule = config.get("MonitoringScheduleConfig", {}).get("ScheduleConfig", {})
-            return _with(monitor, schedule.get("ScheduleExpression", ""), monitor.enabled, config["CreationTime"])
         found = scheduler.get_schedule(Name=monitor.name)
-        enabled = found["State"] == "ENABLED"
-        return _with(monitor, found["ScheduleExpression"], enabled, found.get("StartDate") or found["CreationDate"])
-    except ClientError:
+    except scheduler.exceptions.ResourceNotFoundException:
         return monitor
+    enabled = found["State"] == "ENABLED"
+    return _with(monitor, found["ScheduleExpression"], enabled, found.get("StartDate") or found["CreationDate"])
 
 
 def _with(monitor: Monitor, expression: str, enabled: bool, since: datetime) -> Monitor:

@@ -8,9 +8,10 @@ from datetime import timedelta
 import streamlit as st
 
 from dashboard import look, navigation
-from dashboard.monitoring import alarms, overview, report, retraining, run_now, runs, strip, trends, words
+from dashboard.monitoring import alarms, overview, report, reports, retraining, run_now, runs, strip, trends, words
 from dashboard.monitoring.monitors import Account, Monitor
 from dashboard.monitoring.runs import SHOWN, Run
+from deploy import names
 
 VIEWS = ["Report", "Over time", "Alarms", "Retraining"]
 
@@ -22,7 +23,7 @@ def show(account: Account, monitor: Monitor) -> None:
     if not history:
         look.empty(
             f"The monitor {monitor.name} never ran.",
-            f"mlops monitor {monitor.endpoint.split('-')[0]} --now --kind {monitor.kind}",
+            command(monitor),
         )
         return
     run = next((each for each in history if each.id == wanted), None) or _newest(history)
@@ -85,6 +86,13 @@ def _history(monitor: Monitor, wanted: str) -> list[Run]:
         return newest
     found = runs.find(monitor, wanted)
     return runs.before(monitor, found.started + timedelta(seconds=1))
+
+
+def command(monitor: Monitor) -> str:
+    """That runs it at once."""
+    use_case = reports.use_case(monitor.endpoint)
+    stage = monitor.endpoint.removeprefix(names.endpoint_name(use_case, ""))
+    return f"mlops monitor {use_case} --stage {stage} --now --kind {monitor.kind}"
 
 
 def _newest(history: Sequence[Run]) -> Run:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +37,7 @@ _SENTENCES = {
     Kind.EXPLAINABILITY: drivers.sentence,
 }
 _SEEN = {"seen": look.BAD, "not seen": look.GOOD, "cannot be told": look.IDLE}
+_FIRST = 8  # runs whose violations are read to say since when
 _IN_FULL = 30  # violations: beyond, a table to scroll in
 
 
@@ -66,7 +68,7 @@ def show(monitor: Monitor, run: Run, before: Sequence[Run], retrain: Callable[[]
     _links(monitor, run, report, retrain if run.violations else None)
     found = findings.ranked(report.violations)
     if found:
-        _violations(found, _since(monitor, run, before, report))
+        _violations(found, _since(run, before, report))
     _kinds(monitor.kind, report)
     subjects = list(dict.fromkeys(each.subject for each in found))
     match monitor.kind:
@@ -80,18 +82,30 @@ def show(monitor: Monitor, run: Run, before: Sequence[Run], retrain: Callable[[]
             drivers.draw(report)
 
 
-def _since(monitor: Monitor, run: Run, before: Sequence[Run], report: Report) -> dict[str, Since]:
-    """Of this run's subjects; reads the violations of the runs before it, back to the last healthy one."""
-    followed = [each for each in history.violated(before) if each.job]
-    found = reports.violations(monitor, tuple(each.job for each in followed))
+def _since(run: Run, before: Sequence[Run], report: Report) -> dict[str, Since]:
+    """Of this run's subjects; reads the violations of the runs before it, of a few first, as it seldom takes all."""
+    found: dict[str, Since] = {}
+    for most in (_FIRST, len(before)):
+        shown = before[:most]
+        read = reports.violations([each.job for each in history.violated(shown) if each.job and each.id != run.id])
+        found = history.since(
+            shown,
+            functools.partial(_subjects, run, report, read),
+            report.subjects,
+            complete=len(before) < SHOWN and len(shown) == len(before),
+        )
+        if not any(each.open for each in found.values()):
+            break
+    return found
 
-    def subjects(each: Run) -> list[str] | None:
-        if each.id == run.id:
-            return report.subjects
-        read = found.get(each.job)
-        return None if read is None else [verdicts.subject(one) for one in read]
 
-    return history.since(before, subjects, report.subjects, complete=len(before) < SHOWN)
+def _subjects(
+    run: Run, report: Report, read: Mapping[str, Sequence[reports.Document] | None], other: Run
+) -> list[str] | None:
+    if other.id == run.id:
+        return report.subjects
+    found = read.get(other.job)
+    return None if found is None else [verdicts.subject(each) for each in found]
 
 
 def _violations(found: Sequence[Finding], since: dict[str, Since]) -> None:

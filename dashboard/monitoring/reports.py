@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +21,8 @@ from mlops.use_cases import find_all
 Document = dict[str, Any]
 REPORT_SECONDS = 300  # that a link to a report is good for
 _KEPT_SECONDS = 3600
-_FILES = ("constraint_violations.json", "statistics.json", "analysis.json")
+_MOST_FILES = 3000
+VIOLATIONS, STATISTICS, ANALYSIS = "constraint_violations.json", "statistics.json", "analysis.json"
 _GONE = ("NoSuchKey", "NoSuchBucket", "404", "AccessDenied")
 
 
@@ -70,15 +71,15 @@ def read(monitor: Monitor, run: Run) -> Report:
     if not job:
         return Report()
     output, inputs = output_of(job), inputs_of(job)
-    constraints = _input(inputs, "constraints.json", "analysis.json")
-    statistics = _input(inputs, "statistics.json") or _beside(constraints, "statistics.json")
+    constraints = _input(inputs, "constraints.json", ANALYSIS)
+    statistics = _input(inputs, STATISTICS) or _beside(constraints, STATISTICS)
     registered = job.get("Environment", {}).get("model_registered", "")
     with ThreadPoolExecutor(WORKERS) as pool:
         version = pool.submit(_version, sagemaker, monitor, registered)
         made = pool.submit(modified, s3, constraints)
         collected = inputs.get("data", "").rpartition("/")[0] if not monitor.managed else ""
         uris = [
-            *(f"{output}/{each}" for each in _FILES),
+            *(f"{output}/{each}" for each in (VIOLATIONS, STATISTICS, ANALYSIS)),
             *(constraints, statistics, f"{collected}/summary.json" if collected else ""),
         ]
         found, now, analysis, allowed, before, summary = pool.map(lambda uri: document(s3, uri), uris)
@@ -98,31 +99,32 @@ def read(monitor: Monitor, run: Run) -> Report:
     )
 
 
-@st.cache_data(ttl=_KEPT_SECONDS, max_entries=50, show_spinner=False)
-def violations(_monitor: Monitor, jobs: tuple[str, ...]) -> dict[str, list[Document] | None]:
-    """Violations by the name of the analysis' job; None where the file is gone."""
-    sagemaker, s3 = account.client("sagemaker"), account.client("s3")
-
-    def found(job: str) -> list[Document] | None:
-        output = output_of(describe(sagemaker, job))
-        read = document(s3, f"{output}/{_FILES[0]}") if output else {}
-        return list(read["violations"]) if "violations" in read else None
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return dict(zip(jobs, pool.map(found, jobs), strict=True))
+@st.cache_resource(show_spinner=False)
+def _files() -> dict[tuple[str, str], Document]:
+    """What is in a file of a run's results, by the analysis' job and the file's name."""
+    return {}
 
 
-@st.cache_data(ttl=_KEPT_SECONDS, max_entries=50, show_spinner=False)
-def statistics(jobs: tuple[str, ...], file: str) -> dict[str, Document]:
-    """A file of many runs' results, by the job's name; empty where it is gone."""
-    sagemaker, s3 = account.client("sagemaker"), account.client("s3")
+def files(jobs: Sequence[str], file: str) -> dict[str, Document]:
+    """The same file of many runs' results, by the analysis' job; empty where it is gone."""
+    known, sagemaker, s3 = _files(), account.client("sagemaker"), account.client("s3")
 
     def found(job: str) -> Document:
         output = output_of(describe(sagemaker, job))
         return document(s3, f"{output}/{file}") if output else {}
 
+    missing = [job for job in jobs if (job, file) not in known]
+    if len(known) > _MOST_FILES:
+        known.clear()
     with ThreadPoolExecutor(WORKERS) as pool:
-        return dict(zip(jobs, pool.map(found, jobs), strict=True))
+        known |= {(job, file): read for job, read in zip(missing, pool.map(found, missing), strict=True)}
+    return {job: known.get((job, file), {}) for job in jobs}
+
+
+def violations(jobs: Sequence[str]) -> dict[str, list[Document] | None]:
+    """By the analysis' job; None where the file is gone."""
+    read = files(jobs, VIOLATIONS)
+    return {job: list(found["violations"]) if "violations" in found else None for job, found in read.items()}
 
 
 def describe(sagemaker: Any, job: str) -> Document:
@@ -228,6 +230,10 @@ def _group(sagemaker: Any, monitor: Monitor) -> str:
     except ClientError:
         tags = []
     tagged = next((each["Value"] for each in tags if each["Key"] == names.PROJECT_TAG), "")
-    return tagged or next(
-        (each.name for each in find_all() if monitor.endpoint.startswith(each.name)), monitor.endpoint
-    )
+    return tagged or use_case(monitor.endpoint)
+
+
+def use_case(endpoint: str) -> str:
+    """The one that an endpoint is called after, or else its own name."""
+    named = [each.name for each in find_all() if endpoint.startswith(names.endpoint_name(each.name, ""))]
+    return max(named, key=len, default=endpoint)

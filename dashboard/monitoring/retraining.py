@@ -262,32 +262,27 @@ def _terms(found: Retraining) -> None:
 def _row(found: Retraining, past: Past) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            outcome = f" **{look.plain(past.outcome)}**" if past.outcome else ""
-            st.markdown(f"{look.moment(past.started)} {look.badge(past.status)}{outcome}", width="content")
+            said = f"**{look.plain(past.outcome)}**" if past.outcome else look.badge(past.status)
+            st.markdown(f"{look.moment(past.started)} {said}", width="content")
             query = {"pipeline": found.pipeline, "execution": past.id}
             navigation.link("Execution", "pipelines", icon=":material/account_tree:", **query)
             if past.execution:
-                pipeline, _, started = past.execution.partition(":pipeline/")[2].partition("/execution/")
-                st.markdown(look.badge(past.became or "gone"), width="content")
-                navigation.link(
-                    f"{pipeline} {started}",
-                    "pipelines",
-                    icon=":material/model_training:",
-                    pipeline=pipeline,
-                    execution=started,
-                )
-                if past.version:
-                    navigation.link(
-                        f"Version {past.version}",
-                        "registry",
-                        icon=":material/inventory_2:",
-                        group=pipeline,
-                        version=past.version,
-                    )
+                _started(past)
         if past.reason and not past.execution:
             st.caption(look.plain(past.reason))
         if past.said:
             st.caption(f"No version: {look.plain(past.said)}")
+
+
+def _started(past: Past) -> None:
+    """The execution that learns, and the version that came of it."""
+    pipeline, _, started = past.execution.partition(":pipeline/")[2].partition("/execution/")
+    query = {"pipeline": pipeline, "execution": started}
+    navigation.link(f"{pipeline} {started}", "pipelines", icon=":material/model_training:", **query)
+    st.markdown(look.badge(past.became or "gone"), width="content")
+    if past.version:
+        query = {"group": pipeline, "version": past.version}
+        navigation.link(f"Version {past.version}", "registry", icon=":material/inventory_2:", **query)
 
 
 def _follow(endpoint: str, running: list[str]) -> None:

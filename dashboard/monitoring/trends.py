@@ -20,7 +20,11 @@ Points = dict[str, list[tuple[datetime, float]]]  # by name, in the order of tim
 RUNS = 30  # whose files are read for a chart
 SERIES = 6  # drawn without being asked for
 DISTANCE, PRESENT = "feature_baseline_drift_", "feature_non_null_"
-_FILES = {Kind.MODEL_QUALITY: "statistics.json", Kind.MODEL_BIAS: "analysis.json", Kind.EXPLAINABILITY: "analysis.json"}
+_FILES = {
+    Kind.MODEL_QUALITY: reports.STATISTICS,
+    Kind.MODEL_BIAS: reports.ANALYSIS,
+    Kind.EXPLAINABILITY: reports.ANALYSIS,
+}
 
 
 def show(monitor: Monitor, history: Sequence[Run]) -> None:
@@ -123,7 +127,7 @@ def limit(constraints: Mapping[str, Any], feature: str) -> float | None:
 
 def _metrics(monitor: Monitor, judged: Sequence[Run], constraints: Mapping[str, Any]) -> None:
     """By the runs' own files, which have the deviations."""
-    files = reports.statistics(tuple(each.job for each in judged), _FILES[monitor.kind])
+    files = reports.files([each.job for each in judged], _FILES[monitor.kind])
     rows = [row for each in judged for row in points(monitor.kind, each, files[each.job])]
     if not rows:
         st.caption("The files of these runs are gone from S3.")

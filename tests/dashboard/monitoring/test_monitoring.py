@@ -95,7 +95,9 @@ def test_from_drift_to_its_report_to_a_new_model(
     page.get_by_text("differ from the baseline in 2 of 2 features").wait_for()
     page.get_by_text("population stability index").first.wait_for()
     assert f"execution={shop.drifted}" in page.url
+    page.set_viewport_size({"width": 1280, "height": 1900})  # the page scrolls within itself
     shoot(page, "report")
+    page.set_viewport_size({"width": 1280, "height": 900})
     page.get_by_role("button", name="Start retraining").click()
     page.get_by_role("button", name=f"Start {ENDPOINT}-retraining").click()
     page.get_by_text(f"Started {ENDPOINT}-retraining").wait_for()
