@@ -12,6 +12,7 @@ from dashboard.executions import facts, side, summaries
 from dashboard.executions.side import Content, Named, Side
 from mlops.executions import Step
 
+_SHOWN = 50  # rows of a table without a scroll bar of its own
 _SIZED = 100  # artifacts whose content is looked at
 _BYTES = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -106,7 +107,7 @@ def _section(title: str, rows: Sequence[Row], *, every: bool) -> None:
         "second address": [row.addresses[1] for row in shown],
     }
     filled = {name: values for name, values in members.items() if name in ("first", "second") or any(values)}
-    st.dataframe(filled, hide_index=True)
+    st.dataframe(filled, hide_index=True, height="content" if len(shown) <= _SHOWN else 600)
 
 
 def _unnamed(values: Mapping[str, str]) -> dict[Named, str]:
@@ -114,10 +115,14 @@ def _unnamed(values: Mapping[str, str]) -> dict[Named, str]:
 
 
 def differing(first: Mapping[Named, str], second: Mapping[Named, str]) -> list[Row]:
-    return [
-        Row(name, first.get(name, ""), second.get(name, ""), same=first.get(name) == second.get(name))
-        for name in dict.fromkeys([*first, *second])
-    ]
+    return [_differing(name, first.get(name), second.get(name)) for name in dict.fromkeys([*first, *second])]
+
+
+def _differing(name: Named, first: str | None, second: str | None) -> Row:
+    values = (first or "", second or "")
+    addresses = ["" if facts.short(value) == value else value for value in values]
+    shown = [facts.short(value) for value in values]
+    return Row(name, shown[0], shown[1], addresses=(addresses[0], addresses[1]), same=first == second)
 
 
 def numbers(first: Mapping[Named, float], second: Mapping[Named, float]) -> list[Row]:

@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import look
-from dashboard.executions import graph, layout, steps
+from dashboard.executions import graph, layout
 from mlops.executions import Step
 
 _KEY = "execution-graph"
@@ -32,9 +32,15 @@ _NO_RUN = "radio_button_unchecked"
 
 
 def show(
-    shape: graph.Graph, states: Mapping[str, str], started: Mapping[str, Step], chosen: str | None, *, title: str
+    shape: graph.Graph,
+    states: Mapping[str, str],
+    started: Mapping[str, Step],
+    chosen: str | None,
+    *,
+    title: str,
+    key: str,
 ) -> None:
-    """A click chooses a step, as steps.choose does."""
+    """A click puts the step's name into the session's state under `key`."""
     edges = graph.edges(shape)
     placed = _placed(tuple(shape), tuple((start, end) for start, end, _ in edges))
     box = {"width": layout.WIDTH, "height": layout.HEIGHT}
@@ -56,7 +62,7 @@ def show(
             for start, end, label in edges
         ],
     }
-    draw(_KEY, data, _choose)
+    draw(_KEY, data, lambda: st.session_state.update({key: st.session_state[_KEY].chosen}))
 
 
 def draw(key: str, data: Mapping[str, Any], on_chosen: Callable[[], None]) -> None:
@@ -67,10 +73,6 @@ def draw(key: str, data: Mapping[str, Any], on_chosen: Callable[[], None]) -> No
 
 
 _placed = functools.lru_cache(maxsize=32)(layout.place)  # one definition has one drawing
-
-
-def _choose() -> None:
-    st.session_state[steps.STEP] = st.session_state[_KEY].chosen
 
 
 def _component() -> Callable[..., Any]:

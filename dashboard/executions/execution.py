@@ -33,7 +33,7 @@ def _body(pipeline: str, arn: str, was_running: bool) -> None:
     if unreadable:
         st.warning(f"The definition that it runs can't be read, so there is no graph. {unreadable}")
     shape = graph.build(definition)
-    chosen = steps.choose(shape, listed)
+    chosen = steps.choose(arn, shape, listed)
     reading = st.session_state.get(steps.TAB) == steps.LOG  # which needs room
     parts = [7, 13] if reading else [11, 9]
     left, right = st.columns(parts, gap="medium") if shape and chosen else (st.container(), st.container())
@@ -106,4 +106,4 @@ def _graph(
         running=described["PipelineExecutionStatus"] in RUNNING,
         selected=[one["StepName"] for one in selective["SelectedSteps"]] if selective else None,
     )
-    drawing.show(shape, states, by_name, chosen, title=pipeline)
+    drawing.show(shape, states, by_name, chosen, title=pipeline, key=steps.key(described["PipelineExecutionArn"]))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import streamlit as st
 from botocore.exceptions import ClientError
 
 from dashboard import account, look
@@ -18,6 +19,10 @@ Document = dict[str, Any]
 _AT_ONCE = 8  # calls
 
 
+_now = st.cache_data(ttl=1, show_spinner=False)  # seconds: one drawing of the page asks once
+
+
+@_now
 def described(arn: str) -> Document:
     """DescribePipelineExecution's answer, as it is now. Raises LookupError when there is no such execution."""
     sagemaker = client("sagemaker")
@@ -36,6 +41,7 @@ def names(arn: str) -> tuple[str, str]:
     return rest[0], rest[-1]
 
 
+@_now
 def steps(arn: str) -> list[Step]:
     """As they are now, in the order in which they started."""
     return executions.steps(client("sagemaker"), arn)

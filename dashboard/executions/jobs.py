@@ -27,7 +27,7 @@ def read(kind: str, described: Document) -> Job:
         inputs=dict(_inputs(described)),
         outputs=dict(_outputs(described)),
         hyperparameters=_hyperparameters(described),
-        metrics={one["MetricName"]: one["Value"] for one in described.get("FinalMetricDataList", [])},
+        metrics={one["MetricName"]: one["Value"] for one in _metrics(described)},
     )
 
 
@@ -104,8 +104,15 @@ def _outputs(described: Document) -> Iterator[tuple[str, str]]:
         yield "predictions", uri
 
 
+def _metrics(described: Document) -> list[Document]:
+    """Of a tuning job the objective of its best trial."""
+    objective = described.get("BestTrainingJob", {}).get("FinalHyperParameterTuningJobObjectiveMetric")
+    return [*described.get("FinalMetricDataList", []), *([objective] if objective else [])]
+
+
 def _hyperparameters(described: Document) -> dict[str, str]:
-    """Those that somebody chose: SageMaker's own begin with sagemaker_ or _."""
+    """Those that somebody chose, of a tuning job with its best trial's; SageMaker's own begin with sagemaker_ or _."""
     static = described.get("TrainingJobDefinition", {}).get("StaticHyperParameters", {})
-    every = {**described.get("HyperParameters", {}), **static}
+    tuned = described.get("BestTrainingJob", {}).get("TunedHyperParameters", {})
+    every = {**described.get("HyperParameters", {}), **static, **tuned}
     return {name: value for name, value in every.items() if not name.startswith(("sagemaker_", "_"))}

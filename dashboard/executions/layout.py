@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-WIDTH, HEIGHT = 164.0, 50.0  # of a node, in pixels
-GAP, DROP = 14.0, 40.0  # between neighbours, between layers
-_BEND = 6.0  # what an edge that passes a layer takes of it
+WIDTH, HEIGHT = 156.0, 50.0  # of a node, in pixels
+GAP, DROP = 10.0, 40.0  # between neighbours, between layers
+_BEND = 4.0  # what an edge that passes a layer takes of it
 _SWEEPS, _MOVES = 12, 40
 _ALONE = 8.0  # the pull of a neighbour whose only neighbour it is: chains become straight
 
@@ -126,7 +126,15 @@ def _centres(layers: Sequence[Sequence[_Place]], above: Neighbours, below: Neigh
         for layer in layers if move % 2 == 0 else reversed(layers):
             wanted = [_wanted(one, centres, above, below) for one in layer]
             centres |= dict(zip(layer, _apart(layer, wanted), strict=True))
+    for layer in layers:  # chains that hang from what has found its place
+        centres |= dict(zip(layer, _apart(layer, [_hung(one, centres, above, below) for one in layer]), strict=True))
     return centres
+
+
+def _hung(one: _Place, centres: Mapping[_Place, float], above: Neighbours, below: Neighbours) -> float:
+    parents = above.get(one, ())
+    alone = len(parents) == 1 and len(below[parents[0]]) == 1
+    return centres[parents[0]] if alone else centres[one]
 
 
 def _wanted(one: _Place, centres: Mapping[_Place, float], above: Neighbours, below: Neighbours) -> float:

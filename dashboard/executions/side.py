@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from mlops.executions import RUNNING, TUNING, Step
 Document = dict[str, Any]
 Named = tuple[str, str]  # a step's name, and what of it
 _AT_ONCE = 8  # calls
+_COMMIT = re.compile(r"Commit ([0-9a-f]{7,64}):")  # as mlops.cicd_build begins a description
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def read(arn: str) -> Side:
         steps,
         facts.parameters(arn),
         versions=dict(one.split("/")[-2:] for one in registered),
-        commit=_commit(registered),
+        commit=_commit(described, registered),
     )
     ran = [step for step in steps if step.job]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -89,8 +91,10 @@ def _report(job: Document) -> Document:
         return {}
 
 
-def _commit(registered: Sequence[str]) -> str:
-    """As the first registered version says it; nothing else keeps it."""
+def _commit(described: Document, registered: Sequence[str]) -> str:
+    """As a build's description of the execution says it, or the first version that it registered; "" without."""
+    if said := _COMMIT.match(described.get("PipelineExecutionDescription", "")):
+        return said[1]
     if not registered:
         return ""
     try:
@@ -104,12 +108,8 @@ def note(side: Side, step: str, job: Document, report: Document) -> None:
     if not job:
         return
     read = jobs.read(job["kind"], job)
-    best = job.get("BestTrainingJob", {})
     side.metrics.update({(step, name): value for name, value in {**read.metrics, **dict(_metrics(report))}.items()})
-    if objective := best.get("FinalHyperParameterTuningJobObjectiveMetric"):
-        side.metrics[step, objective["MetricName"]] = objective["Value"]
-    chosen = {**read.hyperparameters, **best.get("TunedHyperParameters", {})}
-    side.hyperparameters.update({(step, name): value for name, value in chosen.items()})
+    side.hyperparameters.update({(step, name): value for name, value in read.hyperparameters.items()})
     for name, uri in read.inputs.items():
         version = lineage.version(uri)
         (side.code if "/code/" in uri else side.data)[step, name] = version["hash"] or uri

@@ -15,7 +15,7 @@ from dashboard.executions import facts, graph, jobs, logs
 from mlops import caching, executions
 from mlops.executions import Step
 
-STEP, TAB = "step", "show"  # in the address
+STEP, TAB = "step", "show"  # in the address: which step is open, and whether its log is
 ABOUT, LOG = "About", "Log"
 _PAGE = 50  # rows
 _NEVER_CACHED = {"Condition", "Fail", "Model", "RegisterModel"}
@@ -43,8 +43,9 @@ def table(arn: str, shape: graph.Graph, listed: Sequence[Step]) -> None:
         [_row(step, shape, made.get(step.name, ""), listed[0].start) for step in rows],
         key="steps-table",
         hide_index=True,
+        height="content",
         column_config={"outcome": st.column_config.TextColumn(width="large")},
-        on_select=lambda: _select([step.name for step in rows]),
+        on_select=lambda: _select(arn, [step.name for step in rows]),
         selection_mode="single-row",
     )
 
@@ -62,22 +63,27 @@ def _row(step: Step, shape: graph.Graph, made: str, first: datetime | None) -> d
     }
 
 
-def _select(names: Sequence[str]) -> None:
+def _select(arn: str, names: Sequence[str]) -> None:
     if rows := st.session_state["steps-table"]["selection"]["rows"]:
-        st.session_state[STEP] = names[rows[0]]
+        st.session_state[key(arn)] = names[rows[0]]
 
 
-def choose(shape: graph.Graph, listed: Sequence[Step]) -> str | None:
-    """The step that is to be opened, here or in the graph: that of the address, without one that which failed."""
+def key(arn: str) -> str:
+    """Of the session's state that has the open step: each execution has its own."""
+    return f"{STEP} {arn}"
+
+
+def choose(arn: str, shape: graph.Graph, listed: Sequence[Step]) -> str | None:
+    """The step that is open: chosen here, in the graph or in the table, at first that of the address or what failed."""
     names = [*shape, *(step.name for step in listed if step.name not in shape)]
-    if st.session_state.get(STEP) not in names:
+    if st.session_state.get(key(arn), "") not in [*names, None]:
         asked, failed = st.query_params.get(STEP), [step.name for step in listed if step.status == "Failed"]
-        st.session_state[STEP] = asked if asked in names else failed[0] if failed else None
-    chosen = st.selectbox("Step", names, index=None, key=STEP, placeholder="Choose a step, here or in the graph")
-    if chosen:
-        st.query_params[STEP] = chosen
-    else:
+        st.session_state[key(arn)] = asked if asked in names else failed[0] if failed else None
+    chosen = st.selectbox("Step", names, index=None, key=key(arn), placeholder="Choose a step, here or in the graph")
+    if chosen is None:
         st.query_params.pop(STEP, None)
+    elif st.query_params.get(STEP) != chosen:
+        st.query_params[STEP] = chosen
     return chosen
 
 
@@ -122,8 +128,8 @@ def _about(pipeline: str, arn: str, step: Step, shape: graph.Graph) -> None:
         st.code(job.message, language=None, wrap_lines=True)
     _pairs("Metrics", {name: f"{value:.6g}" for name, value in job.metrics.items()})
     _pairs("Hyperparameters", job.hyperparameters)
-    _pairs("Inputs", job.inputs)
-    _pairs("Outputs", job.outputs)
+    _addresses("Inputs", job.inputs)
+    _addresses("Outputs", job.outputs)
     if step.job and step.job[0] == executions.TUNING:
         navigation.link(
             "Its trials", "experiments", icon=":material/science:", pipeline=pipeline, execution=facts.names(arn)[1]
@@ -141,6 +147,13 @@ def _pairs(title: str, pairs: Mapping[str, str]) -> None:
         [{"name": look.plain(name), "value": look.plain(value)} for name, value in pairs.items()],
         hide_header=True, hide_index=True, border="horizontal",
     )  # fmt: skip
+
+
+def _addresses(title: str, addresses: Mapping[str, str]) -> None:
+    """As text that breaks where it must: in a table's narrow column their ends would be cut off."""
+    if addresses:
+        st.caption(title)
+        st.markdown("  \n".join(f"{look.plain(name)}: `{uri.replace('`', '')}`" for name, uri in addresses.items()))
 
 
 def _reused(pipeline: str, step: Step) -> None:
@@ -182,10 +195,10 @@ def _links(step: Step) -> None:
 def _why(arn: str, step: Step) -> None:
     if step.source or step.running or _NEVER_CACHED.intersection(step.metadata):
         return
-    if not st.button("Why was it not cached?", key="why-not-cached", type="tertiary"):
-        return
-    with st.spinner("Comparing with earlier executions …"), look.errors():
-        st.code("\n".join(_reasons(arn, step.name)), language=None, wrap_lines=True)
+    why = st.expander("Why was it not cached?", key=f"why {step.name}", on_change="rerun", type="compact")
+    if why.open:
+        with why, st.spinner("Comparing with earlier executions …"), look.errors():
+            st.code("\n".join(_reasons(arn, step.name)), language=None, wrap_lines=True)
 
 
 @kept

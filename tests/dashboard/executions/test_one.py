@@ -53,6 +53,10 @@ class Made:
     broken: str  # id of one whose job failed
     log: str  # the job's name
 
+    @staticmethod
+    def arn(execution: str) -> str:
+        return f"arn:aws:sagemaker:us-east-1:000000000000:pipeline/{NAME}/execution/{execution}"
+
 
 @pytest.fixture(scope="module")
 def made(laptop: Settings) -> Made:
@@ -132,7 +136,7 @@ def test_a_steps_facts_and_its_log(show: Callable[..., Any], made: Made) -> None
     facts = "\n".join(each.value.to_string() for each in shown.table)
     assert made.log.split("-")[1] in facts and "nowhere" in facts and "1 × ml" in facts
 
-    shown.selectbox(key="step").set_value("Behind").run()
+    shown.selectbox(key=f"step {made.arn(made.broken)}").set_value("Behind").run()
     assert any("has not started" in each.value for each in shown.caption)
     assert shown.query_params["step"] == "Behind"
 
