@@ -27,8 +27,12 @@ def show(cases: Sequence[Glance]) -> None:
             table = prices.load()
             found = [row for case in cases for row in rows(case.name, [each.stage for each in case.endpoints])]
         if found:
+            for sentence in totals(found):
+                st.markdown(sentence)
             money = st.column_config.NumberColumn(format="%.2f")
-            st.dataframe(found, hide_index=True, column_config={"USD at least": money, "at most": money})
+            st.dataframe(
+                found, hide_index=True, column_config={"USD at least": money, "at most": money, "endpoint": None}
+            )
         else:
             st.write("Nothing ran and nothing is deployed that would cost.")
         st.caption(" ".join(cost.notes(account.target(), table)))
@@ -45,13 +49,25 @@ def rows(case: str, deployed: list[str]) -> list[Row]:
     declared = stages.of(case)
     for stage in [declared[name] for name in deployed if name in declared]:
         month = cost.of_month(target, case, stage, table, Traffic(), added)
-        found.append({**_row(case, f"a month of {stage.name}", month), "ceiling": stage.cost_ceiling})
+        row = _row(case, f"a month of {stage.name}", month)
+        found.append({**row, "ceiling": stage.cost_ceiling, "endpoint": stage.name})
     return found
+
+
+def totals(found: Sequence[Row]) -> Iterator[str]:
+    """Markdown: a month of each use case's endpoints together."""
+    for case in dict.fromkeys(row["use case"] for row in found):
+        months = [row for row in found if row["use case"] == case and row["endpoint"]]
+        if months:
+            low, high = (sum(row[member] for row in months) for member in ("USD at least", "at most"))
+            amount = f"{low:,.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:,.2f} to {high:,.2f}"
+            yield f"A month of {case}'s {'endpoint' if len(months) == 1 else 'endpoints'}: **{amount} USD**"
 
 
 def _row(case: str, what: str, estimate: Estimate) -> Row:
     return {
         "use case": case,
+        "endpoint": "",  # its stage; a run has none
         "what": what,
         "USD at least": estimate.low,
         "at most": estimate.high,

@@ -56,8 +56,15 @@ def _table(found: list[dict[str, Any]], prefix: str) -> None:
         }
         for each in found
     ]
-    st.dataframe(rows, hide_index=True, alt="Pipelines that are no use case of this clone")
     names = [each["PipelineName"] for each in found]
+    event: Any = st.dataframe(
+        rows,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"others-{names[0]}",
+        alt="Pipelines that are no use case of this clone: select a row to open one",
+    )
     chosen = st.selectbox("Open", names, index=None, placeholder="a pipeline", key=f"other-{names[0]}")
-    if chosen:
-        go(chosen)
+    if chosen or event.selection.rows:
+        go(chosen or names[event.selection.rows[0]])

@@ -11,6 +11,7 @@ from dashboard.executions.glance import Glance, Monitored, Run, Served
 from deploy import verdicts
 from mlops import use_cases
 
+_WIDTHS = (4, 5, 4)  # of a card's columns
 _VERDICTS = {verdicts.COMPLETED: "healthy", verdicts.VIOLATIONS: "violations", verdicts.RUNNING: "running"}
 
 
@@ -35,7 +36,7 @@ def show() -> None:
 def _card(case: Glance) -> None:
     with st.container(border=True, key=f"case-{case.name}"):
         _heading(case)
-        for column, draw in zip(st.columns(3), (_runs, _gates, _version), strict=True):
+        for column, draw in zip(st.columns(_WIDTHS), (_runs, _gates, _version), strict=True):
             with column:
                 draw(case)
         _endpoints(case)
@@ -83,6 +84,8 @@ def _running(pipeline: str) -> None:
 
 def _run(pipeline: str, run: Run) -> None:
     navigation.link(f"{look.badge(run.status)} {run.id}", "pipelines", icon="", pipeline=pipeline, execution=run.id)
+    if run.name and not run.name.startswith("execution-"):  # a name that AWS made up
+        st.caption(look.plain(run.name))
     took = look.duration(run.started, run.ended)
     st.caption(f"for {took}" if run.running else f"{look.ago(run.started)}, took {took}")
     if run.running:
@@ -116,7 +119,7 @@ def _gates(case: Glance) -> None:
 def comparison(each: Comparison) -> str:
     """Markdown: `average precision **0.657** ≥ 0.601`, coloured by whether it holds."""
     if each.needless:
-        return f":gray[{each.metric}: no version in service to beat]"
+        return ":gray[no version in service to beat]"
     bound = "?" if each.bound is None else f"{each.bound:.4g}"
     against = " of the version in service" if each.against == "current" else f" :gray[:small[{each.against}]]"
     if each.value is None:

@@ -60,7 +60,7 @@ def _version(described: Mapping[str, Any]) -> str:
 
 def _fields(pipeline: str, like: str, known: list[Field], earlier: Mapping[str, str]) -> dict[str, Value | None]:
     values: dict[str, Value | None] = {}
-    pairs = [st.columns(2, gap="medium") for _ in known[::2]]  # so that Tab goes as one reads, on a phone too
+    pairs = [st.columns(2) for _ in known[::2]]  # so that Tab goes as one reads, on a phone too
     for number, each in enumerate(known):
         with pairs[number // 2][number % 2]:
             begin = parameters.start(each, earlier.get(each.name))

@@ -16,7 +16,14 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 def step(name: str, seconds: float, **more: Any) -> Step:
     end = NOON + timedelta(seconds=seconds)
-    members: dict[str, Any] = {"status": "Succeeded", "cached": False, "start": NOON, "end": end, "metadata": {}, "failure": ""}
+    members: dict[str, Any] = {
+        "status": "Succeeded",
+        "cached": False,
+        "start": NOON,
+        "end": end,
+        "metadata": {},
+        "failure": "",
+    }
     return Step(name, **(members | more))
 
 
