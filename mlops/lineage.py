@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -206,24 +207,30 @@ def ancestors(sagemaker: Any, package_arn: str) -> Document:
         return empty
     vertices, edges = _walk(sagemaker, start)
     made = {each["DestinationArn"] for each in edges if each.get("AssociationType") == "Produced"}
-    found = empty
-    for each in vertices:
-        if each.get("LineageType") == "TrialComponent":
-            job = _job(sagemaker, each["Arn"])
-            found["jobs"].append(job)
-            found["code"] += _submitted(sagemaker, job["arn"])
-        elif each.get("LineageType") == "Artifact" and each["Arn"] not in made:
-            uri = sagemaker.describe_artifact(ArtifactArn=each["Arn"])["Source"]["SourceUri"]
-            if each.get("Type") == "Image":
-                found["images"].append(uri)
-            elif each.get("Type") == "DataSet":
-                found["code" if "/code/" in uri else "data"].append(version(uri))
+    with ThreadPoolExecutor() as pool:
+        described = list(pool.map(lambda each: _went_in(sagemaker, each, made), vertices))
+    found = {kind: [one for kinds in described for one in kinds.get(kind, [])] for kind in empty}
     for kind in ("data", "code"):
         versions = {version["uri"]: version for version in found[kind]}
         found[kind] = [versions[uri] for uri in sorted(versions)]
     found["images"].sort()
     found["jobs"].sort(key=lambda job: str(job["started"]))
     return found
+
+
+def _went_in(sagemaker: Any, vertex: Document, made: set[str]) -> Document:
+    """What a vertex adds to the ancestors."""
+    if vertex.get("LineageType") == "TrialComponent":
+        job = _job(sagemaker, vertex["Arn"])
+        return {"jobs": [job], "code": _submitted(sagemaker, job["arn"])}
+    if vertex.get("LineageType") != "Artifact" or vertex["Arn"] in made:
+        return {}
+    uri = sagemaker.describe_artifact(ArtifactArn=vertex["Arn"])["Source"]["SourceUri"]
+    if vertex.get("Type") == "Image":
+        return {"images": [uri]}
+    if vertex.get("Type") == "DataSet":
+        return {"code" if "/code/" in uri else "data": [version(uri)]}
+    return {}
 
 
 def _walk(sagemaker: Any, start: str) -> tuple[list[Document], list[Document]]:

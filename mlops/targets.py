@@ -39,7 +39,10 @@ class Target:
         """A boto3 client; on AWS with retries, as an account's rate limits are shared."""
         from botocore.config import Config
 
-        return self.session.client(service, config=Config(retries={"mode": "standard", "max_attempts": 5}))
+        retries: Any = {"mode": "standard", "max_attempts": 5}
+        # S3 refuses links that are signed by an older version to objects under a key of KMS.
+        signature = "s3v4" if service == "s3" else None
+        return self.session.client(service, config=Config(retries=retries, signature_version=signature))
 
     @functools.cached_property
     def place(self) -> Place:

@@ -32,7 +32,8 @@ def _one(approval: Approval, key: str) -> None:
     st.markdown(f"##### :orange[:material/person_check:] {look.plain(subject(approval))} waits for an answer")
     if said := action.configuration.get("CustomData", ""):
         st.text(said)
-    st.caption(f"{look.plain(shown.pipeline)}, stage {look.plain(action.stage)}, since {look.ago(action.started)}")
+    where = f"{look.plain(shown.pipeline)}, stage {look.plain(action.stage)}"
+    st.caption(f"{where}, for {look.duration(action.started)}")
     for line in _places(approval):
         st.markdown(line)
     with st.container(horizontal=True, vertical_alignment="center"):

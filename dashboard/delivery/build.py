@@ -16,6 +16,7 @@ from dashboard.delivery.links import links
 
 Document = dict[str, Any]
 LIVE_SECONDS = 2
+_SHORT = 0.05  # seconds of a phase that had nothing to do
 _LINK_SECONDS = 300
 _PARTS = ("Log", "Tests", "Coverage", "Variables", "Artifacts")
 _QUIET = ("SUBMITTED", "QUEUED", "PROVISIONING", "FINALIZING", "COMPLETED")  # of no interest where they went well
@@ -99,14 +100,15 @@ def timed(phases: Sequence[Document]) -> list[Document]:
         start, end = each.get("startTime"), each.get("endTime")
         status = each.get("phaseStatus", "IN_PROGRESS" if start and not end else "")
         seconds = (end - start).total_seconds() if start and end else float(each.get("durationInSeconds", 0))
-        if (each["phaseType"] in _QUIET and status in ("SUCCEEDED", "")) or each["phaseType"] == "COMPLETED":
+        went_well = status in ("SUCCEEDED", "")
+        if (went_well and (each["phaseType"] in _QUIET or seconds < _SHORT)) or each["phaseType"] == "COMPLETED":
             continue
         rows.append({"phase": each["phaseType"], "status": status, "seconds": seconds, "start": start, "end": end})
     return rows
 
 
 def _phases(phases: Sequence[Document]) -> None:
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="xsmall"):
         for each in timed(phases):
             took = look.duration(each["start"], each["end"])
             with st.container(border=True, width="content", gap="xxsmall"):

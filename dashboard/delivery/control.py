@@ -24,8 +24,7 @@ def start(glance: Glance) -> None:
 
 
 def _start(glance: Glance) -> Change:
-    declared = declaration(glance.name)
-    stages = " → ".join(look.plain(each["name"]) for each in declared["stages"])
+    stages = " → ".join(look.plain(each["stageName"]) for each in glance.state)
     queued = {
         "SUPERSEDED": "An execution that waits between stages gives way to this one.",
         "QUEUED": "It waits for its turn behind those that run.",
@@ -35,7 +34,7 @@ def _start(glance: Glance) -> Change:
         does=f"A new execution goes through {stages}. {queued}",
         confirm=f"Start {glance.name}",
         call=lambda **given: started(glance.name, given),
-        ask=lambda: _ask_start(declared),
+        ask=lambda: _ask_start(declaration(glance.name)),
     )
 
 

@@ -29,10 +29,14 @@ def show(name: str, identity: str) -> None:
         control.of_execution(shown)
     _runs(shown)
     _list(glance, identity)
-    with st.expander("Close or open the way into a stage", icon=":material/block:"):
-        control.ways(glance)
-    with st.expander("Roll a stage back", icon=":material/undo:"):
-        control.back(glance)
+    ways = st.expander("Close or open the way into a stage", icon=":material/block:", on_change="rerun", key="ways")
+    back = st.expander("Roll a stage back", icon=":material/undo:", on_change="rerun", key="roll-back")
+    with ways:
+        if ways.open:
+            control.ways(glance)
+    with back:
+        if back.open:
+            control.back(glance)
 
 
 def _find(glance: Glance, identity: str) -> Shown:

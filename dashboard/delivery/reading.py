@@ -157,16 +157,18 @@ def execution(pipeline: str, identity: str) -> Shown:
 
 def _shown(codepipeline: Any, pipeline: str, summary: Document, state: list[Document]) -> Shown:
     identity = summary["pipelineExecutionId"]
-    try:
-        found = codepipeline.get_pipeline_execution(pipelineName=pipeline, pipelineExecutionId=identity)
-    except codepipeline.exceptions.PipelineExecutionNotFoundException:
-        raise LookupError(
-            f"{pipeline} has no execution {identity}: CodePipeline forgets them after a year, or it is another's."
-        ) from None
-    described = found["pipelineExecution"]
-    version = described.get("pipelineVersion")
-    declared = codepipeline.get_pipeline(name=pipeline, **({"version": version} if version else {}))
-    runs = cicd_pipelines.runs(codepipeline, pipeline, identity)
+    with ThreadPoolExecutor() as pool:
+        listed = pool.submit(cicd_pipelines.runs, codepipeline, pipeline, identity)
+        try:
+            found = codepipeline.get_pipeline_execution(pipelineName=pipeline, pipelineExecutionId=identity)
+        except codepipeline.exceptions.PipelineExecutionNotFoundException:
+            raise LookupError(
+                f"{pipeline} has no execution {identity}: CodePipeline forgets them after a year, or it is another's."
+            ) from None
+        described = found["pipelineExecution"]
+        version = described.get("pipelineVersion")
+        declared = codepipeline.get_pipeline(name=pipeline, **({"version": version} if version else {}))
+        runs = listed.result()
     return Shown(
         pipeline=pipeline,
         identity=identity,

@@ -51,7 +51,7 @@ def _card(shown: Shown, stage: Stage) -> None:
 
 def _badge(shown: Shown, stage: Stage) -> str:
     if stage.status == "InProgress" and any(step.runs and step.runs[0].waits for step in stage.steps):
-        return ":orange-badge[:material/person_check: Waits for an answer]"
+        return ":orange-badge[:material/person_check: Waits for you]"
     if stage.status:
         return look.badge(stage.status)
     if stage.waiting:

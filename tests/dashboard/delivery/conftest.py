@@ -88,6 +88,10 @@ class Delivery:
 
         return str(until(token))
 
+    def newest(self, name: str) -> str:
+        found = self.codepipeline.list_pipeline_executions(pipelineName=name)["pipelineExecutionSummaries"]
+        return str(found[0]["pipelineExecutionId"])
+
     def answer(self, name: str, stage: str, status: str, summary: str, token: str) -> None:
         self.codepipeline.put_approval_result(
             pipelineName=name,

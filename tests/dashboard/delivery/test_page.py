@@ -42,7 +42,7 @@ def test_an_approval_that_waits_is_said_with_its_version_and_what_follows(app_te
     assert "churn version 5 for Production waits for an answer" in said
     assert "version *5*: 15 tests passed" in said  # as it was written
     assert "`churn-production` is not there yet: version 5 would be its first." in said
-    assert ":orange-badge[:material/person_check: Waits for an answer]" in said
+    assert ":orange-badge[:material/person_check: Waits for you]" in said
     shown.button(key="approval-0-approve").click().run()
     follows = f"Execution {waiting[:8]} of mlops\\-deploy enters Production at once. It does: Production."
     assert follows in texts(shown)
@@ -128,12 +128,11 @@ def test_changes_that_cannot_be_are_said_before_they_are_sent(app_test: Open, de
         control.closed("mlops-deploy", "Production", "a, b")
 
 
-def test_starting_stopping_closing_and_opening(
-    app_test: Open, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_starting_stopping_closing_and_opening(app_test: Open, delivery: Delivery) -> None:
     shown = app_test("delivery", pipeline="mlops-deploy")
     control.closed("mlops-deploy", "Approve", "freeze until Monday")
     control.started("mlops-deploy", {"variables": {"ModelPackageArn": PACKAGE}, "revisions": {"Source": ""}})
+    shown.session_state["ways"] = True  # the expander is open
     shown.run()
     said = texts(shown)
     assert "Nothing comes in: freeze until Monday" in said
@@ -143,10 +142,7 @@ def test_starting_stopping_closing_and_opening(
     shown.button(key="stop").click().run()
     shown.radio(key="stop-how").set_value("is abandoned")
     confirm(shown, "stop")
-    newest = delivery.codepipeline.list_pipeline_executions(pipelineName="mlops-deploy")["pipelineExecutionSummaries"][
-        0
-    ]
-    assert delivery.ended("mlops-deploy", newest["pipelineExecutionId"]) == "Stopped"
+    assert delivery.ended("mlops-deploy", delivery.newest("mlops-deploy")) == "Stopped"
 
 
 def test_lineage_as_a_graph_and_a_list(app_test: Open, monkeypatch: pytest.MonkeyPatch) -> None:
