@@ -155,7 +155,7 @@ def _models(
     steps = dict(zip(others, pool.map(lambda arn: executions.steps(sagemaker, arn), others), strict=True))
     components.load(name for found in steps.values() for name in _component_names(found))
     judged = [evaluated.get(last_part(arn)) or components.evaluation(steps[arn]) for arn in arns]
-    components.load(name for one in judged if one and (name := _trained(one)))
+    components.load(name for one in judged if one and (name := _model_of(one)))
     return [(one, components.training(one, steps.get(arn, []))) for arn, one in zip(arns, judged, strict=True)]
 
 
@@ -198,7 +198,7 @@ class Components:
 
     def training(self, evaluated: Component | None, steps: Sequence[Step]) -> Component | None:
         """Of the training job whose model was judged, or, where none was, of the last step that trained one."""
-        if evaluated and (name := _trained(evaluated)):
+        if evaluated and (name := _model_of(evaluated)):
             return self._found.get(name)
         return next((one for one in reversed(self._of(steps)) if f"{_OWN}ModelArtifact" in one.outputs), None)
 
@@ -216,7 +216,7 @@ def component_name(kind: str, job: str) -> str:
     return f"{job}-{_SUFFIX[kind]}".lower()
 
 
-def _trained(evaluated: Component) -> str:
+def _model_of(evaluated: Component) -> str:
     """A tuned model's training job is not a step's; its name is in the address of the model. "" where it is not."""
     job = _job(evaluated.inputs.get("model", ""))
     return component_name("TrainingJob", job) if job else ""
@@ -281,14 +281,34 @@ def text(value: Any) -> str:
 
 
 def training_jobs(target: Target, pipeline: str, *, execution: str = "", limit: int = JOBS) -> list[Entry]:
-    """The newest of a pipeline's executions, those of tuning jobs too, or of one execution; newest first."""
-    parent = ("Parents.TrialName", execution) if execution else ("Parents.ExperimentName", pipeline.lower())
-    filters = [(parent[0], "Equals", parent[1]), ("Source.SourceType", "Equals", "SageMakerTrainingJob")]
-    components = list(islice(search(target.client("sagemaker"), "ExperimentTrialComponent", filters), limit))
+    """Those of a pipeline's newest executions, the jobs of their tuning jobs too, or of one execution; newest first."""
+    sagemaker = target.client("sagemaker")
+    pages = iter([[execution]]) if execution else _ids(sagemaker, pipeline)
+    found = (one for ids in pages for one in _trained(sagemaker, ids, limit))
+    components = list(islice(found, limit))
     if not components:
         return []
     registered = _made_by_job(versions(target, pipeline, since=components[-1]["CreationTime"]))
     return [_training_job(one, registered) for one in components]
+
+
+def _ids(sagemaker: Any, pipeline: str) -> Iterator[list[str]]:
+    """Of all executions, newest first, a page at a time."""
+    token = ""
+    while True:
+        summaries, token = listed(sagemaker, pipeline, PAGE, token)
+        yield [last_part(one["PipelineExecutionArn"]) for one in summaries]
+        if not token:
+            return
+
+
+def _trained(sagemaker: Any, executions: Sequence[str], limit: int) -> Iterator[Document]:
+    """Trial components of training jobs."""
+    if not executions:
+        return iter(())
+    mine = ("Parents.TrialName", "In", ",".join(executions))
+    filters = [mine, ("Source.SourceType", "Equals", "SageMakerTrainingJob")]
+    return search(sagemaker, "ExperimentTrialComponent", filters, most=limit)
 
 
 def _made_by_job(packages: Iterable[Document]) -> dict[str, str]:
@@ -322,6 +342,7 @@ def search(
     filters: Iterable[tuple[str, str, str | None]],
     *,
     operator: str = "And",
+    most: int = 100,
 ) -> Iterator[Document]:
     """Records, newest first. A filter is (property, operator, value), the value None where the operator takes none."""
     given = [
@@ -332,6 +353,6 @@ def search(
         SearchExpression={"Filters": given, "Operator": operator},
         SortBy="CreationTime",
         SortOrder="Descending",
-        MaxResults=100,
+        PaginationConfig={"PageSize": min(most, 100)},
     )
     return (next(iter(result.values())) for page in pages for result in page["Results"])

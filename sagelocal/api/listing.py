@@ -44,6 +44,12 @@ def page(request: Document, items: list[Document], member: str, default: int = _
     return {member: items[start:end], **({"NextToken": _token(end)} if end < len(items) else {})}
 
 
+def needed(request: Document) -> int:
+    """How many items `page` has to be given, to know whether more follow."""
+    start, size = _window(request, _PAGE)
+    return start + size + 1
+
+
 def _window(request: Document, default: int) -> tuple[int, int]:
     """Where the page starts and how long it is."""
     start = _offset(request["NextToken"]) if request.get("NextToken") else 0

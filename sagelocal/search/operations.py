@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.model import StructureShape
 
 from sagelocal.api import listing
-from sagelocal.api.errors import AwsError
 from sagelocal.api.model import service_model
-from sagelocal.api.resources import RESOURCES
-from sagelocal.experiments import members, metrics
-from sagelocal.search import filters, properties, records
+from sagelocal.experiments import metrics
+from sagelocal.search import candidates, filters, properties, records
+from sagelocal.search.properties import Property
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -37,7 +37,10 @@ _MOST_SUGGESTIONS = 100
 
 
 def search(app: SageLocal, request: Document) -> Document:
-    """Latest changes first unless asked otherwise. Other accounts share nothing with this one."""
+    """Latest changes first unless asked otherwise. Other accounts share nothing with this one.
+
+    By CreationTime no more is read than the page and those before it take, and TotalHits is then a lower bound.
+    """
     member, kind = _RESOURCES[request["Resource"]]
     shape = _shape(member)
     expression = request.get("SearchExpression")
@@ -45,19 +48,33 @@ def search(app: SageLocal, request: Document) -> Document:
     order = properties.find(shape, request["SortBy"]) if "SortBy" in request else None
     names = [*filters.names(expression or {}), request.get("SortBy", "")]
     at_once = records.needs_all(kind, names)  # else only what is on the page is made complete
-    found = []
+    descending = request.get("SortOrder", "Descending") == "Descending"
+    found: Iterator[Document] = iter(())
     if request.get("CrossAccountFilterOption") != "CrossAccount":
-        plain = (records.plain(kind, document) for document in _candidates(app, kind, expression or {}))
+        plain = (records.plain(kind, one) for one in candidates.find(app, kind, expression or {}, descending))
         looked = (records.complete(app, kind, record) if at_once else record for record in plain)
-        found = [record for record in looked if test is None or test(record)]
-    found.sort(
-        key=lambda record: _sort_key(order.values(record) if order else [_changed(record)]),
-        reverse=request.get("SortOrder", "Descending") == "Descending",
-    )
-    answer = listing.page(request, found, "Results")
+        found = (record for record in looked if test is None or test(record))
+    if order is not None and order.path == candidates.ORDER:
+        hits, relation = _first(found, listing.needed(request))
+    else:
+        hits, relation = _sorted(found, order, descending), "EqualTo"
+    answer = listing.page(request, hits, "Results")
     shown = answer["Results"] if at_once else [records.complete(app, kind, record) for record in answer["Results"]]
     results = [{member: record} for record in shown]
-    return answer | {"Results": results, "TotalHits": {"Value": len(found), "Relation": "EqualTo"}}
+    return answer | {"Results": results, "TotalHits": {"Value": len(hits), "Relation": relation}}
+
+
+def _first(found: Iterator[Document], count: int) -> tuple[list[Document], str]:
+    """So many, and whether they are all there are (TotalHitsRelation)."""
+    hits = list(islice(found, count))
+    return hits, "EqualTo" if len(hits) < count else "GreaterThanOrEqualTo"
+
+
+def _sorted(found: Iterator[Document], order: Property | None, descending: bool) -> list[Document]:
+    def key(record: Document) -> tuple[int, float, str]:
+        return _sort_key(order.values(record) if order else [_changed(record)])
+
+    return sorted(found, key=key, reverse=descending)
 
 
 def _shape(member: str) -> StructureShape:
@@ -79,39 +96,6 @@ def _sort_key(values: list[Any]) -> tuple[int, float, str]:
         return (0, 0.0, "")
     value = values[0]
     return (1, float(value), "") if isinstance(value, int | float) else (2, 0.0, str(value))
-
-
-def _candidates(app: SageLocal, kind: str, expression: Document) -> Iterator[Document]:
-    """Documents that can meet the expression. A filter for one name or for one parent spares reading all."""
-    if expression.get("Operator", "And") == "And":
-        for given in expression.get("Filters") or []:
-            if given.get("Operator", "Equals") == "Equals" and "," not in given.get("Value", ","):
-                narrowed = _narrowed(app, kind, given["Name"].lower(), given["Value"])
-                if narrowed is not None:
-                    return iter(narrowed)
-    return iter(app.store.list(kind))
-
-
-def _narrowed(app: SageLocal, kind: str, name: str, value: str) -> list[Document] | None:
-    """What a filter on an indexed property leaves; None for any other property."""
-    if kind in RESOURCES and name in (f"{kind}Name".lower(), f"{kind}Arn".lower()):
-        try:
-            return [app.find(kind, value)]
-        except AwsError:
-            return []
-    if name == "source.sourcearn" and kind == "TrialComponent":
-        return _linked(app, members.OF_SOURCE, value.lower())
-    if name == "parents.trialname":
-        return _linked(app, members.OF_TRIAL, value.lower())
-    if name == "parents.experimentname":
-        return _linked(app, members.OF_EXPERIMENT, value.lower())
-    return None
-
-
-def _linked(app: SageLocal, links: str, parent: str) -> list[Document]:
-    entries = app.store.list(links, parent=parent)
-    found = (app.store.find("TrialComponent", entry["TrialComponentName"]) for entry in entries)
-    return [component for component in found if component]
 
 
 def get_search_suggestions(app: SageLocal, request: Document) -> Document:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sagelocal.api.errors import AwsError
+from sagelocal.search import candidates
 from tests.sagelocal.workflow.conftest import Laptop, processing, training
 
 Document = dict[str, Any]
@@ -110,6 +111,27 @@ def test_pages(app: Laptop) -> None:
     first = app.call("Search", {"Resource": "TrainingJob", "MaxResults": 2})
     assert (len(first["Results"]), first["TotalHits"]) == (2, {"Value": 3, "Relation": "EqualTo"})
     assert found(app, MaxResults=2, NextToken=first["NextToken"]) == ["a"]
+
+
+def test_by_creation_no_more_is_read_than_the_page_takes(app: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "_BATCH", 1)
+    assert found(app, SortBy="CreationTime") == ["c", "b", "a"]
+    ask = {"Resource": "TrainingJob", "SortBy": "CreationTime", "SortOrder": "Ascending", "MaxResults": 1}
+    first = app.call("Search", ask)
+    assert first["TotalHits"] == {"Value": 2, "Relation": "GreaterThanOrEqualTo"}
+    second = app.call("Search", ask | {"NextToken": first["NextToken"], "MaxResults": 2})
+    jobs = [one["TrainingJob"]["TrainingJobName"] for page in (first, second) for one in page["Results"]]
+    assert jobs == ["j-o-a", "j-o-b", "j-o-c"]
+    assert (second.get("NextToken"), second["TotalHits"]) == (None, {"Value": 3, "Relation": "EqualTo"})
+
+
+def test_several_names_at_once(app: Laptop) -> None:
+    several = where("TrainingJobName", "In", "j-o-a, j-o-c,nobody")
+    assert found(app, several, SortBy="CreationTime") == ["c", "a"]
+    either = {"Filters": [several, where("TrainingJobName", value="j-o-a")], "Operator": "Or"}
+    assert found(app, expression=either, SortBy="CreationTime") == ["c", "a"]
+    either["Filters"] = [several, where("TrainingJobStatus", value="Failed")]
+    assert found(app, expression=either, SortBy="CreationTime") == ["c", "b", "a"]
 
 
 def test_what_cannot_be_asked_is_refused(app: Laptop) -> None:
