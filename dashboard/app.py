@@ -15,12 +15,14 @@ sys.path[:] = [each for each in sys.path if Path(each or ".").resolve() != Path(
 
 from dashboard import account, changes, look, navigation, surroundings  # noqa: E402
 
+_STYLE = Path(__file__).with_name("look.css")
 _ICON = Path(__file__).with_name("icon.svg")  # a browser would fetch Streamlit's own icons from Google
 
 
 def main(first: str = "") -> None:
     """Draws the page that the address names, or `first`; without one, the root leads to the first of them."""
     st.set_page_config(page_title="mlops", page_icon=_ICON, layout="wide")
+    st.html(_STYLE)
     every = {"": list(navigation.PAGES), "Use cases": list(navigation.own_pages())}
     pages = {
         heading: [navigation.page(address, default=address == first) for address in addresses]
