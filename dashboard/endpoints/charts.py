@@ -42,7 +42,7 @@ def lines(
     """`table` has time, value and the columns of `series`: the first is the colour, a second one the dashes."""
     encoding = {
         "x": _time(table),
-        "y": alt.Y("value:Q", title=unit, scale=alt.Scale(zero=True), axis=alt.Axis(format=",.3~f")),
+        "y": alt.Y("value:Q", title=unit, scale=_from_zero(table["value"].max()), axis=alt.Axis(format=",.3~f")),
         "color": _colour(table, series[0]),
         "tooltip": [_when("time"), *(f"{each}:N" for each in series), _value(unit, ",.3~f")],
     }
@@ -53,7 +53,7 @@ def lines(
         kinds = list(dict.fromkeys(table[series[1]]))
         scale = alt.Scale(domain=kinds, range=_DASHES[: len(kinds)])
         encoding["strokeDash"] = alt.StrokeDash(
-            f"{series[1]}:N", title=None, scale=scale, legend=alt.Legend(orient="top")
+            f"{series[1]}:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")
         )
     _draw(title, table, base.mark_line(strokeWidth=2).encode(**encoding) + dots, unit, deployments)
 
@@ -84,9 +84,13 @@ def _time(table: pd.DataFrame) -> alt.X:
     return alt.X("time:T", title=None, scale=alt.Scale(domain=domain), axis=alt.Axis(format=shown, labelOverlap=True))
 
 
+def _from_zero(most: float) -> alt.Scale:
+    return alt.Scale(zero=True) if most > 0 else alt.Scale(domain=[0, 1])
+
+
 def _colour(table: pd.DataFrame, column: str) -> alt.Color:
     names = list(dict.fromkeys(table[column]))
-    legend = alt.Legend(orient="top") if len(names) > 1 else None
+    legend = alt.Legend(orient="top", columns=2, labelLimit=160) if len(names) > 1 else None
     return alt.Color(f"{column}:N", title=None, scale=alt.Scale(domain=names, range=look.SERIES), legend=legend)
 
 

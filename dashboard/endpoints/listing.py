@@ -13,13 +13,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dashboard import account, look
 from dashboard.endpoints import alarms, described, metrics
-from dashboard.endpoints.described import Found
+from dashboard.endpoints.described import Described, Found
 from dashboard.endpoints.metrics import Line
 
 _ROWS = 25
 _THREADS = 10  # as many connections as a client keeps
 _HOUR = timedelta(hours=1)
-_COUNTED = ("Invocations", *metrics.ERRORS)
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def read(name: str, before: str) -> Listing:
     page = sagemaker.list_endpoints(**query)
     with ThreadPoolExecutor(_THREADS) as pool:
         ringing = pool.submit(_asked, alarms.ringing, cloudwatch)
-        found = list(pool.map(lambda each: _described(sagemaker, each["EndpointName"]), page["Endpoints"]))
+        found = list(pool.map(lambda each: _described(sagemaker, each), page["Endpoints"]))
         counts, problem = _asked(lambda: counted(cloudwatch, [each for each in found if each]))
         rung, other = ringing.result()
     rows = [
@@ -145,12 +144,14 @@ def read(name: str, before: str) -> Listing:
     return Listing(rows, "NextToken" in page, list(dict.fromkeys(each for each in problems if each)))
 
 
-def _described(sagemaker: Any, name: str) -> Found | None:
-    """None for one that was deleted meanwhile."""
+def _described(sagemaker: Any, summary: Described) -> Found | None:
+    """None for one that was deleted meanwhile; of one that may not be described, what ListEndpoints tells."""
     try:
-        return described.read(sagemaker, name)
+        return described.read(sagemaker, summary["EndpointName"])
     except LookupError:
         return None
+    except ClientError as error:
+        return Found(summary, problems=(look.sentence(error),))
 
 
 def _asked(call: Any, *arguments: Any) -> tuple[Any, str]:
@@ -162,21 +163,22 @@ def _asked(call: Any, *arguments: Any) -> tuple[Any, str]:
 
 
 def counted(cloudwatch: Any, found: list[Found], now: datetime | None = None) -> dict[str, dict[str, float]]:
-    """Sums of the last hour by endpoint and metric; a metric without values is left out."""
+    """Requests and errors of the last hour by endpoint; what CloudWatch has no values of is left out."""
     queries, owners = [], []
     for each in found:
         names = [variant.name for variant in described.variants(each) if not variant.shadow]
-        lines = [Line(metric, "Sum", variant) for variant in names for metric in _COUNTED]
+        requests, errors = metrics.counted(described.is_asynchronous(each))
+        lines = [Line(metric, "Sum", variant) for variant in names for metric in (requests, *errors)]
         queries += metrics.query(lines, each.name, 60)
-        owners += [(each.name, line.metric) for line in lines]
+        owners += [(each.name, "requests" if line.metric == requests else "errors") for line in lines]
     queries = [query | {"Id": f"m{number}"} for number, query in enumerate(queries)]
     end = now or datetime.now(UTC)
     values = metrics.get(cloudwatch, queries, end - _HOUR, end)
     sums: dict[str, dict[str, float]] = {}
-    for number, (endpoint, metric) in enumerate(owners):
+    for number, (endpoint, kind) in enumerate(owners):
         if seen := values[f"m{number}"]:
             of = sums.setdefault(endpoint, {})
-            of[metric] = of.get(metric, 0.0) + sum(value for _, value in seen)
+            of[kind] = of.get(kind, 0.0) + sum(value for _, value in seen)
     return sums
 
 
@@ -185,7 +187,6 @@ def _row(summary: Any, found: Found | None, counts: dict[str, dict[str, float]],
     if found is None:
         return Row(name, "Deleted", created)
     of = counts.get(name, {})
-    errors = [of[metric] for metric in metrics.ERRORS if metric in of]
     return Row(
         name=name,
         status=found.status,
@@ -195,7 +196,7 @@ def _row(summary: Any, found: Found | None, counts: dict[str, dict[str, float]],
         use_case=described.use_case(found),
         stage=described.stage(found),
         failure=found.endpoint.get("FailureReason", ""),
-        requests=of.get("Invocations"),
-        errors=sum(errors) if errors else None,
+        requests=of.get("requests"),
+        errors=of.get("errors"),
         alarms=tuple(each["AlarmName"].removeprefix(f"{name}-") for each in rung if name in alarms.endpoints(each)),
     )

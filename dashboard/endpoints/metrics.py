@@ -53,9 +53,15 @@ class Line:
     config: str = ""  # EndpointConfigName: of that fleet alone
 
 
-def of_requests(variants: Iterable[str]) -> Iterator[Line]:
+def counted(asynchronous: bool) -> tuple[str, tuple[str, ...]]:
+    """The metrics of a variant's requests and of those that failed."""
+    return ("InvocationsProcessed", ("InvocationFailures",)) if asynchronous else ("Invocations", ERRORS)
+
+
+def of_requests(variants: Iterable[str], asynchronous: bool = False) -> Iterator[Line]:
+    requests, errors = counted(asynchronous)
     for each in variants:
-        yield from (Line(metric, "Sum", each) for metric in ("Invocations", *ERRORS))
+        yield from (Line(metric, "Sum", each) for metric in (requests, *errors))
         yield from (
             Line(metric, statistic, each) for metric in ("ModelLatency", "OverheadLatency") for statistic in LATENCIES
         )

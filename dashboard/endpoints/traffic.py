@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -42,10 +44,11 @@ def _charts(found: Found, span: str) -> None:
         _silent(found, chosen)
         return
     deployments = _within(history.moments(found), start, end)
-    _numbers(table, chosen)
+    counted = metrics.counted(described.is_asynchronous(found))
+    _numbers(table, chosen, counted)
     grid = _Grid(table, deployments, chosen.period, several=len(variants) > 1)
-    grid.requests(f"Requests {_each(chosen)}")
-    grid.errors(f"Errors {_each(chosen)}")
+    grid.requests(f"Requests {_each(chosen)}", counted[0])
+    grid.errors(f"Errors {_each(chosen)}", counted[1])
     grid.latencies("ModelLatency", "Model latency")
     grid.latencies("OverheadLatency", "Overhead latency")
     for metric, title, unit in _MORE:
@@ -85,13 +88,13 @@ class _Grid:
         self._several = several
         self._cells: list[DeltaGenerator] = []
 
-    def requests(self, title: str) -> None:
+    def requests(self, title: str, metric: str) -> None:
         with self._cell():
-            charts.counts(title, self._of("Invocations"), "requests", self._period, self._deployments, "variant")
+            charts.counts(title, self._of(metric), "requests", self._period, self._deployments, "variant")
 
-    def errors(self, title: str) -> None:
-        table = self._of(*metrics.ERRORS)
-        kind = table["metric"].str.removeprefix("Invocation").str.removesuffix("Errors")
+    def errors(self, title: str, names: Sequence[str]) -> None:
+        table = self._of(*names)
+        kind = table["metric"].map(_kind)
         table = table.assign(kind=kind + ", " + table["variant"] if self._several else kind)
         with self._cell():
             charts.counts(title, table, "errors", self._period, self._deployments, "kind")
@@ -114,17 +117,26 @@ class _Grid:
         return self._cells.pop()
 
 
-def _numbers(table: pd.DataFrame, chosen: metrics.Range) -> None:
+def _kind(metric: str) -> str:
+    """4XX and 5XX for the errors that are an HTTP status, failed for an asynchronous invocation."""
+    return "failed" if metric == "InvocationFailures" else metric.removeprefix("Invocation").removesuffix("Errors")
+
+
+def _numbers(table: pd.DataFrame, chosen: metrics.Range, counted: tuple[str, Sequence[str]]) -> None:
     """What was asked, what failed, and how long the newest answers took."""
     own = table[~table["variant"].str.endswith("(shadow)")]
     sums = own[own["statistic"] == "Sum"].groupby("metric")["value"].sum()
-    requests = sums.get("Invocations", 0.0)
+    requests = sums.get(counted[0], 0.0)
     with st.container(horizontal=True):
         st.metric(f"Requests, {chosen.words}", f"{requests:,.0f}", border=True)
-        for metric, label in zip(metrics.ERRORS, ("4XX errors", "5XX errors"), strict=True):
+        for metric in counted[1]:
             errors = sums.get(metric, 0.0)
             share = f" ({errors / requests:.1%})" if requests and errors else ""
-            st.metric(label, f"{errors:,.0f}{share}", border=True)
+            st.metric(
+                "Failed" if _kind(metric) == "failed" else f"{_kind(metric)} errors",
+                f"{errors:,.0f}{share}",
+                border=True,
+            )
         for statistic in ("p50", "p99"):
             seen = own[(own["metric"] == "ModelLatency") & (own["statistic"] == statistic)].dropna(subset="value")
             newest = seen[seen["time"] == seen["time"].max()]["value"].max() if len(seen) else None
@@ -144,7 +156,7 @@ def _within(moments: dict[pd.Timestamp, str], start: object, end: object) -> dic
 def lines(found: Found) -> list[Line]:
     """What the endpoint's mode has."""
     every = [each.name for each in described.variants(found)]
-    own = [*metrics.of_requests(every)]
+    own = [*metrics.of_requests(every, described.is_asynchronous(found))]
     if described.is_asynchronous(found):
         own += metrics.of_backlog()
     if described.is_serverless(found):

@@ -84,7 +84,7 @@ def test_an_hours_requests_are_summed_over_variants() -> None:
     variants = [{"VariantName": "blue"}, {"VariantName": "green"}]
     found = Found({"EndpointName": "churn", "EndpointStatus": "InService", "ProductionVariants": variants})
     sums = listing.counted(CloudWatch(), [found], NOON)
-    assert sums == {"churn": {"Invocations": 8.0, "Invocation5XXErrors": 8.0}}
+    assert sums == {"churn": {"requests": 8.0, "errors": 8.0}}
 
 
 def test_an_alarm_is_of_the_endpoints_in_its_dimensions() -> None:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import streamlit as st
-from botocore.exceptions import ClientError
-from streamlit.testing.v1 import AppTest
-
-from dashboard import account
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/tiny"
 NOW = datetime.now(UTC)
@@ -50,42 +44,15 @@ SAID = {
 }
 
 
-class Client:
-    """Of any service: describes the endpoint, and is refused everything else."""
-
-    def __init__(self, endpoint: dict[str, Any]) -> None:
-        self._endpoint = endpoint
-
-    def __getattr__(self, operation: str) -> Any:
-        def call(**_: Any) -> dict[str, Any]:
-            if operation == "describe_endpoint":
-                return self._endpoint
-            said = {"Code": "AccessDeniedException", "Message": f"You may not call {operation}."}
-            raise ClientError({"Error": said, "ResponseMetadata": {"RequestId": "r"}}, operation)  # type: ignore[typeddict-item]
-
-        return call
-
-    def get_paginator(self, operation: str) -> Any:
-        return SimpleNamespace(paginate=getattr(self, operation))
-
-
 @pytest.mark.parametrize("status", STATES)
 def test_an_endpoint_in_any_state_is_shown_though_little_may_be_read(
-    status: str, monkeypatch: pytest.MonkeyPatch
+    status: str, answering: Callable[..., Any]
 ) -> None:
     endpoint = {
         "EndpointName": "tiny", "EndpointArn": ARN, "EndpointConfigName": "old", "EndpointStatus": status,
         "CreationTime": NOW, "LastModifiedTime": NOW, **STATES[status],
     }  # fmt: skip
-    client = Client(endpoint)
-    monkeypatch.setattr(account, "client", lambda _: client)
-    target = SimpleNamespace(account="000000000000", region="us-east-1", client=lambda _: client)
-    monkeypatch.setattr(account, "target", lambda: target)
-    monkeypatch.setattr(sys, "argv", ["dashboard", "--target", "laptop"])
-    st.cache_data.clear()
-    page = AppTest.from_string("from dashboard import app\napp.main('endpoints')", default_timeout=60)
-    page.query_params["endpoint"] = "tiny"
-    shown = page.run()
+    shown = answering("endpoints", {"describe_endpoint": lambda **_: endpoint}, endpoint="tiny").run()
     assert not shown.exception
     said = [each.value for each in (*shown.markdown, *shown.caption, *shown.warning, *shown.error)]
     said += [each.proto.text for each in shown.get("progress")]
