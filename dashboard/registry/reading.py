@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -75,7 +76,10 @@ def presigned(uris: tuple[str, ...]) -> dict[str, str]:
     made = {}
     for uri in there:
         bucket, key = storage.split(uri)
-        made[uri] = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=600)
+        # Jobs upload all files alike, as what a browser would only download.
+        kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
+        query = {"Bucket": bucket, "Key": key, "ResponseContentType": kind}
+        made[uri] = s3.generate_presigned_url("get_object", Params=query, ExpiresIn=600)
     return made
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import streamlit as st
 
 from dashboard import look, navigation
@@ -17,7 +19,7 @@ def show(group: Group, number: str) -> None:
     """Raises LookupError where there is no such version."""
     navigation.link(f"All versions of {group.title}", "registry", icon=":material/arrow_back:", group=group.name)
     package = versions.package(group, number)
-    serving = versions.in_service()
+    serving = versions.in_service(group)
     _head(group, package, versions.endpoints_of(package, serving))
     comparison, beside = st.columns([3, 1], gap="medium")
     with comparison:
@@ -64,7 +66,8 @@ def _against(group: Group, package: Document, serving: dict[str, list[str]]) -> 
     asked = st.query_params.get("against", "")
     offered = list(dict.fromkeys([*live, *([asked] if asked.isdecimal() else []), *numbers]))
     offered = [each for each in offered if each != own]
-    default = asked if asked in (_NOTHING, *offered) else _default(offered, live, own)
+    in_production = [each for each, where in live.items() if versions.production(group) in where]
+    default = asked if asked in (_NOTHING, *offered) else _default(offered, [] if own in in_production else live, own)
     chosen = st.selectbox(
         "Compare with",
         [*offered, _NOTHING],
@@ -78,8 +81,8 @@ def _against(group: Group, package: Document, serving: dict[str, list[str]]) -> 
     return "" if chosen in (None, _NOTHING) else chosen.removeprefix("version ")
 
 
-def _default(offered: list[str], live: dict[str, list[str]], own: str) -> str:
-    """What serves in production; if nothing does, or the version itself, the one before it."""
+def _default(offered: Sequence[str], live: Iterable[str], own: str) -> str:
+    """The first that serves, which is production's; if nothing does, or the version itself there, the one before it."""
     before = [each for each in offered if int(each) < int(own)]
     return next((each for each in live if each != own), None) or next(iter(before), _NOTHING)
 

@@ -16,7 +16,7 @@ from mlops import use_cases
 PAGE = 25  # versions on a page
 _CHOICES = 100  # versions that are offered to compare with
 _SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack")
-_ENDPOINTS = 100  # the newest, whose models are looked at
+_ENDPOINTS = 50  # of any name, the newest, whose models are looked at
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,18 @@ def describe(sagemaker: Any, arn: str) -> Document | None:
 
 
 @account.kept
-def in_service() -> dict[str, list[str]]:
-    """Names of endpoints by what they serve: the ARN of a model package, and the address of an artifact."""
+def in_service(group: Group) -> dict[str, list[str]]:
+    """Names of endpoints by what they serve: the ARN of a model package, and the address of an artifact.
+
+    Looked for among those that are named after the group, and the newest of all.
+    """
     sagemaker = account.client("sagemaker")
-    listed = sagemaker.list_endpoints(SortBy="CreationTime", SortOrder="Descending", MaxResults=_ENDPOINTS)
-    running = [each["EndpointName"] for each in listed["Endpoints"] if each["EndpointStatus"] in _SERVING]
+    named: dict[str, Any] = {"NameContains": production(group).removesuffix("production"), "MaxResults": 100}
+    queries = [named, {"MaxResults": _ENDPOINTS}]
+    newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
+    listed = together(lambda query: sagemaker.list_endpoints(**query, **newest_first)["Endpoints"], queries)
+    serving = [each["EndpointName"] for some in listed for each in some if each["EndpointStatus"] in _SERVING]
+    running = list(dict.fromkeys(serving))
     found: dict[str, list[str]] = {}
     for endpoint, models in zip(running, together(lambda name: _served(sagemaker, name), running), strict=True):
         for each in models:
