@@ -11,7 +11,7 @@ from typing import Any, ParamSpec
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from dashboard.account import ReadOnly
 
@@ -135,6 +135,8 @@ def span(seconds: float) -> str:
 
 def sentence(error: Exception) -> str:
     """What failed, in AWS's words, with the id by which it is found in logs."""
+    if isinstance(error, EndpointConnectionError):
+        return f"{error}: nothing answers there. On a laptop `mlops up` starts it again."
     if not isinstance(error, ClientError):
         return str(error)
     said, request = error.response["Error"], error.response.get("ResponseMetadata", {}).get("RequestId", "unknown")
