@@ -67,9 +67,6 @@ def _draw(
 ) -> None:
     with st.container(border=True):
         st.markdown(f"**{title}**")
-        if not table["value"].notna().any():
-            st.caption("CloudWatch has no values of this time.")
-            return
         drawn = chart + _marks(deployments) if deployments else alt.layer(chart)
         st.altair_chart(
             drawn.properties(height=_HEIGHT), width="stretch", theme="streamlit", alt=f"{title} over time, in {unit}"
@@ -90,7 +87,11 @@ def _from_zero(most: float) -> alt.Scale:
 
 def _colour(table: pd.DataFrame, column: str) -> alt.Color:
     names = list(dict.fromkeys(table[column]))
-    legend = alt.Legend(orient="top", columns=2, labelLimit=160) if len(names) > 1 else None
+    legend = (
+        alt.Legend(orient="top", columns=len(names) if len(names) < 4 else 2, labelLimit=160)
+        if len(names) > 1
+        else None
+    )
     return alt.Color(f"{column}:N", title=None, scale=alt.Scale(domain=names, range=look.SERIES), legend=legend)
 
 

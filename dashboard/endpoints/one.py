@@ -7,7 +7,19 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import account, look, navigation
-from dashboard.endpoints import alarms, cost, deployment, described, history, log, scaling, served, traffic, weights
+from dashboard.endpoints import (
+    alarms,
+    components,
+    cost,
+    deployment,
+    described,
+    history,
+    log,
+    scaling,
+    served,
+    traffic,
+    weights,
+)
 from dashboard.endpoints.described import Found, Variant
 
 
@@ -67,7 +79,8 @@ def _variants(found: Found) -> None:
         alt=f"The variants of {found.name}",
     )
     if described.has_components(found):
-        st.caption("Its models are inference components, which come and go on these instances.")
+        with look.errors():
+            components.show(found)
     with look.errors():
         weights.show(found)
 

@@ -16,6 +16,17 @@ from deploy.apply import PASSING
 
 _LIVE_SECONDS = 5.0
 _DEFAULT = "1 hour"
+_MORE = (  # what only some modes have: metric, title, unit
+    ("ApproximateBacklogSize", "Requests that wait, at most", "requests"),
+    ("ApproximateAgeOfOldestRequest", "Age of the oldest that waits", "seconds"),
+    ("ModelSetupTime", "Cold starts, the longest", "milliseconds"),
+    ("ServerlessConcurrentExecutionsUtilization", "Concurrency in use, at most", "share"),
+    ("CPUUtilization", "CPU, 100 is one core", "per cent"),
+    ("MemoryUtilization", "Memory", "per cent"),
+    ("ConcurrentRequestsPerModel", "Requests at once, at most", "requests"),
+    ("ModelCacheHit", "Requests whose model was loaded", "share"),
+    ("LoadedModelCount", "Loaded models", "models"),
+)
 
 
 def show(found: Found) -> None:
@@ -54,26 +65,14 @@ def _charts(found: Found, span: str) -> None:
     for metric, title, unit in _MORE:
         if metric in set(table["metric"]):
             grid.one(metric, title, unit)
-    st.caption("The last step is not over. Dashed upright lines are deployments.")
+    missing = f" CloudWatch has no values of this time of: {', '.join(grid.empty)}." if grid.empty else ""
+    st.caption(f"The last step is not over. Dashed upright lines are deployments.{missing}")
 
 
 def _silent(found: Found, chosen: metrics.Range) -> None:
     st.caption(f"CloudWatch has nothing of it in the last {chosen.words}: nobody called.")
     if owner := described.use_case(found):
         st.code(f"mlops traffic {owner} --stage {described.stage(found)}", language="bash")
-
-
-_MORE = (
-    ("ApproximateBacklogSize", "Requests that wait, at most", "requests"),
-    ("ApproximateAgeOfOldestRequest", "Age of the oldest that waits", "seconds"),
-    ("ModelSetupTime", "Cold starts, the longest", "milliseconds"),
-    ("ServerlessConcurrentExecutionsUtilization", "Concurrency in use, at most", "share"),
-    ("CPUUtilization", "CPU, 100 is one core", "per cent"),
-    ("MemoryUtilization", "Memory", "per cent"),
-    ("ConcurrentRequestsPerModel", "Requests at once, at most", "requests"),
-    ("ModelCacheHit", "Requests whose model was loaded", "share"),
-    ("LoadedModelCount", "Loaded models", "models"),
-)
 
 
 class _Grid:
@@ -87,31 +86,37 @@ class _Grid:
         self._period = period
         self._several = several
         self._cells: list[DeltaGenerator] = []
+        self.empty: list[str] = []  # titles of charts that CloudWatch has no values for
 
     def requests(self, title: str, metric: str) -> None:
-        with self._cell():
-            charts.counts(title, self._of(metric), "requests", self._period, self._deployments, "variant")
+        if (cell := self._cell(title, table := self._of(metric))) is not None:
+            with cell:
+                charts.counts(title, table, "requests", self._period, self._deployments, "variant")
 
     def errors(self, title: str, names: Sequence[str]) -> None:
         table = self._of(*names)
         kind = table["metric"].map(_kind)
         table = table.assign(kind=kind + ", " + table["variant"] if self._several else kind)
-        with self._cell():
-            charts.counts(title, table, "errors", self._period, self._deployments, "kind")
+        if (cell := self._cell(title, table)) is not None:
+            with cell:
+                charts.counts(title, table, "errors", self._period, self._deployments, "kind")
 
     def latencies(self, metric: str, title: str) -> None:
-        series = ("variant", "statistic") if self._several else ("statistic",)
-        with self._cell():
-            charts.lines(title, self._of(metric), "milliseconds", self._deployments, series)
+        self.one(metric, title, "milliseconds", ("variant", "statistic") if self._several else ("statistic",))
 
-    def one(self, metric: str, title: str, unit: str) -> None:
-        with self._cell():
-            charts.lines(title, self._of(metric), unit, self._deployments, ("variant",))
+    def one(self, metric: str, title: str, unit: str, series: Sequence[str] = ("variant",)) -> None:
+        if (cell := self._cell(title, table := self._of(metric))) is not None:
+            with cell:
+                charts.lines(title, table, unit, self._deployments, series)
 
     def _of(self, *names: str) -> pd.DataFrame:
         return self._table[self._table["metric"].isin(names)]
 
-    def _cell(self) -> DeltaGenerator:
+    def _cell(self, title: str, table: pd.DataFrame) -> DeltaGenerator | None:
+        """Where a chart goes; None for one that has nothing to show."""
+        if not table["value"].notna().any():
+            self.empty.append(title)
+            return None
         if not self._cells:
             self._cells = list(reversed(st.columns(2)))
         return self._cells.pop()

@@ -10,6 +10,10 @@ import pytest
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/tiny"
 NOW = datetime.now(UTC)
+ENDPOINT = {
+    "EndpointName": "tiny", "EndpointArn": ARN, "EndpointConfigName": "old", "CreationTime": NOW,
+    "LastModifiedTime": NOW,
+}  # fmt: skip
 LIVE = {
     "VariantName": "blue", "CurrentWeight": 1.0, "DesiredWeight": 1.0, "CurrentInstanceCount": 1,
     "DesiredInstanceCount": 1,
@@ -48,10 +52,7 @@ SAID = {
 def test_an_endpoint_in_any_state_is_shown_though_little_may_be_read(
     status: str, answering: Callable[..., Any]
 ) -> None:
-    endpoint = {
-        "EndpointName": "tiny", "EndpointArn": ARN, "EndpointConfigName": "old", "EndpointStatus": status,
-        "CreationTime": NOW, "LastModifiedTime": NOW, **STATES[status],
-    }  # fmt: skip
+    endpoint = {**ENDPOINT, "EndpointStatus": status, **STATES[status]}
     shown = answering("endpoints", {"describe_endpoint": lambda **_: endpoint}, endpoint="tiny").run()
     assert not shown.exception
     said = [each.value for each in (*shown.markdown, *shown.caption, *shown.warning, *shown.error)]
@@ -59,3 +60,23 @@ def test_an_endpoint_in_any_state_is_shown_though_little_may_be_read(
     assert any(SAID[status] in each for each in said), said
     assert any("not of this project" in each for each in said)
     assert any("AccessDeniedException" in each for each in said)
+
+
+def test_inference_components_are_listed(answering: Callable[..., Any]) -> None:
+    answers = {
+        "describe_endpoint": lambda **_: {**ENDPOINT, "EndpointStatus": "InService", "ProductionVariants": [LIVE]},
+        "describe_endpoint_config": lambda **_: {
+            "EndpointConfigName": "old",
+            "ProductionVariants": [{"VariantName": "blue", "InstanceType": "ml.g5.xlarge"}],
+        },
+        "list_inference_components": lambda **_: {"InferenceComponents": [{"InferenceComponentName": "chat"}]},
+        "describe_inference_component": lambda **_: {
+            "InferenceComponentName": "chat",
+            "InferenceComponentStatus": "Creating",
+            "RuntimeConfig": {"CurrentCopyCount": 0, "DesiredCopyCount": 2},
+        },
+    }
+    shown = answering("endpoints", answers, endpoint="tiny").run()
+    assert not shown.exception
+    table = next(each.value for each in shown.dataframe if "copies" in each.value)
+    assert table[["inference component", "copies"]].values.tolist() == [["chat", "0 → 2"]]
