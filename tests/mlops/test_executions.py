@@ -50,6 +50,7 @@ def test_steps_say_what_was_cached_and_why_one_failed() -> None:
             "StepName": "C",
             "StepStatus": "Succeeded",
             "SelectiveExecutionResult": {"SourcePipelineExecutionArn": EXECUTION},
+            "AttemptCount": 3,
         },
     ]
     with Stubber(client) as stub:
@@ -57,6 +58,8 @@ def test_steps_say_what_was_cached_and_why_one_failed() -> None:
         first, second, third = executions.steps(client, EXECUTION)
     assert (first.shown_status, first.job) == ("Succeeded (cached)", ("ProcessingJob", "pipelines-x-a"))
     assert third.shown_status == "Succeeded (not selected)"
+    assert (first.source, second.source, third.source) == (EXECUTION, "", EXECUTION)
+    assert (first.attempts, third.attempts) == (1, 3)
     assert (second.cached, executions.outcome(TARGET, second)) == (False, "out of memory")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dashboard.executions import facts
 from sagelocal.config import Settings
 
 NAME = "gated"
@@ -133,8 +134,8 @@ def test_a_steps_facts_and_its_log(show: Callable[..., Any], made: Made) -> None
     assert found.splitlines() == ["row 69", *(f"row {number}" for number in range(690, 700))]
 
     shown = show(execution=made.broken, step="Split")
-    facts = "\n".join(each.value.to_string() for each in shown.table)
-    assert made.log.split("-")[1] in facts and "nowhere" in facts and "1 × ml" in facts
+    about = "\n".join([*(each.value.to_string() for each in shown.table), *(each.value for each in shown.markdown)])
+    assert made.log.split("-")[1] in about and "/nowhere`" in about and "1 × ml" in about
 
     shown.selectbox(key=f"step {made.arn(made.broken)}").set_value("Behind").run()
     assert any("has not started" in each.value for each in shown.caption)
@@ -153,6 +154,16 @@ def test_two_executions_side_by_side(show: Callable[..., Any], made: Made) -> No
     shown.toggle(key="all").set_value(True).run()
     (steps,) = [each.value for each in shown.dataframe if "TooLow" in list(each.value.get("name", []))]
     assert set(steps["name"]) == {"TooLow", "Split", "Gate"}
+
+
+def test_without_its_definition_there_are_steps_but_no_graph(
+    app_test: Callable[..., Any], made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "definition", lambda arn: ({}, "AccessDeniedException: no (request id 1)"))
+    shown = app_test("pipelines", pipeline=NAME, execution=made.refused).run()
+    assert [each.value for each in (*shown.exception, *shown.get("bidi_component"))] == []
+    assert any("there is no graph" in each.value and "request id" in each.value for each in shown.warning)
+    assert shown.selectbox(key=f"step {made.arn(made.refused)}").options == ["Gate", "TooLow"]
 
 
 def test_an_execution_that_is_not_there(app_test: Callable[..., Any], made: Made) -> None:
