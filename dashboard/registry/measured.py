@@ -98,10 +98,15 @@ class Lead:
     """Of a version over another on the same records, which were drawn in pairs: sharper than two intervals."""
 
     metric: str
-    value: float
-    lower: float
+    candidate: float
+    current: float  # of the other version on these records; on its own it may have been another one
+    lower: float  # of the lead's 95 % interval
     upper: float
     records: int
+
+    @property
+    def value(self) -> float:
+        return self.candidate - self.current
 
     @property
     def better(self) -> bool | None:
@@ -122,35 +127,38 @@ def leads(candidate: Version, current: Version | None) -> dict[str, Lead]:
 def _leads(found: Document) -> Iterator[tuple[str, Lead]]:
     for metric, each in found.items():
         if isinstance(each, dict) and "lead" in each:
-            interval = each["lead"]["confidence_interval"]
-            value, records = each["lead"]["value"], found.get("records", 0)
-            yield metric, Lead(metric, value, interval["lower"], interval["upper"], records)
+            ends, records = each["lead"]["confidence_interval"], found.get("records", 0)
+            yield metric, Lead(metric, each["candidate"], each["current"], ends["lower"], ends["upper"], records)
 
 
 def headline(candidate: Version, current: Version | None) -> tuple[str, bool | None]:
     """A sentence on the metric that the gate asks, or else the first, and whether it is good news."""
-    this = f"Version {candidate.number}"
+    this = candidate.label
     if current is None:
-        return f"{this} is compared with nothing.", None
+        return f"{this.capitalize()} is compared with nothing.", None
     differences = compare(candidate.facts, current.facts)
     if not differences:
-        return f"{this} and {current.label} have no metric in common.", None
+        return f"{this.capitalize()} and {current.label} have no metric in common.", None
     chosen = next((each for each in differences if each.name == gated(candidate.facts)), differences[0])
-    lead = leads(candidate, current).get(chosen.name)
-    better = lead.better if lead else chosen.better
+    if lead := leads(candidate, current).get(chosen.name):
+        return _paired(lead, this, current.label), lead.better
     values = f"{named(chosen.name)} is {number(chosen.candidate)}, that of {current.label} {number(chosen.current)}"
-    return f"{this}'s {values}: {_words(chosen, candidate, current, lead, better)}.", better
+    return f"{this.capitalize()}'s {values}: {_words(chosen, candidate, current)}.", chosen.better
 
 
-def _words(chosen: Difference, candidate: Version, current: Version, lead: Lead | None, better: bool | None) -> str:
-    if lead:
-        how = {True: "better", False: "worse", None: "no more apart than by chance"}[better]
-        sure = f"95 % interval {number(lead.lower, sign=True)} to {number(lead.upper, sign=True)}"
-        return f"{how}, by {number(lead.value, sign=True)} on the same {lead.records:,} records ({sure})"
-    if better is not None:
-        return f"{'better' if better else 'worse'}, their 95 % intervals are apart"
+def _paired(lead: Lead, this: str, that: str) -> str:
+    how = {True: "better", False: "worse", None: "no more apart than by chance"}[lead.better]
+    values = f"{named(lead.metric)} is {number(lead.candidate)}, that of {that} {number(lead.current)}"
+    sure = f"95 % interval {number(lead.lower, sign=True)} to {number(lead.upper, sign=True)}"
+    apart = f"{how}, by {number(lead.value, sign=True)} ({sure})"
+    return f"On the same {lead.records:,} records {this}'s {values}: {apart}."
+
+
+def _words(chosen: Difference, candidate: Version, current: Version) -> str:
+    if chosen.better is not None:
+        return f"{'better' if chosen.better else 'worse'}, their 95 % intervals are apart"
     if None in (candidate.facts["metrics"][chosen.name]["lower"], current.facts["metrics"][chosen.name]["lower"]):
-        return "neither's uncertainty is known" if chosen.candidate != chosen.current else "the same"
+        return "how sure that is isn't known" if chosen.candidate != chosen.current else "the same"
     return "no more apart than by chance, their 95 % intervals overlap"
 
 

@@ -30,7 +30,7 @@ def _choose(found: Sequence[Group]) -> Group:
     by_name = {each.name: each for each in found}
     asked = st.query_params.get("group")
     if asked and asked not in by_name:
-        st.warning(f"There is no group {asked}.")
+        st.warning(look.harmless(f"There is no group {asked}."))
     chosen = st.selectbox(
         "Model package group",
         list(by_name),

@@ -11,9 +11,9 @@ import streamlit as st
 
 from dashboard import look
 from dashboard.registry import charts, decision, measured, reading
-from dashboard.registry.measured import Version, number
+from dashboard.registry.measured import Lead, Version, number
 from dashboard.registry.reading import Document
-from evaluation.version_differences import FIRST, compare, less_is_better, named
+from evaluation.version_differences import FIRST, difference, less_is_better, named
 from mlops import models
 
 _AXES = {  # of curves as SageMaker's files have them: x, y, and their title
@@ -58,7 +58,6 @@ def rows(candidate: Version, current: Version | None) -> list[dict[str, str]]:
     """A line of a table for each metric of either, the telling ones first."""
     ours = candidate.facts.get("metrics", {})
     theirs = current.facts.get("metrics", {}) if current else {}
-    apart = {each.name: each for each in compare(candidate.facts, current.facts if current else None)}
     paired = measured.leads(candidate, current)
     names = [each for each in dict.fromkeys([*FIRST, *ours, *theirs]) if each in ours or each in theirs]
     found = []
@@ -66,15 +65,24 @@ def rows(candidate: Version, current: Version | None) -> list[dict[str, str]]:
         down = " ↓" if less_is_better(name) else ""
         row = {"Metric": look.plain(named(name)) + down, candidate.label.capitalize(): _cell(ours.get(name))}
         if current:
-            row |= {current.label.capitalize(): _cell(theirs.get(name)), "Difference": "", "": ""}
-        if each := apart.get(name):
-            lead = paired.get(name)
-            sure = f" ({lead.lower:+.3f} to {lead.upper:+.3f})" if lead else ""
-            row["Difference"] = look.plain(number(each.candidate - each.current, sign=True) + sure)
-            known = lead or None not in (ours[name]["lower"], theirs[name]["lower"])
-            row[""] = _SAID[lead.better if lead else each.better] if known else ""
+            other, gap, verdict = _beside(name, ours.get(name), theirs.get(name), paired.get(name))
+            row |= {current.label.capitalize(): other, "Difference": gap, "": verdict}
         found.append(row)
     return found
+
+
+def _beside(name: str, ours: Document | None, theirs: Document | None, lead: Lead | None) -> tuple[str, str, str]:
+    """The other version's cell, the difference, and what to think of it."""
+    if lead:
+        elsewhere = f", {number(theirs['value'])} on its own" if theirs and theirs["value"] != lead.current else ""
+        gap = f"{number(lead.value, sign=True)} ({lead.lower:+.3f} to {lead.upper:+.3f})"
+        return look.plain(f"{number(lead.current)} on these records{elsewhere}"), look.plain(gap), _SAID[lead.better]
+    if ours is None or theirs is None:
+        return _cell(theirs), "", ""
+    found = difference(name, ours, theirs)
+    known = None not in (ours["lower"], theirs["lower"])
+    gap = number(found.candidate - found.current, sign=True)
+    return _cell(theirs), look.plain(gap), _SAID[found.better] if known else ""
 
 
 def _cell(found: Document | None) -> str:

@@ -27,9 +27,10 @@ def version(number: int, judged: dict[str, Any] | None = None, **documents: Any)
     return Version(package, {measured.EVALUATION: judged, **documents} if judged else documents, {})
 
 
-def lead(value: float, lower: float, upper: float, against: int = 1) -> dict[str, Any]:
+def lead(lower: float, upper: float, against: int = 1) -> dict[str, Any]:
+    """What an evaluation of 0.66 says of a version that has 0.48 on its records, though 0.65 on its own."""
     interval = {"level": 0.95, "lower": lower, "upper": upper}
-    compared = {"candidate": 0.66, "current": 0.65, "lead": {"value": value, "confidence_interval": interval}}
+    compared = {"candidate": 0.66, "current": 0.48, "lead": {"value": 0.18, "confidence_interval": interval}}
     return {"comparison": {"current_model": ARTIFACT.format(against), "records": 120, "average_precision": compared}}
 
 
@@ -40,14 +41,15 @@ def lead(value: float, lower: float, upper: float, against: int = 1) -> dict[str
         (evaluation(0.6), "0.6000, that of version 1 0.6500: worse, their 95 % intervals are apart.", False),
         (evaluation(0.66), "no more apart than by chance, their 95 % intervals overlap.", None),
         (
-            evaluation(0.66, **lead(0.01, 0.002, 0.02)),
-            "better, by +0.0100 on the same 120 records (95 % interval",
+            evaluation(0.66, **lead(0.1, 0.2)),
+            "that of version 1 0.4800: better, by +0.1800 (95 % interval +0.1000",
             True,
         ),
-        (evaluation(0.66, **lead(0.01, 0.002, 0.02, against=7)), "their 95 % intervals overlap.", None),
+        (evaluation(0.66, **lead(-0.1, 0.4)), "0.4800: no more apart than by chance, by +0.1800", None),
+        (evaluation(0.66, **lead(0.1, 0.2, against=7)), "their 95 % intervals overlap.", None),
         ({"regression_metrics": {"rmse": {"value": 4.0}}}, "Version 2 and version 1 have no metric in common.", None),
     ],
-    ids=["better", "worse", "chance", "paired", "paired with another", "another problem"],
+    ids=["better", "worse", "chance", "paired", "paired by chance", "paired with another", "another problem"],
 )
 def test_the_headline_is_the_sharpest_that_is_known(ours: dict[str, Any], said: str, good: bool | None) -> None:
     found, better = measured.headline(version(2, ours), version(1, evaluation(0.65)))
@@ -60,6 +62,12 @@ def test_of_a_loss_less_is_better() -> None:
     assert rows["log loss ↓"]["Difference"] == "\\-0\\.2000"
     assert "better" in rows["log loss ↓"][""]
     assert rows["average precision"]["Version 2"] == "0\\.8000 \\(0\\.780 to 0\\.820\\)"
+
+
+def test_a_difference_on_the_same_records_has_its_own_interval() -> None:
+    row = performance.rows(version(2, evaluation(0.66, **lead(0.1, 0.2))), version(1, evaluation(0.65)))[0]
+    assert row["Version 1"].replace("\\", "") == "0.4800 on these records, 0.6500 on its own"
+    assert row["Difference"].replace("\\", "") == "+0.1800 (+0.100 to +0.200)"
 
 
 def test_curves_and_matrices_are_those_of_any_problem() -> None:
