@@ -62,7 +62,7 @@ def _do(change: Change, answers: dict[str, Any]) -> None:
         with st.spinner(f"{change.confirm} …"):
             said = change.call(**answers)
     except (ClientError, BotoCoreError, LookupError, ValueError, account.ReadOnly) as error:
-        st.error(look.sentence(error), icon=":material/error:")
+        st.error(look.harmless(look.sentence(error)), icon=":material/error:")
         return
     st.session_state[_SAID] = said
     st.cache_data.clear()

@@ -143,6 +143,11 @@ def sentence(error: Exception) -> str:
     return f"{said['Code']}: {said['Message']} (request id {request})"
 
 
+def harmless(text: str) -> str:
+    """A sentence that quotes somebody's words, without links, pictures and formulas: what ours has as code stays so."""
+    return re.sub(r"[\[\]<$]", r"\\\g<0>", text)
+
+
 @contextmanager
 def errors() -> Iterator[None]:
     """Says what the account refused, or could not be found, in one sentence; what is ours to mend goes on as it is."""
@@ -151,9 +156,9 @@ def errors() -> Iterator[None]:
     except (LookupError, ReadOnly) as error:
         if isinstance(error, KeyError | IndexError):  # a LookupError by name only
             raise
-        st.warning(str(error), icon=":material/warning:")
+        st.warning(harmless(str(error)), icon=":material/warning:")
     except (ClientError, BotoCoreError) as error:
-        st.error(sentence(error), icon=":material/error:")
+        st.error(harmless(sentence(error)), icon=":material/error:")
 
 
 def live(function: Callable[P, Any], *, every: float | None = None) -> Callable[P, Any]:

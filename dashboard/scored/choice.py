@@ -28,7 +28,8 @@ def endpoint(use_case: str) -> Place | None:
         return None
     wanted = st.query_params.get("endpoint")
     if wanted and wanted not in known:
-        st.warning(f"Endpoint {wanted} is not in service: this is {known[0]}.", icon=":material/warning:")
+        said = look.harmless(f"Endpoint {wanted} is not in service: this is {known[0]}.")
+        st.warning(said, icon=":material/warning:")
     chosen = st.sidebar.selectbox("Endpoint", known, index=known.index(wanted) if wanted in known else 0)
     st.query_params["endpoint"] = chosen
     return sources.place(use_case, chosen)
