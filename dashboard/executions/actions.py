@@ -56,7 +56,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def stop(pipeline: str, execution: Mapping[str, Any], steps: Sequence[Step]) -> Change:
     busy = [step.name for step in steps if step.running]
-    running = f"{_listed(busy)} and their jobs are stopped" if busy else "No step runs at the moment"
+    running = f"What runs is stopped, jobs included: {_listed(busy)}." if busy else "No step runs at the moment."
 
     def call() -> str:
         client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=execution["PipelineExecutionArn"])
@@ -64,7 +64,7 @@ def stop(pipeline: str, execution: Mapping[str, Any], steps: Sequence[Step]) -> 
 
     return Change(
         title=f"Stop {_id(execution)} of {pipeline}?",
-        does=f"{running}; steps that have not started don't. What has succeeded stays, and a retry goes on from there.",
+        does=f"{running} What has not started doesn't. What has succeeded stays, and a retry goes on from there.",
         confirm=f"Stop {_id(execution)}",
         call=call,
     )

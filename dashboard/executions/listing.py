@@ -66,7 +66,7 @@ def _said(summary: Document) -> str:
 
 def _list(pipeline: str, chosen: str) -> None:
     st.subheader("Executions")
-    status = st.pills("Status", _STATUSES, key="status", bind="query-params") or ""
+    status = _status(pipeline)
     trail: list[str] = st.session_state.setdefault(
         f"executions-{pipeline}-{status}", [""]
     )  # tokens of the pages so far
@@ -78,6 +78,19 @@ def _list(pipeline: str, chosen: str) -> None:
             f"None of the {'older ' if len(trail) > 1 else ''}executions is {status}." if status else "No older ones."
         )
     turn(trail, following)
+
+
+def _status(pipeline: str) -> str:
+    """Kept in the address, where a bound widget's would not outlast the way to another execution."""
+    asked = st.query_params.get("status", "")
+    chosen = (
+        st.pills("Status", _STATUSES, default=asked if asked in _STATUSES else None, key=f"status-{pipeline}") or ""
+    )
+    if chosen:
+        st.query_params["status"] = chosen
+    elif asked:
+        del st.query_params["status"]
+    return chosen
 
 
 def _table(pipeline: str, chosen: str, found: Sequence[Document]) -> None:

@@ -29,7 +29,7 @@ def show(cases: list[str]) -> None:
         "Other pipelines of the account",
         icon=":material/inventory_2:",
         on_change="rerun",
-        key="all",
+        key="others",
         bind="query-params",
     )
     if not folded.open:
@@ -67,4 +67,4 @@ def _table(found: list[dict[str, Any]], prefix: str) -> None:
     )
     chosen = st.selectbox("Open", names, index=None, placeholder="a pipeline", key=f"other-{names[0]}")
     if chosen or event.selection.rows:
-        go(chosen or names[event.selection.rows[0]])
+        go(str(chosen or names[event.selection.rows[0]]))

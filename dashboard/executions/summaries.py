@@ -62,6 +62,7 @@ def name_of(summary: Document) -> str:
 
 
 def go(pipeline: str, **query: str) -> None:
-    """To another view of the pipeline, by its address."""
-    st.query_params.from_dict({"pipeline": pipeline, **query})
+    """To another view of the pipeline, by its address; the list stays filtered."""
+    kept = {"status": status} if (status := st.query_params.get("status")) else {}
+    st.query_params.from_dict({"pipeline": pipeline, **kept, **query})
     st.rerun()

@@ -67,7 +67,7 @@ def test_pipelines_that_are_no_use_case_are_folded_away(show: Callable[..., Any]
     for name in ("theirs", "yours"):
         sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=definition, RoleArn=laptop.role_arn)
     assert show().dataframe == []
-    shown = show(all="true")
+    shown = show(others="true")
     assert list(shown.dataframe[0].value["pipeline"]) == ["yours", "theirs"]
     shown.text_input(key="begins").input("the").run()
     assert list(shown.dataframe[0].value["pipeline"]) == ["theirs"]
@@ -120,7 +120,7 @@ def test_a_stop_is_confirmed_by_name(show: Callable[..., Any], tiny: Tiny) -> No
     shown = show(pipeline=NAME, execution=execution)
     shown.button(key="stop").click().run()
     assert shown.button(key="changes-confirm").label == f"Stop {execution}"
-    assert "**Ask** and their jobs are stopped" in text(shown)
+    assert "What runs is stopped, jobs included: **Ask**" in text(shown)
     assert tiny.status(arn) == "Executing"
     press(shown, "changes-confirm", "stop")
     assert tiny.status(arn) in ("Stopping", "Stopped")
