@@ -12,6 +12,7 @@ from dashboard import look
 from dashboard.monitoring.distributions import BASELINE, NOW
 
 HEIGHT = 260
+_FULL = "%Y-%m-%d %H:%M:%S"
 _SIDES = alt.Scale(domain=[BASELINE, NOW], range=[look.SERIES[0], look.SERIES[1]])
 _LEGEND = alt.Legend(title=None, orient="top")
 
@@ -108,7 +109,7 @@ def curves(frame: pd.DataFrame, across: str, up: str, *, diagonal: bool = False,
 
 
 def over_time(frame: pd.DataFrame, up: str, limits: pd.DataFrame | None = None, numbers: str = "") -> Any:
-    """Of columns time, value, series: a line a series with a point a run; `limits` (series, limit) as dashed rules.
+    """Of columns time, value, series: a line a series with a point a run; `limits` (time, limit, series) dashed.
 
     `numbers` is d3's format of the values.
     """
@@ -118,21 +119,20 @@ def over_time(frame: pd.DataFrame, up: str, limits: pd.DataFrame | None = None, 
         scale=alt.Scale(domain=names, range=[look.SERIES[at % len(look.SERIES)] for at in range(len(names))]),
         legend=alt.Legend(title=None, orient="top", columns=3, symbolLimit=12),
     )
-    base = alt.Chart(frame).encode(
-        x=alt.X("time:T", title=None),
-        y=alt.Y("value:Q", title=up, scale=alt.Scale(zero=False), axis=alt.Axis(format=numbers)),
-        color=colour,
-    )
-    tips = ["series:N", alt.Tooltip("time:T", format="%Y-%m-%d %H:%M"), alt.Tooltip("value:Q", format=".4g")]
+    x = _when(frame)
+    y = alt.Y("value:Q", title=up, scale=alt.Scale(zero=False), axis=alt.Axis(format=numbers))
+    base = alt.Chart(frame).encode(x=x, y=y, color=colour)
+    tips = ["series:N", alt.Tooltip("time:T", format=_FULL), alt.Tooltip("value:Q", format=".4g")]
     layers = [
         base.mark_line(strokeWidth=2),
         base.mark_point(filled=True, size=60).encode(shape=alt.Shape("series:N", legend=None), tooltip=tips),
     ]
     if "low" in frame:
         held = alt.Chart(frame.dropna(subset=["low"]))
-        layers.insert(0, held.mark_rule(opacity=0.5).encode(x="time:T", y="low:Q", y2="high:Q", color=colour))
+        layers.insert(0, held.mark_rule(opacity=0.5).encode(x=x, y="low:Q", y2="high:Q", color=colour))
     if limits is not None and len(limits):
-        layers.append(alt.Chart(limits).mark_rule(strokeDash=[5, 4]).encode(y="limit:Q", color=colour))
+        stepped = alt.Chart(limits).mark_line(strokeDash=[5, 4], interpolate="step-after", strokeWidth=1.5)
+        layers.append(stepped.encode(x=x, y="limit:Q", color=colour))
     return alt.layer(*layers).properties(height=HEIGHT + 60)
 
 
@@ -142,12 +142,21 @@ def counts(frame: pd.DataFrame) -> Any:
         alt.Chart(frame)
         .mark_bar(size=8, color=look.SERIES[5])
         .encode(
-            x=alt.X("time:T", title=None),
+            x=_when(frame),
             y=alt.Y("value:Q", title="violations", axis=alt.Axis(tickMinStep=1, format="d")),
-            tooltip=[alt.Tooltip("time:T", format="%Y-%m-%d %H:%M"), "value:Q"],
+            tooltip=[alt.Tooltip("time:T", format=_FULL), "value:Q"],
         )
         .properties(height=120)
     )
+
+
+def _when(frame: pd.DataFrame) -> Any:
+    """An axis of time, of as much of it as tells points apart."""
+    length = (frame["time"].max() - frame["time"].min()).total_seconds()
+    said = (
+        "%H:%M:%S" if length < 600 else "%H:%M" if length < 86400 else "%m-%d %H:%M" if length < 5 * 86400 else "%m-%d"
+    )
+    return alt.X("time:T", title=None, axis=alt.Axis(format=said, labelOverlap=True))
 
 
 def ordered(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

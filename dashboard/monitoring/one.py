@@ -21,10 +21,7 @@ def show(account: Account, monitor: Monitor) -> None:
     wanted = st.query_params.get("execution", "")
     history = _history(monitor, wanted)
     if not history:
-        look.empty(
-            f"The monitor {monitor.name} never ran.",
-            command(monitor),
-        )
+        look.empty(f"The monitor {monitor.name} never ran.", *commands(monitor))
         return
     run = next((each for each in history if each.id == wanted), None) or _newest(history)
     strip.draw(monitor, history, run.id)
@@ -88,11 +85,11 @@ def _history(monitor: Monitor, wanted: str) -> list[Run]:
     return runs.before(monitor, found.started + timedelta(seconds=1))
 
 
-def command(monitor: Monitor) -> str:
-    """That runs it at once."""
+def commands(monitor: Monitor) -> list[str]:
+    """That run it at once; none for a monitor of no use case of this project."""
     use_case = reports.use_case(monitor.endpoint)
     stage = monitor.endpoint.removeprefix(names.endpoint_name(use_case, ""))
-    return f"mlops monitor {use_case} --stage {stage} --now --kind {monitor.kind}"
+    return [f"mlops monitor {use_case} --stage {stage} --now --kind {monitor.kind}"] if use_case else []
 
 
 def _newest(history: Sequence[Run]) -> Run:

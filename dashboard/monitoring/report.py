@@ -176,8 +176,7 @@ def _kinds(kind: Kind, report: Report) -> None:
         {
             "kind": each.kind,
             "verdict": f":{_SEEN[each.verdict]}-badge[{each.verdict}]",
-            "why": look.plain(each.why),
-            "statistic": look.plain(each.statistic),
+            "why": look.plain(f"{each.why} {each.statistic}".strip()),
         }
         for each in sorted(found, key=lambda each: list(_SEEN).index(each.verdict))
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -107,18 +107,24 @@ def _files() -> dict[tuple[str, str], Document]:
 
 def files(jobs: Sequence[str], file: str) -> dict[str, Document]:
     """The same file of many runs' results, by the analysis' job; empty where it is gone."""
+    return _each(jobs, file, lambda job: f"{output}/{file}" if (output := output_of(job)) else "")
+
+
+def constraints(jobs: Sequence[str]) -> dict[str, Document]:
+    """What many runs were compared with, by the analysis' job; empty where it is gone."""
+    return _each(jobs, "baseline", lambda job: _input(inputs_of(job), "constraints.json", ANALYSIS))
+
+
+def _each(jobs: Sequence[str], what: str, where: Callable[[Document], str]) -> dict[str, Document]:
+    """`where` is the URI by what DescribeProcessingJob answers."""
     known, sagemaker, s3 = _files(), account.client("sagemaker"), account.client("s3")
-
-    def found(job: str) -> Document:
-        output = output_of(describe(sagemaker, job))
-        return document(s3, f"{output}/{file}") if output else {}
-
-    missing = [job for job in jobs if (job, file) not in known]
+    missing = [job for job in jobs if (job, what) not in known]
     if len(known) > _MOST_FILES:
         known.clear()
     with ThreadPoolExecutor(WORKERS) as pool:
-        known |= {(job, file): read for job, read in zip(missing, pool.map(found, missing), strict=True)}
-    return {job: known.get((job, file), {}) for job in jobs}
+        read = pool.map(lambda job: document(s3, where(describe(sagemaker, job))), missing)
+        known |= {(job, what): found for job, found in zip(missing, read, strict=True)}
+    return {job: known.get((job, what), {}) for job in jobs}
 
 
 def violations(jobs: Sequence[str]) -> dict[str, list[Document] | None]:
@@ -230,10 +236,10 @@ def _group(sagemaker: Any, monitor: Monitor) -> str:
     except ClientError:
         tags = []
     tagged = next((each["Value"] for each in tags if each["Key"] == names.PROJECT_TAG), "")
-    return tagged or use_case(monitor.endpoint)
+    return tagged or use_case(monitor.endpoint) or monitor.endpoint
 
 
 def use_case(endpoint: str) -> str:
-    """The one that an endpoint is called after, or else its own name."""
+    """The one that an endpoint is called after; empty for one of nobody here."""
     named = [each.name for each in find_all() if endpoint.startswith(names.endpoint_name(each.name, ""))]
-    return max(named, key=len, default=endpoint)
+    return max(named, key=len, default="")

@@ -25,6 +25,8 @@ from deploy.verdicts import VIOLATIONS as WITH_VIOLATIONS
 
 SHOWN = 60  # runs of a monitor at a time
 _MOST_REMEMBERED = 20_000
+_LISTS, _TOGETHER, _PAGES = 4, 100, 5  # lists of jobs at a time, runs a list at least, its pages at most
+_LONGEST = timedelta(hours=2)
 _FEW = 4  # runs that are asked for one by one rather than found in a list
 _JOB = re.compile(rf"pipelines-([a-z0-9]+)-({CHECK}|{COLLECT})-", re.IGNORECASE)
 _COUNT = re.compile(r"(\d+) violations?")
@@ -176,19 +178,30 @@ def _runs(execution: Mapping[str, Any]) -> bool:
 
 
 def _listed_jobs(sagemaker: Any, executions: Sequence[dict[str, Any]], pool: ThreadPoolExecutor) -> dict[str, Any]:
-    """Summaries of the jobs Check and of those Collect that failed, by the execution's id, then the step's name."""
-    oldest = min(each["StartTime"] for each in executions) - timedelta(seconds=1)
-    newest = max(each["StartTime"] for each in executions) + timedelta(hours=2)  # a job may run for an hour
-    within = {"CreationTimeAfter": oldest, "CreationTimeBefore": newest, "MaxResults": 100}
-    queries = ({"NameContains": f"-{CHECK}-"}, {"NameContains": f"-{COLLECT}-", "StatusEquals": "Failed"})
+    """Summaries of the jobs Check and of those Collect that failed, by the execution's id, then the step's name.
+
+    Pages of a list come one after the other, so times are listed beside each other, a share of the executions each.
+    """
+    ordered = sorted(each["StartTime"] for each in executions)
+    size = max(_TOGETHER, -(-len(ordered) // _LISTS))
+    shares = [ordered[at : at + size] for at in range(0, len(ordered), size)]
+    queries = [{**_within(each), "NameContains": f"-{CHECK}-"} for each in shares]
+    queries.append({**_within(ordered), "NameContains": f"-{COLLECT}-", "StatusEquals": "Failed"})
+
+    def ask(query: dict[str, Any]) -> list[dict[str, Any]]:
+        return listed(sagemaker, "list_processing_jobs", "ProcessingJobSummaries", _PAGES, MaxResults=100, **query)
+
     found: dict[str, Any] = {}
-    for each in pool.map(
-        lambda query: listed(sagemaker, "list_processing_jobs", "ProcessingJobSummaries", 3, **within, **query), queries
-    ):
+    for each in pool.map(ask, queries):
         for job in each:
             if (match := _JOB.match(job["ProcessingJobName"])) and job["ProcessingJobStatus"] in _ENDED:
                 found.setdefault(match[1], {})[match[2]] = job
     return found
+
+
+def _within(moments: Sequence[datetime]) -> dict[str, Any]:
+    """When the jobs of executions that began then were made: Check follows Collect, which may take an hour."""
+    return {"CreationTimeAfter": moments[0] - timedelta(seconds=1), "CreationTimeBefore": moments[-1] + _LONGEST}
 
 
 def _jobs_of(sagemaker: Any, execution: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import account
-from dashboard.monitoring import charts, drivers, groups, kinds, model_quality, reports
+from dashboard.monitoring import charts, drivers, findings, groups, kinds, model_quality, reports
 from dashboard.monitoring.monitors import Monitor, listed
 from dashboard.monitoring.reports import Document
 from dashboard.monitoring.runs import Run
@@ -19,6 +19,8 @@ from deploy.declaration import Kind
 Points = dict[str, list[tuple[datetime, float]]]  # by name, in the order of time
 RUNS = 30  # whose files are read for a chart
 SERIES = 6  # drawn without being asked for
+DRIFT = "baseline_drift_check"
+_AROUND = timedelta(minutes=10)  # a run's beginning, within which it publishes
 DISTANCE, PRESENT = "feature_baseline_drift_", "feature_non_null_"
 _FILES = {
     Kind.MODEL_QUALITY: reports.STATISTICS,
@@ -34,14 +36,17 @@ def show(monitor: Monitor, history: Sequence[Run]) -> None:
         st.caption("No run of these has a verdict.")
         return
     st.subheader("Violations")
-    counted = pd.DataFrame([{"time": each.started, "value": each.violations} for each in judged])
-    st.altair_chart(charts.counts(counted), width="stretch", alt="Violations of each run")
-    with_job = [each for each in judged if each.job]
-    limits = reports.read(monitor, with_job[0]).baseline.constraints if with_job else {}
-    if monitor.kind is Kind.DATA_QUALITY:
-        _features(monitor, judged, limits)
+    if any(each.violations for each in judged):
+        counted = pd.DataFrame([{"time": each.started, "value": each.violations} for each in judged])
+        st.altair_chart(charts.counts(counted), width="stretch", alt="Violations of each run")
     else:
-        _metrics(monitor, with_job[:RUNS], limits)
+        st.caption(f"None in {len(judged)} runs." if len(judged) > 1 else "None in its only run.")
+    with_job = [each for each in judged if each.job]
+    if monitor.kind is Kind.DATA_QUALITY:
+        limits = reports.constraints([each.job for each in with_job[:1]])
+        _features(monitor, judged, next(iter(limits.values()), {}))
+    else:
+        _metrics(monitor, with_job[:RUNS])
 
 
 def _features(monitor: Monitor, judged: Sequence[Run], constraints: Mapping[str, Any]) -> None:
@@ -51,6 +56,7 @@ def _features(monitor: Monitor, judged: Sequence[Run], constraints: Mapping[str,
         {name.removeprefix(prefix): points for name, points in found.items() if name.startswith(prefix)}
         for prefix in (DISTANCE, PRESENT)
     )
+    distances = completed(distances, judged[:RUNS])
     if not distances and not present:
         st.caption("CloudWatch has no metrics of this monitor in that time: `publish_cloudwatch_metrics` may be off.")
         return
@@ -59,7 +65,7 @@ def _features(monitor: Monitor, judged: Sequence[Run], constraints: Mapping[str,
         farthest = sorted(distances, key=lambda name: (-max(value for _, value in distances[name]), name))
         bounds = {name: most for name in farthest if (most := limit(constraints, name)) is not None}
         _series(distances, farthest, "distance", bounds)
-        st.caption("Dashed: the features' limits. A distance of 0 is no more than chance may bring.")
+        st.caption("Dashed: the limits of the newest run. A distance of 0 is no more than chance may bring.")
     gaps = sorted(name for name, points in present.items() if min(value for _, value in points) < 1)
     if gaps:
         st.subheader("Share of values present")
@@ -68,12 +74,39 @@ def _features(monitor: Monitor, judged: Sequence[Run], constraints: Mapping[str,
         st.caption(f"Of all {len(present)} features every value was present in these runs.")
 
 
+def completed(distances: Points, judged: Sequence[Run]) -> Points:
+    """With the distances that violations name, of runs that CloudWatch has nothing of."""
+    moments = [at for points in distances.values() for at, _ in points]
+    unknown = [
+        each
+        for each in judged
+        if each.violations and each.job and not any(abs(at - each.started) < _AROUND for at in moments)
+    ]
+    if not unknown:
+        return distances
+    read = reports.violations([each.job for each in unknown])
+    found = {name: list(points) for name, points in distances.items()}
+    for run in unknown:
+        for each in findings.ranked(read[run.job] or ()):
+            if each.check == DRIFT and each.measured is not None:
+                found.setdefault(each.subject, []).append((run.started, each.measured))
+    return {name: sorted(points) for name, points in found.items()}
+
+
 def _series(found: Points, ordered: Sequence[str], what: str, bounds: Mapping[str, float], numbers: str = "") -> None:
     """A chart of the features that are chosen, at first those that come first."""
     chosen = st.multiselect("Features", ordered, default=ordered[:SERIES], key=f"trend-{what}")
     rows = [{"time": at, "value": value, "series": name} for name in chosen for at, value in found[name]]
     if rows:
-        limits = pd.DataFrame([{"series": each, "limit": bounds[each]} for each in chosen if each in bounds])
+        ends = [at for name in chosen for at, _ in found[name]]
+        limits = pd.DataFrame(
+            [
+                {"time": at, "series": each, "limit": bounds[each]}
+                for each in chosen
+                if each in bounds
+                for at in (min(ends), max(ends))
+            ]
+        )
         chart = charts.over_time(pd.DataFrame(rows), what, limits, numbers)
         st.altair_chart(chart, width="stretch", alt=f"{what.capitalize()} of each feature over the runs")
 
@@ -91,7 +124,7 @@ def published(monitor: Monitor, start: datetime, end: datetime) -> Points:
     if not metrics:
         return {}
     queries = [
-        {"Id": f"m{at}", "MetricStat": {"Metric": each, "Period": period(start), "Stat": "Average"}}
+        {"Id": f"m{at}", "MetricStat": {"Metric": each, "Period": period(start), "Stat": _stat(each["MetricName"])}}
         for at, each in enumerate(metrics)
     ]
     found: Points = {}
@@ -101,6 +134,11 @@ def published(monitor: Monitor, start: datetime, end: datetime) -> Points:
             name = metrics[int(each["Id"][1:])]["MetricName"]
             found.setdefault(name, []).extend(zip(each["Timestamps"], each["Values"], strict=True))
     return {name: sorted(points) for name, points in found.items() if points}
+
+
+def _stat(metric: str) -> str:
+    """The worse of two runs in one period."""
+    return "Maximum" if metric.startswith(DISTANCE) else "Minimum"
 
 
 def period(start: datetime) -> int:
@@ -125,7 +163,7 @@ def limit(constraints: Mapping[str, Any], feature: str) -> float | None:
     return None
 
 
-def _metrics(monitor: Monitor, judged: Sequence[Run], constraints: Mapping[str, Any]) -> None:
+def _metrics(monitor: Monitor, judged: Sequence[Run]) -> None:
     """By the runs' own files, which have the deviations."""
     files = reports.files([each.job for each in judged], _FILES[monitor.kind])
     rows = [row for each in judged for row in points(monitor.kind, each, files[each.job])]
@@ -139,17 +177,30 @@ def _metrics(monitor: Monitor, judged: Sequence[Run], constraints: Mapping[str, 
     chosen = st.multiselect("Metrics", ordered, default=ordered[:4], key=f"trend-{monitor.kind}")
     if not chosen:
         return
-    allowed = kinds.limits(constraints) if monitor.kind is Kind.MODEL_QUALITY else {}
-    bounds = [{"series": each, "limit": float(allowed[each]["threshold"])} for each in chosen if each in allowed]
-    chart = charts.over_time(frame[frame["series"].isin(chosen)], "value", pd.DataFrame(bounds))
+    limits = _limits(judged, chosen) if monitor.kind is Kind.MODEL_QUALITY else []
+    chart = charts.over_time(frame[frame["series"].isin(chosen)], "value", pd.DataFrame(limits))
     st.altair_chart(chart, width="stretch", alt="The chosen metrics over the runs")
-    st.caption("Bars: 95 % by the runs' standard deviations. Dashed: the limits." if bounds else "")
+    if monitor.kind is not Kind.EXPLAINABILITY:
+        st.caption(
+            f"Bars: 95 % by the runs' standard deviations.{' Dashed: the limits of each run.' if limits else ''}"
+        )
+
+
+def _limits(judged: Sequence[Run], chosen: Sequence[str]) -> list[dict[str, Any]]:
+    """Of each run, as another version brings other limits."""
+    allowed = reports.constraints([each.job for each in judged])
+    return [
+        {"time": run.started, "series": name, "limit": float(found["threshold"])}
+        for run in judged
+        for name, found in kinds.limits(allowed[run.job]).items()
+        if name in chosen
+    ]
 
 
 def _first(kind: Kind, name: str) -> bool:
     if kind is Kind.MODEL_QUALITY:
         return name in ("auc", "au_prc", "f1", "accuracy", "rmse", "mae", "r2")
-    return name.startswith(("DPPL", "DI", "AD"))
+    return name.startswith("DPPL ")
 
 
 def points(kind: Kind, run: Run, file: Document) -> list[dict[str, Any]]:

@@ -54,6 +54,8 @@ def schedule(monitor: Monitor) -> str:
     """When it runs, and when next."""
     if not monitor.expression:
         return "no schedule"
+    if monitor.expression == "NOW":
+        return "runs once"
     said = f"{monitor.expression} UTC" if monitor.expression.startswith("cron") else monitor.expression
     if not monitor.enabled:
         return f"{said}, stopped"

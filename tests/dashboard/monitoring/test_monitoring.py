@@ -91,7 +91,8 @@ def test_from_drift_to_its_report_to_a_new_model(
     shop: SimpleNamespace, address: str, page: Any, shoot: Callable[..., Any]
 ) -> None:
     page.goto(f"{address}/monitoring")
-    page.get_by_role("link", name=re.compile("2 violations")).last.click()
+    page.get_by_role("link", name=re.compile("2 violations")).last.focus()
+    page.keyboard.press("Enter")
     page.get_by_text("differ from the baseline in 2 of 2 features").wait_for()
     page.get_by_text("population stability index").first.wait_for()
     assert f"execution={shop.drifted}" in page.url
