@@ -67,7 +67,8 @@ function reveal(scroll, node) {
 export default function ({ data, parentElement, setTriggerValue }) {
   const focused = parentElement.activeElement?.dataset?.step;
   let scroll = parentElement.querySelector(".scroll");
-  if (!scroll) {
+  const first = !scroll;
+  if (first) {
     scroll = make("div", { class: "scroll" });
     parentElement.append(scroll);
   }
@@ -79,6 +80,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   canvas.style.width = `${data.width}px`;
   canvas.style.height = `${data.height}px`;
   scroll.replaceChildren(canvas);
-  reveal(scroll, data.nodes.find((node) => node.chosen));
+  reveal(scroll, data.nodes.find((node) => node.chosen) ?? (first ? data.nodes[0] : undefined));
   buttons.find((one) => one.dataset.step === focused)?.focus({ preventScroll: true });
 }

@@ -34,7 +34,7 @@ def table(arn: str, shape: graph.Graph, listed: Sequence[Step]) -> None:
         st.caption("No step has started yet.")
         return
     pages = -(-len(listed) // _PAGE)
-    page = st.number_input(f"Page of {pages}", 1, pages, key="steps-page") if pages > 1 else 1
+    page = st.number_input(f"Page of {pages}", 1, pages, key="steps-page", width=160) if pages > 1 else 1
     rows = listed[(page - 1) * _PAGE : page * _PAGE]
     ended = [step for step in rows if not step.running]
     identity = tuple((arn, step.name, step.status) for step in ended)
