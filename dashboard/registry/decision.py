@@ -124,7 +124,10 @@ def _decide(group: Group, package: Document, status: str, reason: str) -> str:
     said = " ".join(reason.split())  # SageMaker's pattern has no line breaks
     if status == "Rejected" and not said:
         raise ValueError("A rejection needs a reason: whoever made the version reads it.")
+    sagemaker, version = account.client("sagemaker"), package["ModelPackageVersion"]
+    if package.get("ModelApprovalStatus") == status:  # sent again, a status might be told to the rules again
+        sagemaker.update_model_package(ModelPackageArn=package["ModelPackageArn"], ApprovalDescription=said)
+        return f"Version {version} of {group.title} keeps the new reason."
     decide = registry.approve if status == "Approved" else registry.reject
-    version = package["ModelPackageVersion"]
-    decide(account.client("sagemaker"), group.name, version, said)
+    decide(sagemaker, group.name, version, said)
     return f"Version {version} of {group.title} is {status.lower()}."

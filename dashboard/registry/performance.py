@@ -105,12 +105,11 @@ def note(candidate: Version, current: Version | None) -> str:
     )
     if current is None:
         return said
-    if paired := measured.leads(candidate, current):
-        both = ", ".join(named(each) for each in paired)
-        return (
-            f"{said} Both were judged on the same records by {both}: there the difference has an interval of its own."
-        )
     same = measured.same_data(candidate, current)
+    if paired := measured.leads(candidate, current):
+        both = " and ".join(named(each) for each in paired)
+        rest = " The other metrics are each of their own data." if same is False else ""
+        return f"{said} By {both} both were judged on the same records: that difference has its own interval.{rest}"
     told = {
         True: "Both learnt from, and were judged on, splits of the same data.",
         False: "They were judged on different data: look at the intervals, not at single digits.",

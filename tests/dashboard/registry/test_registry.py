@@ -112,6 +112,15 @@ def test_a_rejection_needs_a_reason_and_keeps_it(registered: Settings, app_test:
     assert (found["ModelApprovalStatus"], found["ApprovalDescription"]) == ("Rejected", "worse than what serves")
     assert "worse than what serves" in texts(shown)
 
+    button(shown, "Change the reason …").click()
+    shown.run()
+    shown.text_area(key="decision-reason").input("much worse")
+    button(shown, "Change the reason …").click()
+    button(shown, "Keep version 2's reason").click()
+    shown.run()
+    found = sagemaker.describe_model_package(ModelPackageName=arn)
+    assert (found["ModelApprovalStatus"], found["ApprovalDescription"]) == ("Rejected", "much worse")
+
 
 def answer(shown: Any, decision: str) -> None:
     """Confirms, with the button that opened the dialog held: an AppTest runs the whole page, which opens it anew."""
