@@ -45,7 +45,7 @@ def group(account: Account, endpoint: str, found: dict[str, list[Run]], *, title
     with st.container(border=True):
         if title:
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"##### {look.plain(endpoint)}", width="content")
+                st.subheader(look.plain(endpoint), anchor=False, width="content")
                 label = "Alarms and retraining" if endpoint in account.retrainings else "Alarms"
                 navigation.link(label, "monitoring", icon=":material/notifications:", endpoint=endpoint)
                 if endpoint in account.endpoints:

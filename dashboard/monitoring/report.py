@@ -43,7 +43,7 @@ _IN_FULL = 30  # violations: beyond, a table to scroll in
 
 def show(monitor: Monitor, run: Run, before: Sequence[Run], retrain: Callable[[], None]) -> None:
     """`before`: the runs from this one back, newest first. `retrain` draws a button, where there are violations."""
-    st.markdown(f"#### {look.moment(run.started)} {words.run_badge(run)}")
+    st.subheader(f"{look.moment(run.started)} {words.run_badge(run)}", anchor=False)
     if run.state is State.RUNNING:
         st.info("It runs. The strip says when it has ended.", icon=":material/sync:")
         _links(monitor, run, Report())

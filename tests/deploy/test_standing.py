@@ -189,6 +189,33 @@ def test_how_often_a_schedule_comes_in_a_month(expression: str, runs: float) -> 
     assert recurrence.runs_a_month(expression) == pytest.approx(runs, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("expression", "comes"),
+    [
+        ("cron(0 * ? * * *)", "2026-11-21T21:00"),
+        ("cron(30 20 ? * * *)", "2026-11-22T20:30"),  # later than now, not now
+        ("cron(0/15 * * * ? *)", "2026-11-21T20:45"),
+        ("cron(0 9 ? * MON-FRI *)", "2026-11-23T09:00"),
+        ("cron(0 0 L * ? *)", "2026-11-30T00:00"),
+        ("cron(0 0 29 2 ? *)", "2028-02-29T00:00"),
+        ("cron(0 0 15W * ? *)", "2026-12-15T00:00"),
+        ("cron(0 0 21W 11,2 ? *)", "2027-02-22T00:00"),  # a Sunday: the Monday after
+        ("cron(0 0 ? * 2#1 *)", "2026-12-07T00:00"),
+        ("cron(0 0 ? * 6L *)", "2026-11-27T00:00"),
+        ("rate(6 hours)", "2026-11-22T00:30"),  # since 18:30
+    ],
+)
+def test_when_a_schedule_comes_next(expression: str, comes: str) -> None:
+    now = datetime(2026, 11, 21, 20, 30, tzinfo=UTC)
+    found = recurrence.next_after(expression, now, now - timedelta(hours=2))
+    assert found
+    assert f"{found:%Y-%m-%dT%H:%M}" == comes
+
+
+def test_a_schedule_that_is_over_comes_no_more() -> None:
+    assert recurrence.next_after("cron(0 0 1 1 ? 2020)", datetime(2026, 11, 21, tzinfo=UTC)) is None
+
+
 def test_what_is_no_schedule_is_said() -> None:
     with pytest.raises(ValueError, match="'hourly' is no schedule"):
         recurrence.runs_a_month("hourly")
