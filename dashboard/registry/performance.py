@@ -25,7 +25,7 @@ _DIAGONAL = ("receiver_operating_characteristic_curve", "calibration")  # chance
 _SAID = {
     True: ":green-badge[:material/trending_up: better]",
     False: ":red-badge[:material/trending_down: worse]",
-    None: ":gray-badge[:material/trending_flat: by chance]",
+    None: ":gray-badge[:material/trending_flat: unclear]",
 }
 _LARGEST_MATRIX = 30  # classes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from sagelocal.config import Settings
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 
 
+@functools.cache
 def client(settings: Settings, service: str) -> Any:
     environment = settings.shell_environment()
     name = f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"

@@ -91,8 +91,10 @@ def test_a_version_that_is_not_there_is_said(registered: Settings, app_test: Ope
 
 
 def test_what_speaks_against_a_version_is_beside_its_decision(registered: Settings, app_test: Opens) -> None:
-    shown = app_test("registry", group="churn", version="2").run()
+    shown = app_test("registry", argv=("--target", "aws"), group="churn", version="2").run()
     said = texts(shown)
+    assert "It starts nothing: no rule of this account listens." in said  # asking so is no change
+    assert [each.label for each in shown.button if each.disabled] == ["Approve …", "Reject …"]
     assert "It failed its gate: AveragePrecision is 0.55, and has to be 0.6 at least." in said
     assert "worse, their 95 % intervals are apart" in said
 
