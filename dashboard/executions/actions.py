@@ -26,7 +26,7 @@ def show(pipeline: str, execution: Mapping[str, Any], steps: Sequence[Step]) -> 
     with st.container(horizontal=True, vertical_alignment="center"):
         if status in RUNNING:
             if status == "Executing":
-                button("Stop", stop(pipeline, execution, steps), key="stop", icon=":material/stop_circle:")
+                button("Stop execution", stop(pipeline, execution, steps), key="stop", icon=":material/stop_circle:")
             button("Parallel steps", parallelism(pipeline, execution), key="parallel", icon=":material/density_small:")
         else:
             if status in _RETRIED:

@@ -14,7 +14,7 @@ from dashboard.executions import start
 from dashboard.executions.summaries import Document, arn, executions, go, name_of
 from mlops import use_cases
 
-_STATUSES = ("Executing", "Succeeded", "Failed", "Stopped")
+_STATUSES = ("Executing", "Succeeded", "Failed", "Stopped", "CompletedWithFailures")
 
 
 def show(pipeline: str, execution: str) -> None:

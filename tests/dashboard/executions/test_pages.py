@@ -114,7 +114,7 @@ def test_a_start_names_what_differs_and_leads_to_the_execution(show: Callable[..
     tiny.sagemaker.stop_pipeline_execution(PipelineExecutionArn=started["PipelineExecutionArn"])
 
 
-def test_a_stop_is_confirmed_by_name(show: Callable[..., Any], tiny: Tiny) -> None:
+def test_a_stop_is_confirmed_by_name_and_a_retry_goes_on_from_there(show: Callable[..., Any], tiny: Tiny) -> None:
     arn = tiny.start()
     execution = arn.rsplit("/", 1)[1]
     shown = show(pipeline=NAME, execution=execution)
@@ -123,7 +123,25 @@ def test_a_stop_is_confirmed_by_name(show: Callable[..., Any], tiny: Tiny) -> No
     assert "What runs is stopped, jobs included: **Ask**" in text(shown)
     assert tiny.status(arn) == "Executing"
     press(shown, "changes-confirm", "stop")
-    assert tiny.status(arn) in ("Stopping", "Stopped")
+    assert tiny.status(arn) == "Stopping"
+    tiny.answer(execution, 0.9)  # a question that was asked has to be answered, also of an execution that stops
+    assert tiny.ended(arn) == "Stopped"
+    shown = show(pipeline=NAME, execution=execution)
+    shown.button(key="retry").click().run()
+    assert "These succeeded and don't run again: **Ask**." in text(shown)
+    press(shown, "changes-confirm", "retry")
+    tiny.answer(execution, 0.9)
+    assert tiny.ended(arn) == "Succeeded"
+
+
+def test_how_many_steps_run_at_a_time_is_changed_while_it_runs(show: Callable[..., Any], tiny: Tiny) -> None:
+    arn = tiny.start()
+    shown = show(pipeline=NAME, execution=arn.rsplit("/", 1)[1])
+    shown.button(key="parallel").click().run()
+    shown.number_input[0].set_value(2)
+    press(shown, "changes-confirm", "parallel")
+    described = tiny.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    assert described["ParallelismConfiguration"] == {"MaxParallelExecutionSteps": 2}
 
 
 def test_an_execution_that_a_fail_step_ended_is_not_retried(show: Callable[..., Any], tiny: Tiny) -> None:
