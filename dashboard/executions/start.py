@@ -10,9 +10,9 @@ from typing import Any
 import streamlit as st
 
 from dashboard import look, navigation
-from dashboard.account import client, kept
+from dashboard.account import client
 from dashboard.changes import Change, button
-from dashboard.executions import parameters, summaries
+from dashboard.executions import facts, parameters, summaries
 from dashboard.executions.parameters import Field, Value
 from mlops import selection
 
@@ -23,7 +23,7 @@ Document = dict[str, Any]
 def show(pipeline: str, like: str) -> None:
     described = summaries.described(pipeline)
     definition = json.loads(described["PipelineDefinition"])
-    earlier = {} if like in ("", NEW) else parameters_of(summaries.arn(pipeline, like))
+    earlier = {} if like in ("", NEW) else facts.parameters(summaries.arn(pipeline, like))
     st.subheader("Start an execution")
     st.caption(_version(described) + (f" The values are those of {like}." if earlier else ""))
     known = parameters.fields(definition)
@@ -40,14 +40,6 @@ def show(pipeline: str, like: str) -> None:
             change = _change(pipeline, definition, known, given, name)
             button(f"Start {pipeline}", change, key="start", icon=":material/play_arrow:", primary=True)
         navigation.link("Back to its executions", "pipelines", pipeline=pipeline)
-
-
-@kept
-def parameters_of(execution: str) -> dict[str, str]:
-    """Those that an execution ran with, as text."""
-    pages = client("sagemaker").get_paginator("list_pipeline_parameters_for_execution")
-    found = [each for page in pages.paginate(PipelineExecutionArn=execution) for each in page["PipelineParameters"]]
-    return {each["Name"]: each["Value"] for each in found}
 
 
 def _version(described: Mapping[str, Any]) -> str:
