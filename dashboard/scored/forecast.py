@@ -94,8 +94,11 @@ def promised(probability: Array) -> Estimate:
     from scipy.stats import norm, poisson_binom
 
     mean = float(probability.sum())
-    if len(probability) <= 1000:
-        low, high = poisson_binom.ppf([0.025, 0.975], probability) if len(probability) else (0.0, 0.0)
+    if not len(probability):
+        low, high = 0.0, 0.0
+    elif len(probability) <= 1000:  # its ppf takes 62 probabilities at most: each is an operand of a ufunc
+        below = poisson_binom.cdf(np.arange(len(probability) + 1), probability)
+        low, high = np.searchsorted(below, [0.025, 0.975])
     else:  # exact to a fraction of a record by then
         deviation = float(np.sqrt((probability * (1 - probability)).sum()))
         low, high = norm.ppf([0.025, 0.975], mean, deviation).round() if deviation else (mean, mean)

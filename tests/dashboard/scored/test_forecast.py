@@ -19,9 +19,10 @@ def test_wilson_as_published() -> None:
 
 
 def test_promised_is_the_binomial_where_all_are_alike() -> None:
-    found = forecast.promised(np.full(50, 0.3))
-    assert found.value == pytest.approx(15)
-    assert (found.low, found.high) == tuple(stats.binom.ppf([0.025, 0.975], 50, 0.3))
+    for count in (50, 600):
+        found = forecast.promised(np.full(count, 0.3))
+        assert found.value == pytest.approx(0.3 * count)
+        assert (found.low, found.high) == tuple(stats.binom.ppf([0.025, 0.975], count, 0.3))
     many = forecast.promised(np.full(4000, 0.3))
     low, high = stats.binom.ppf([0.025, 0.975], 4000, 0.3)
     assert (many.low, many.high) == (pytest.approx(low, abs=1), pytest.approx(high, abs=1))
