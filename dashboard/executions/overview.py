@@ -96,7 +96,8 @@ def _run(pipeline: str, run: Run) -> None:
 
 def _progress(run: Run) -> str:
     busy = [step for step in run.steps if step.running]
-    done = f"{len(run.steps) - len(busy)} steps done"
+    count = len(run.steps) - len(busy)
+    done = f"{count} {'step' if count == 1 else 'steps'} done"
     return f"{done}, {', '.join(step.name for step in busy)} running" if busy else done
 
 
