@@ -29,7 +29,9 @@ def show(waiting: Sequence[Approval]) -> None:
 
 def _one(approval: Approval, key: str) -> None:
     shown, action = approval.shown, approval.action
-    st.markdown(f"##### :orange[:material/person_check:] {look.plain(subject(approval))} waits for an answer")
+    what = subject(approval)
+    what = what if shown.packages else f"{what[0].upper()}{what[1:]}"
+    st.markdown(f"##### :orange[:material/person_check:] {look.plain(what)} waits for an answer")
     if said := action.configuration.get("CustomData", ""):
         st.text(said)
     where = f"{look.plain(shown.pipeline)}, stage {look.plain(action.stage)}"
@@ -44,7 +46,7 @@ def _one(approval: Approval, key: str) -> None:
             st.link_button("Open the comparison report", link, icon=":material/open_in_new:")
         for group, version in shown.packages:
             navigation.link(f"{group} version {version}", "registry", group=group, version=version)
-        if st.query_params.get("pipeline") != shown.pipeline:
+        if st.query_params.get("execution") != shown.identity:
             navigation.link("Execution", "delivery", icon=":material/arrow_forward:", **address(shown))
 
 
@@ -79,7 +81,7 @@ def _change(approval: Approval, *, approve: bool) -> Change:
         title=f"{verb} {subject(approval)}?",
         does="\n\n".join([*(_places(approval) if approve else []), _follows(approval, approve=approve)]),
         confirm=f"{verb} {', '.join(f'version {number}' for _, number in approval.shown.packages) or 'it'}",
-        call=lambda reason: _answer(approval, reason, approve=approve),
+        call=lambda reason: answer(approval, reason, approve=approve),
         ask=lambda: {
             "reason": st.text_input(
                 "Reason", max_chars=_REASON, placeholder="Kept with the answer", key="approval-reason"
@@ -114,7 +116,7 @@ def _doing(action: dict[str, Any]) -> str:
     return f"{look.plain(action['name'])}" + (f" (CodeBuild project {look.plain(project)})" if project else "")
 
 
-def _answer(approval: Approval, reason: str, *, approve: bool) -> str:
+def answer(approval: Approval, reason: str, *, approve: bool) -> str:
     """Raises LookupError when another has answered meanwhile."""
     action, codepipeline = approval.action, client("codepipeline")
     status = "Approved" if approve else "Rejected"

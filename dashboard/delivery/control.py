@@ -205,7 +205,7 @@ def _opened(pipeline: str, stage: str) -> str:
 
 def back(glance: Glance) -> None:
     """Rolling a stage back to an execution that went through it: of V2 pipelines, and of no source stage."""
-    names = [each["stageName"] for each in glance.state[1:]]
+    names = [each["stageName"] for each in reversed(glance.state[1:])]
     stage = st.selectbox("Stage", names, key="back-stage") if names else None
     if not stage:
         return

@@ -104,14 +104,15 @@ def trigger(execution: Mapping[str, Any]) -> str:
     found = execution.get("trigger", {})
     kind, detail = found.get("triggerType", ""), found.get("triggerDetail", "")
     last = detail.rsplit("/", 1)[-1]
+    target = execution.get("rollbackMetadata", {}).get("rollbackTargetPipelineExecutionId", "")
     if kind in ("WebhookV2", "Webhook", "PollForSourceChanges"):
         return f"push to {branch}" if (branch := _branch(detail)) else "push"
     words = {
         "CloudWatchEvent": f"rule {last}" if last else "an event",
         "StartPipelineExecution": f"by hand ({last})" if last else "by hand",
         "CreatePipeline": "the pipeline was made",
-        "ManualRollback": "rollback",
-        "AutomatedRollback": "automatic rollback",
+        "ManualRollback": f"rollback to {target[:8]}",
+        "AutomatedRollback": f"automatic rollback to {target[:8]}",
         "PutActionRevision": "a revision was put",
     }
     return words.get(kind, kind or "unknown")

@@ -23,10 +23,12 @@ def show(name: str, identity: str) -> None:
         return
     identity = identity or glance.executions[0]["pipelineExecutionId"]
     shown = _find(glance, identity)
-    approvals.show([each for each in reading.approvals([glance]) if each.shown.identity == shown.identity])
+    approvals.show(reading.approvals([glance]))
     look.live(_execution, every=_pace(glance, shown))(name, identity, shown.status, len(shown.runs))
     with st.container(horizontal=True):
         control.of_execution(shown)
+        if shown.commit and shown.commit.url.startswith(("https://", "http://")):
+            st.link_button("Open the commit", shown.commit.url, icon=":material/open_in_new:")
     _runs(shown)
     _list(glance, identity)
     ways = st.expander("Close or open the way into a stage", icon=":material/block:", on_change="rerun", key="ways")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from dashboard.account import client, kept
@@ -28,7 +29,7 @@ class Shown:
     pipeline: str
     identity: str
     status: str
-    said: str  # why it has this status
+    said: str  # why it has this status, or was stopped
     summary: Document  # ListPipelineExecutions' entry, or of an old one GetPipelineExecution's
     execution: Document  # GetPipelineExecution's
     declared: list[Document]  # stages of the version that it runs
@@ -48,6 +49,18 @@ class Shown:
             run.status == "InProgress" and not run.waits for run in self.runs
         )
         return self.running and not asked and not any(stage.waiting for stage in self.stages)
+
+    @property
+    def began(self) -> datetime | None:
+        """GetPipelineExecution does not tell it, so of one that is not listed it is that of its first action."""
+        return self.summary.get("startTime") or min((run.started for run in self.runs), default=None)
+
+    @property
+    def ended(self) -> datetime | None:
+        """None while it runs."""
+        if self.running:
+            return None
+        return self.summary.get("lastUpdateTime") or max((run.ended for run in self.runs), default=None)
 
     @property
     def short(self) -> str:
@@ -173,7 +186,7 @@ def _shown(codepipeline: Any, pipeline: str, summary: Document, state: list[Docu
         pipeline=pipeline,
         identity=identity,
         status=described["status"],
-        said=described.get("statusSummary", ""),
+        said=described.get("statusSummary") or summary.get("stopTrigger", {}).get("reason", ""),
         summary=described | summary,
         execution=described,
         declared=declared["pipeline"]["stages"],
@@ -190,20 +203,28 @@ def approvals(glances: Sequence[Glance]) -> list[Approval]:
     In the mode PARALLEL, where GetPipelineState shows one execution alone, an action's token is its external id
     (PutApprovalResult's reference).
     """
-    found = []
-    for each in glances:
-        tokens = {
-            latest["actionExecutionId"]: latest["token"]
-            for stage in each.state
-            for action in stage["actionStates"]
-            if "token" in (latest := action.get("latestExecution", {}))
-        }
-        for shown in each.shown:
-            for run in shown.runs:
-                token = tokens.get(run.identity) or (run.external if each.mode == "PARALLEL" else "")
-                if run.waits and token:
-                    found.append(Approval(shown, run, token))
-    return found
+    return [
+        Approval(shown, run, token)
+        for each in glances
+        for shown in each.shown
+        for run in shown.runs
+        if run.waits and (token := _token(each, run))
+    ]
+
+
+def _token(glance: Glance, run: Action) -> str:
+    if glance.mode == "PARALLEL":
+        return run.external
+    for stage in glance.state:
+        if (stage["stageName"], stage.get("latestExecution", {}).get("pipelineExecutionId")) == (
+            run.stage,
+            run.execution,
+        ):
+            tokens = {
+                each["actionName"]: each.get("latestExecution", {}).get("token", "") for each in stage["actionStates"]
+            }
+            return tokens.get(run.name, "")
+    return ""
 
 
 @kept

@@ -56,6 +56,8 @@ def _badge(shown: Shown, stage: Stage) -> str:
         return look.badge(stage.status)
     if stage.waiting:
         return ":orange-badge[:material/hourglass_top: At its door]"
+    if shown.execution.get("executionType") == "ROLLBACK":  # which is of one stage
+        return ":gray-badge[Left out]"
     return ":gray-badge[Not yet]" if shown.running else ":gray-badge[Not reached]"
 
 
@@ -102,15 +104,21 @@ def heading(shown: Shown) -> None:
         facts.append(f"{what} `{identity}` {look.plain(shown.commit.message.partition(chr(10))[0])}")
         facts += [f"by {look.plain(shown.commit.author)}"] if shown.commit.author else []
     st.markdown(" ".join([facts[0], ", ".join(facts[1:])]))
-    started = min((run.started for run in shown.runs), default=shown.summary.get("startTime"))
-    started = shown.summary.get("startTime", started)
-    ended = None if shown.running else shown.summary.get("lastUpdateTime") or max(run.ended for run in shown.runs)
-    when = f"{look.moment(started)} ({look.ago(started)}), took {look.duration(started, ended)}" if started else ""
-    if shown.running:
-        when = f"{look.moment(started)}, for {look.duration(started)}" if started else ""
-    st.caption(", ".join(each for each in (look.plain(flow.trigger(shown.summary)), when) if each))
+    where = ", ".join(each for each in (shown.commit.repository, shown.commit.branch) if each) if shown.commit else ""
+    st.caption(
+        ", ".join(each for each in (look.plain(flow.trigger(shown.summary)), look.plain(where), _time(shown)) if each)
+    )
     if shown.said:
         st.markdown(f":small[{look.plain(_cut(shown.said))}]")
+
+
+def _time(shown: Shown) -> str:
+    began = shown.began
+    if began is None:
+        return ""
+    if shown.running:
+        return f"{look.moment(began)}, for {look.duration(began)}"
+    return f"{look.moment(began)} ({look.ago(began)}), took {look.duration(began, shown.ended)}"
 
 
 def _cut(text: str) -> str:

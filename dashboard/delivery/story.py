@@ -182,7 +182,7 @@ def _execution(run: Document, package: Document, into: str) -> Part:
         key=f"execution {run['arn']}",
         icon="account_tree",
         title=f"{pipeline} {identity}",
-        brief=f"{len(package['jobs'])} jobs, {look.duration(run['started'], run['ended'])}",
+        brief=f"{len(package['jobs'])} jobs",
         status=run["status"],
         facts=(
             ("Started", sentence(run["started"], run["by"])),
@@ -289,7 +289,7 @@ def _endpoint(trace: Document) -> Part:
         key="endpoint",
         icon="dns",
         title=endpoint["name"],
-        brief=f"since {look.moment(endpoint['modified'])[:16]}",
+        brief="",
         status=endpoint["status"],
         facts=(
             ("Config", endpoint["config"]),

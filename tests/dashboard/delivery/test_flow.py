@@ -93,12 +93,14 @@ def test_a_stages_status_by_its_actions(statuses: list[str], status: str) -> Non
         ("WebhookV2", "[]", "push"),
         ("CloudWatchEvent", "arn:aws:events:us-east-1:1:rule/mlops-model-approved", "rule mlops-model-approved"),
         ("StartPipelineExecution", "arn:aws:iam::1:user/me", "by hand (me)"),
-        ("ManualRollback", "", "rollback"),
+        ("ManualRollback", "", "rollback to 0a1b2c3d"),
         ("NewSinceThen", "x", "NewSinceThen"),
     ],
 )
 def test_what_started_it(kind: str, detail: str, said: str) -> None:
-    assert flow.trigger({"trigger": {"triggerType": kind, "triggerDetail": detail}}) == said
+    target = {"rollbackTargetPipelineExecutionId": "0a1b2c3d-4e5f"}
+    execution = {"trigger": {"triggerType": kind, "triggerDetail": detail}, "rollbackMetadata": target}
+    assert flow.trigger(execution) == said
 
 
 def test_a_commit_with_its_author_where_the_source_tells_it() -> None:
