@@ -100,6 +100,7 @@ EXTRAS = {
         "check-jsonschema>=0.39",  # GitHub's workflows by their schema
         "zizmor>=1.32",  # and by what they give away
         "playwright>=1.55",  # drives the machine's own Chromium; its browsers are not downloaded
+        "axe-playwright-python>=0.1.8",  # axe-core, the judge of accessibility, inside it
         "pypdfium2>=5",  # reads the PDFs of reports
     ],
 }

@@ -111,6 +111,14 @@ def await_captures(s3: Any, bucket: str) -> None:
         found = sum(s3.get_object(Bucket=bucket, Key=key)["Body"].read().count(b"\n") for key in keys)
 
 
+def test_read_only_nobody_is_asked_again(app_test: Callable[..., Any], endpoint: str) -> None:
+    shown = app_test("churn", argv=("--target", "aws"), endpoint=endpoint).run()
+    assert [each.value for each in (*shown.exception, *shown.error)] == []
+    (why,) = [each for each in shown.button if each.label == "Ask why, for the 10 most at risk"]
+    assert why.disabled and "--allow-changes" in why.help
+    assert {each.label: each.value for each in shown.metric}["Customers"] == str(ASKED - LABELLED)
+
+
 def test_from_who_is_at_risk_to_whom_an_offer_pays(
     page: Any, address: str, endpoint: str, shoot: Callable[..., Any]
 ) -> None:
