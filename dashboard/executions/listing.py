@@ -39,9 +39,10 @@ def show(pipeline: str, execution: str) -> None:
 def _choose(pipeline: str, chosen: str, newest: Sequence[Document]) -> None:
     said = {name_of(each): _said(each) for each in newest}
     names = list(said) if chosen in said else [chosen, *said]
+    now = said.get(chosen, chosen)  # part of the keys: a browser shows the words of when it was chosen
     with st.container(horizontal=True, vertical_alignment="bottom"):
         other = st.selectbox(
-            "Execution", names, names.index(chosen), lambda name: said.get(name, name), key=f"of-{chosen}"
+            "Execution", names, names.index(chosen), lambda name: said.get(name, name), key=f"of-{now}"
         )
         rivals = [name for name in names if name != chosen]
         rival = st.selectbox(
@@ -49,7 +50,7 @@ def _choose(pipeline: str, chosen: str, newest: Sequence[Document]) -> None:
             rivals,
             None,
             lambda name: said.get(name, name),
-            key=f"with-{chosen}",
+            key=f"with-{now}",
             placeholder="another one",
         )
         navigation.link("Start", "pipelines", icon=":material/play_arrow:", pipeline=pipeline, start=start.NEW)

@@ -206,4 +206,5 @@ def test_a_run_is_started_from_the_form_and_seen_to_finish(
         tiny.answer(execution, 0.9)
     stands.filter(has_text="Succeeded").wait_for()  # by itself: nobody reloads
     page.get_by_role("button", name="Run steps anew").wait_for()
+    assert " · Succeeded · " in page.get_by_role("combobox", name="Execution").input_value()
     shoot(page, "finished")
