@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -191,6 +191,8 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def options(runs: Sequence[Run]) -> dict[str, Any]:
-    """Words for each run, by its id."""
-    return {each.id: f"{look.moment(each.started)}: {each}" for each in runs}
+def options(runs: Sequence[Run]) -> dict[str, str]:
+    """Words for each run, by its id; no two have the same, by which a browser tells them apart."""
+    words = {each.id: f"{look.moment(each.started)}: {each}" for each in runs}
+    said = Counter(words.values())
+    return {run_id: f"{text} ({run_id})" if said[text] > 1 else text for run_id, text in words.items()}

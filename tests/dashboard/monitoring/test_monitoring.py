@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -107,3 +108,19 @@ def test_from_drift_to_its_report_to_a_new_model(
     shoot(page, "retraining")
     page.get_by_role("link", name="Execution", exact=True).click()
     page.wait_for_url(f"**/pipelines?pipeline={ENDPOINT}-retraining&execution=*")
+
+
+def test_a_monitor_runs_at_once_over_a_window(show: Callable[..., Any], laptop: Settings) -> None:
+    shown = show(endpoint=ENDPOINT, monitor=NAME)
+    shown.button(key=f"run-{NAME}").click().run()
+    shown.button(key="changes-confirm").click()
+    shown.button(key=f"run-{NAME}").click().run()  # an AppTest runs all of the page, so what opens the dialog, too
+    assert f"{NAME} runs" in shown.toast[0].value
+    sagemaker = laptop.client("sagemaker")
+    (newest, *_) = sagemaker.list_pipeline_executions(PipelineName=NAME, SortOrder="Descending")[
+        "PipelineExecutionSummaries"
+    ]
+    arn = newest["PipelineExecutionArn"]
+    given = sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn)["PipelineParameters"]
+    start, end = (datetime.fromisoformat(each["Value"]) for each in given if each["Name"].startswith("Window"))
+    assert end - start == timedelta(hours=1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from dashboard.monitoring import alarms, monitors, retraining, runs, strip
+from dashboard.monitoring import alarms, monitors, report, retraining, runs, strip
 from dashboard.monitoring.monitors import Account, Monitor
 from dashboard.monitoring.runs import State
 from deploy.declaration import Kind
@@ -140,6 +141,14 @@ def test_a_strip_is_oldest_first_and_says_in_words_what_it_shows() -> None:
     ]  # fmt: skip
     assert cells[2]["said"].endswith("120 violations")
     assert cells[2]["href"] == f"?endpoint=shop-staging&monitor={NAME}&execution=r2"
+
+
+def test_two_runs_of_one_second_are_told_apart_in_the_list_of_runs() -> None:
+    history = [run(1), replace(run(1), id="other"), run(0)]
+    said = report.options(history)
+    assert len(set(said.values())) == 3
+    assert "(other)" in said["other"]
+    assert "(" not in said["r0"]
 
 
 def test_only_pipelines_that_deploy_made_are_monitors() -> None:
