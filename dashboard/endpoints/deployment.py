@@ -82,8 +82,8 @@ def _under_way(name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{_title(endpoint, pending)}** {look.badge(status)}")
         st.caption(f"for {look.duration(pending.get('StartTime') or endpoint['LastModifiedTime'])}")
-    if stages := current(endpoint):
-        st.markdown(_line(stages, going_back=status == "RollingBack"))
+    if status != "RollingBack" and (stages := current(endpoint)):
+        st.markdown(_line(stages))
     for said in messages(endpoint):
         st.caption(look.plain(said))
     if found := bake(endpoint):
@@ -110,15 +110,15 @@ def _title(endpoint: Described, pending: Described) -> str:
     return "Weights or instances change"
 
 
-def _line(current: set[str], *, going_back: bool) -> str:
+def _line(current: set[str]) -> str:
     """Markdown: what is done, under way and to come."""
     shown = [each for each in _STAGES if each != "Updating" or each in current]
     first = min((shown.index(each) for each in current if each in shown), default=0)
     words = []
     for number, each in enumerate(shown):
         if each in current:
-            words.append(f":{look.WARN if going_back else look.BUSY}-badge[:material/sync: {_STAGES[each]}]")
-        elif number < first and not going_back:
+            words.append(f":{look.BUSY}-badge[:material/sync: {_STAGES[each]}]")
+        elif number < first:
             words.append(f":{look.GOOD}[:material/check: {_STAGES[each]}]")
         else:
             words.append(f":{look.IDLE}[{_STAGES[each]}]")
@@ -191,17 +191,12 @@ def _watched(endpoint: Described, *, going_back: bool) -> None:
         st.caption("No alarm is watched: nothing would take this back.")
         return
     with look.errors():
-        for each in states(tuple(watched)):
+        for each in alarms.by_name(account.client("cloudwatch"), watched):
             words = f"{look.badge(each['StateValue'])} {look.plain(each['AlarmName'])}"
             ringing = each["StateValue"] == "ALARM"
             st.markdown(words + (f": {look.plain(each.get('StateReason', ''))}" if ringing else ""))
     if going_back:
         st.caption("An alarm, or its time limit, takes it back: all requests go to the old fleet.")
-
-
-@account.kept
-def states(watched: tuple[str, ...]) -> list[alarms.Alarm]:
-    return alarms.by_name(account.client("cloudwatch"), watched)
 
 
 def _fleets(name: str, old: str, pending: Described) -> None:
