@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,9 +125,8 @@ def _contents(settings: Settings) -> dict[str, Any]:
     try:
         resources = {}
         for kind in _STATUS_KINDS:
-            counts = Counter(document.get(f"{kind}Status", "Created") for document in store.list(kind))
-            if counts:
-                resources[kind] = dict(counts)
+            if counts := store.counts(kind, f"{kind}Status"):
+                resources[kind] = {status or "Created": count for status, count in counts.items()}
         members = ("EndpointName", "EndpointStatus")
         endpoints = [{name: endpoint.get(name) for name in members} for endpoint in store.list("Endpoint")]
         return {"resources": resources, "endpoints": endpoints}

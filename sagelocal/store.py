@@ -214,6 +214,11 @@ class Store:
         query = f"SELECT document FROM resource WHERE {' AND '.join(clauses)} ORDER BY {by} LIMIT ? OFFSET ?"
         return [json.loads(document) for (document,) in self._rows(query, *arguments, limit, offset)]
 
+    def counts(self, kind: str, member: str) -> dict[str | None, int]:
+        """How many documents have which value of a member, None for those without it."""
+        value = _member(member)
+        return dict(self._rows(f"SELECT {value}, count(*) FROM resource WHERE kind = ? GROUP BY {value}", kind))
+
     def update(
         self,
         kind: str,

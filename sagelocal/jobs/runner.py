@@ -72,8 +72,8 @@ class Runner:
         """Jobs that a stop or kill of sagelocal interrupted run again from a new staging folder."""
         staging.remove(self._app.settings.state / "jobs")
         for kind, status in _STATUS.items():
-            for document in self._app.store.list(kind):
-                if document[status] in ("InProgress", "Stopping"):
+            for running in ("InProgress", "Stopping"):
+                for document in self._app.store.page(kind, where=[(status, "=", running)]):
                     self.start(kind, document[f"{kind}Name"])
 
     def close(self) -> None:

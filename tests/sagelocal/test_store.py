@@ -159,6 +159,13 @@ def test_a_page_is_sorted_filtered_and_cut_by_the_database(store: Store) -> None
         store.page("Model", order="Name') --")
 
 
+def test_documents_are_counted_by_a_member(store: Store) -> None:
+    for number, document in enumerate(({"Status": "On"}, {"Status": "Off"}, {"Status": "On"}, {})):
+        store.create("Lamp", str(number), document)
+    assert store.counts("Lamp", "Status") == {"On": 2, "Off": 1, None: 1}
+    assert store.counts("Bulb", "Status") == {}
+
+
 def test_the_usual_page_comes_from_an_index_and_sorts_nothing(store: Store, tmp_path: Path) -> None:
     store.create("Model", "a", {"CreationTime": 1.0}, parent="p")
     with closing(sqlite3.connect(tmp_path / "db")) as database:

@@ -50,8 +50,8 @@ class Tuner:
 
     def resume(self) -> None:
         """Goes on with every tuning job that was running when the process ended."""
-        for job in self._app.store.list(KIND):
-            if job["HyperParameterTuningJobStatus"] in RUNNING:
+        for status in RUNNING:
+            for job in self._app.store.page(KIND, where=[("HyperParameterTuningJobStatus", "=", status)]):
                 self.start(job["HyperParameterTuningJobName"])
 
     def close(self) -> None:
