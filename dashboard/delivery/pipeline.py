@@ -88,7 +88,8 @@ def _run(shown: Shown, run: Action) -> None:
     links(" ".join(run.variables.values()))
     facts = {**{f"{name} (set)": value for name, value in run.configuration.items()}, **run.variables, **run.artifacts}
     if facts:
-        st.table(facts, border="horizontal")
+        # A table's cells are Markdown.
+        st.table({look.plain(name): look.plain(value) for name, value in facts.items()}, border="horizontal")
 
 
 def _list(glance: Glance, identity: str) -> None:

@@ -104,10 +104,9 @@ def heading(shown: Shown) -> None:
         facts.append(f"{what} `{identity}` {look.plain(shown.commit.message.partition(chr(10))[0])}")
         facts += [f"by {look.plain(shown.commit.author)}"] if shown.commit.author else []
     st.markdown(" ".join([facts[0], ", ".join(facts[1:])]))
-    where = ", ".join(each for each in (shown.commit.repository, shown.commit.branch) if each) if shown.commit else ""
-    st.caption(
-        ", ".join(each for each in (look.plain(flow.trigger(shown.summary)), look.plain(where), _time(shown)) if each)
-    )
+    by = flow.trigger(shown.summary)
+    where = [shown.commit.repository, "" if shown.commit.branch in by else shown.commit.branch] if shown.commit else []
+    st.caption(", ".join(each for each in (look.plain(by), *map(look.plain, where), _time(shown)) if each))
     if shown.said:
         st.markdown(f":small[{look.plain(_cut(shown.said))}]")
 
