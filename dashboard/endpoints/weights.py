@@ -10,6 +10,7 @@ from dashboard import account, changes, look
 from dashboard.changes import Change
 from dashboard.endpoints import described
 from dashboard.endpoints.described import Found, Variant
+from deploy.names import CHALLENGER
 
 
 def show(found: Found) -> None:
@@ -83,6 +84,8 @@ def change(endpoint: str, now: Mapping[str, float], wanted: Mapping[str, float])
     rows = [f"| {look.plain(name)} | {percent(before[name])} | {percent(after[name])} |" for name in after]
     table = "\n".join(["| variant | of the requests now | then |", "|---|---|---|", *rows])
 
+    test = " An A/B test that runs would find a sample-ratio mismatch." if CHALLENGER in wanted else ""
+
     def shift() -> str:
         account.client("sagemaker").update_endpoint_weights_and_capacities(
             EndpointName=endpoint,
@@ -95,8 +98,8 @@ def change(endpoint: str, now: Mapping[str, float], wanted: Mapping[str, float])
 
     return Change(
         title=f"Shift the traffic of {endpoint}?",
-        does=f"{table}\n\nNo instance starts or stops, and no request is lost. `mlops deploy` would set the weights "
-        "that the stage declares again.",
+        does=f"{table}\n\nNo instance starts or stops, and no request is lost. `mlops deploy` sets the stage's declared weights "
+        f"again.{test}",
         confirm=f"Shift {endpoint}",
         call=shift,
     )
