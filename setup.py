@@ -108,6 +108,7 @@ EXTRAS = {
 # The tests run what these are for.
 EXTRAS["dev"] += [*EXTRAS["algorithms"], *EXTRAS["checks"], *EXTRAS["dashboard"], *EXTRAS["notebooks"]]
 EXTRAS["dev"] += EXTRAS["forecast"]  # a second opinion on the statistics of A/B tests, too
+DATA = ["css", "html", "j2", "js", "json", "md", "sh", "svg", "toml", "txt", "yaml", "yml"]
 
 setup(
     name="sagemaker-mlops-template",
@@ -120,7 +121,7 @@ setup(
     packages=find_namespace_packages(
         include=[pattern for folder in FOLDERS for pattern in (folder, f"{folder}.*")], exclude=["*__pycache__*"]
     ),
-    package_data={"": ["*.css", "*.html", "*.j2", "*.js", "*.json", "*.md", "*.sh", "*.svg", "*.toml", "*.txt", "*.yaml", "*.yml"]},
+    package_data={"": [f"*.{kind}" for kind in DATA]},
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     entry_points={

@@ -156,6 +156,7 @@ def test_from_who_is_at_risk_to_whom_an_offer_pays(
     shoot(page, "outcome")
 
 
+@pytest.mark.slow
 def test_a_file_becomes_requests_that_can_be_labelled(page: Any, address: str, endpoint: str) -> None:
     page.goto(f"{address}/churn?endpoint={endpoint}&customers=From+a+file")
     upload = page.get_by_test_id("stFileUploaderDropzoneInput")

@@ -111,8 +111,15 @@ def settled(page: Any, title: str) -> None:
     page.get_by_test_id("stStatusWidget").wait_for(state="detached")
 
 
-@pytest.mark.parametrize("colours", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_each_page_can_be_read_and_reached(page: Any, address: str, lived_in: Settings, colours: str) -> None:
+@pytest.mark.parametrize(
+    ("colours", "pages"),
+    [
+        ("light", ["registry"]),
+        pytest.param("light", PAGES, marks=pytest.mark.slow),
+        pytest.param("dark", PAGES, marks=pytest.mark.slow),
+    ],
+)
+def test_each_page_can_be_read(page: Any, address: str, lived_in: Settings, colours: str, pages: list[str]) -> None:
     """By axe-core's rules of WCAG 2.1 AA; and on a phone nothing has to be moved sideways to be read."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe of the extra [dev] checks").Axe()
     asked: list[str] = []
@@ -121,7 +128,7 @@ def test_each_page_can_be_read_and_reached(page: Any, address: str, lived_in: Se
     page.emulate_media(color_scheme=colours)
     page.goto(f"{address}/pipelines")
     wrong: list[str] = []
-    for each in PAGES:
+    for each in pages:
         title = navigation.module(each).TITLE
         page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
         settled(page, title)
@@ -161,7 +168,7 @@ FOCUS = """async () => {
     const style = getComputedStyle(at);
     seen.push(style.outlineStyle + style.outlineColor + style.boxShadow + style.borderColor + style.backgroundColor);
   } return seen.join(); };
-  if (one === document.body) return ["BODY", true];
+  if (one === document.body || one.matches("main")) return [one.tagName, true];
   const name = one.getAttribute("aria-label") || one.innerText || one.tagName;
   const focused = around();
   one.blur();
