@@ -67,7 +67,9 @@ def colour(status: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Somebody's text for st.markdown and labels: nothing in it is emphasis, a link, an icon or a formula."""
+    """Somebody's text for st.markdown and labels: nothing in it is emphasis, an icon, a formula or a link under another
+    name; a bare address may become a link to itself.
+    """
     return _MARKDOWN.sub(r"\\\g<0>", text)
 
 
