@@ -59,12 +59,12 @@ def counted(asynchronous: bool) -> tuple[str, tuple[str, ...]]:
 
 
 def of_requests(variants: Iterable[str], asynchronous: bool = False) -> Iterator[Line]:
+    """Asynchronous endpoints publish neither Invocations nor OverheadLatency ("Monitor asynchronous endpoint")."""
     requests, errors = counted(asynchronous)
+    latencies = ("ModelLatency",) if asynchronous else ("ModelLatency", "OverheadLatency")
     for each in variants:
         yield from (Line(metric, "Sum", each) for metric in (requests, *errors))
-        yield from (
-            Line(metric, statistic, each) for metric in ("ModelLatency", "OverheadLatency") for statistic in LATENCIES
-        )
+        yield from (Line(metric, statistic, each) for metric in latencies for statistic in LATENCIES)
 
 
 def of_instances(variants: Iterable[str]) -> Iterator[Line]:

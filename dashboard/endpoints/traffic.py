@@ -61,7 +61,8 @@ def _charts(found: Found, span: str) -> None:
     grid.requests(f"Requests {_each(chosen)}", counted[0])
     grid.errors(f"Errors {_each(chosen)}", counted[1])
     grid.latencies("ModelLatency", "Model latency")
-    grid.latencies("OverheadLatency", "Overhead latency")
+    if not described.is_asynchronous(found):
+        grid.latencies("OverheadLatency", "Overhead latency")
     for metric, title, unit in _MORE:
         if metric in set(table["metric"]):
             grid.one(metric, title, unit)
