@@ -98,8 +98,8 @@ def change(endpoint: str, now: Mapping[str, float], wanted: Mapping[str, float])
 
     return Change(
         title=f"Shift the traffic of {endpoint}?",
-        does=f"{table}\n\nNo instance starts or stops, and no request is lost. `mlops deploy` sets the stage's declared "
-        f"weights again.{test}",
+        does=f"{table}\n\nNo instance starts or stops, and no request is lost. "
+        f"`mlops deploy` sets the stage's declared weights again.{test}",
         confirm=f"Shift {endpoint}",
         call=shift,
     )
