@@ -28,7 +28,7 @@ import data_capture  # noqa: E402
 import ground_truth  # noqa: E402
 from captured_answers import PROBABILITY, Answer  # noqa: E402
 
-MOST_BYTES = 48 * 2**20  # of captures that a page reads, the newest ones: about 60,000 requests of a record
+MOST_BYTES = 24 * 2**20  # of captures that a page reads, the newest ones: about 40,000 requests in under a second
 REASONS = "reasons-"  # begins the inference id of a request that asks why, followed by the id that it is about
 ID_LENGTH = 64  # AWS's limit of an InferenceId
 _MARK = captured_tables.MARK

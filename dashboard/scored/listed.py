@@ -19,12 +19,12 @@ _WHY = 50  # customers at a time who are asked about again
 
 def table(found: Scored, chosen: np.ndarray, worth: np.ndarray, phrases: Mapping[str, str]) -> pd.DataFrame:
     """The chosen records, `chosen` being their places in order."""
-    features = found.features.to_dict("records")
+    features = found.features.iloc[chosen].to_dict("records")
     listed = pd.DataFrame(
         {
             "customer": [found.ids[at] for at in chosen],
             "risk": found.probability[chosen],
-            "why": [reasons.words(found.reasons[at], features[at], phrases) for at in chosen],
+            "why": [reasons.words(found.reasons[at], one, phrases) for at, one in zip(chosen, features, strict=True)],
             "at risk": (found.probability[chosen] * worth[chosen]).round(2),
         }
     )
@@ -37,7 +37,7 @@ def show(
     place: Place, found: Scored, chosen: np.ndarray, worth: np.ndarray, phrases: Mapping[str, str], *, name: str
 ) -> None:
     """Table, reasons for who has none, one customer in detail, and the file."""
-    listed = table(found, chosen, worth, phrases)
+    listed = table(found, chosen[:_SHOWN], worth, phrases)
     unexplained = np.array([at for at in chosen if not found.reasons[at]], int)
     if len(unexplained):
         st.caption(
@@ -49,7 +49,7 @@ def show(
         label = f"Ask why, for the {len(asked)} most at risk"
         changes.button(label, choice.why(place, found, asked), key="ask-why", icon=":material/psychology:")
     st.dataframe(
-        listed.head(_SHOWN).round({"risk": 3, "at risk": 0}),
+        listed.round({"risk": 3, "at risk": 0}),
         hide_index=True,
         column_config={
             "customer": st.column_config.TextColumn(
@@ -64,8 +64,8 @@ def show(
         },
         alt=f"{len(chosen)} customers at risk, with reasons",
     )
-    if len(listed) > _SHOWN:
-        st.caption(f"The first {_SHOWN:,} of {len(listed):,}: the file has all of them.")
+    if len(chosen) > _SHOWN:
+        st.caption(f"The first {_SHOWN:,} of {len(chosen):,}: the file has all of them.")
     st.download_button(
         f"Download {len(chosen):,} as CSV",
         lambda: download.csv(export(found, chosen, worth, phrases)),
