@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 # `streamlit run` puts this folder first in sys.path, where each of our files would hide a library of its name.
 sys.path[:] = [str(HERE.parent), *(each for each in sys.path if Path(each or ".").resolve() != HERE)]
 
-HOSTS = ("127.0.0.1", "localhost", "::1")
+HOSTS = ("127.0.0.1", "localhost")
 
 
 class OwnPagesOnly:
