@@ -2,10 +2,10 @@
 
     python benchmarks/dashboard.py [--executions 1000] [--keep FOLDER] [--repeat 3]
 
-Makes an account (dashboard_account.py says how; FOLDER keeps it, and a later call starts from there), then opens every
-page: as Streamlit's AppTest runs it, without anything kept and again from what is kept; in headless Chromium, from
-navigation until all is drawn; and for comparison the same AWS calls alone, one after the other through boto3. The last
-line is JSON: the slowest page's seconds with nothing kept.
+Makes an account (dashboard_accounts/multiplied.py says how; FOLDER keeps it, and a later call starts from there), then
+opens every page: as Streamlit's AppTest runs it, without anything kept and again from what is kept; in headless
+Chromium, from navigation until all is drawn; and for comparison the same AWS calls alone, one after the other through
+boto3. The last line is JSON: the slowest page's seconds with nothing kept.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import dashboard_account
+from dashboard_accounts import multiplied
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)  # instead of this folder, where this file would hide the package of its name
@@ -86,7 +86,7 @@ def account(keep: Path | None, executions: int) -> Iterator[Settings]:
             if made:
                 server.up(settings)
             else:
-                dashboard_account.make(settings, executions, folder / "reports")
+                multiplied.make(settings, executions, folder / "reports")
             yield settings
         finally:
             server.down(settings)
@@ -131,9 +131,10 @@ def measure(pages: list[Page], repeat: int) -> dict[Page, Seconds]:
     for page in pages:
         try:
             run(page)  # imports, connections, sagelocal's own start
-            server_side[page] = _server_side(page, repeat)
+            server_side[page] = taken = _server_side(page, repeat)
+            print(f"{page.name:60} cold {taken[0]:6.2f} s, kept {taken[1]:6.2f} s", flush=True)
         except RuntimeError as error:
-            print(f"FAILED {error}")
+            print(f"FAILED {page.name}: {error}", flush=True)
     in_browser = dict(browse(list(server_side))) if CHROMIUM else {}
     return {page: Seconds(*taken, in_browser.get(page)) for page, taken in server_side.items()}
 
@@ -163,7 +164,7 @@ def run(page: Page) -> float:
     test.run()
     seconds = time.perf_counter() - start
     if failed := [each.value for each in (*test.exception, *test.error)]:
-        raise RuntimeError(f"{page.name}: {failed}")
+        raise RuntimeError("; ".join(failed))
     return seconds
 
 

@@ -32,6 +32,7 @@ _KINDS = (
     *("Artifact", "Association", "AssociationInto"),
 )
 _TIME = r"(?<=[:\[,] )1\d{9}(?:\.\d+)?(?=[,}\]])"  # epoch seconds, as json.dumps writes them
+_VERSION = r"(?<=model-package/churn/)1(?![0-9])"
 _APPROVED = 50  # one in so many versions
 Row = tuple[str, str, str, str, str]  # kind, name, parent, arn, document
 
@@ -124,14 +125,15 @@ def _read(database: sqlite3.Connection) -> Original:
     marks = ", ".join("?" * len(_KINDS))
     query = f"SELECT kind, name, parent, arn, document FROM resource WHERE kind IN ({marks}) ORDER BY id"
     rows: list[Row] = database.execute(query, _KINDS).fetchall()
-    artifacts = [row[1] for row in rows if row[0] == "Artifact" and execution in row[4]]
+    own = re.compile(f"{execution}|{_VERSION}")  # other artifacts, images and raw data, are of all executions
+    artifacts = [row[1] for row in rows if row[0] == "Artifact" and own.search(row[4])]
     trials = [json.loads(row[4]) for row in rows if row[0] == "TuningTrial"]
     tuned = sorted({value for trial in trials for value in trial["values"].values() if "." in value})
     finals = [trial["summary"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for trial in trials]
     objectives = sorted({repr(value) for value in finals})
     words = [execution, *artifacts, *map(re.escape, (*tuned, *objectives))]
-    cut = re.compile(f"({'|'.join(words)}|(?<=model-package/churn/)1(?![0-9])|{_TIME})")
-    named = re.compile(f"{execution}|{'|'.join(artifacts)}|model-package/churn/1(?![0-9])")
+    cut = re.compile(f"({'|'.join(words)}|{_VERSION}|{_TIME})")
+    named = re.compile(f"{execution}|{'|'.join(artifacts)}|{_VERSION}")
     tags = database.execute("SELECT arn, key, value FROM tag WHERE arn LIKE ?", (f"%{execution}%",)).fetchall()
     return Original(
         execution,
