@@ -8,6 +8,8 @@ could press every button. So a request's Host has to be this machine's, and its 
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +22,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 HERE = Path(__file__).resolve().parent
 # `streamlit run` puts this folder first in sys.path, where each of our files would hide a library of its name.
 sys.path[:] = [str(HERE.parent), *(each for each in sys.path if Path(each or ".").resolve() != HERE)]
+
+from botocore.exceptions import BotoCoreError, ClientError  # noqa: E402
+
+from dashboard import account, navigation  # noqa: E402
 
 HOSTS = ("127.0.0.1", "localhost")
 
@@ -49,4 +55,18 @@ def allowed(headers: Headers) -> bool:
     return name in HOSTS and (origin is None or origin == f"http://{host}")
 
 
-app = st.App(HERE / "app.py", middleware=[Middleware(OwnPagesOnly)])
+def prepare() -> None:
+    """What the first page would wait for, some seconds in all: the pages' imports, and SageMaker's client."""
+    for address in (*navigation.PAGES, *navigation.own_pages()):
+        navigation.module(address)
+    with suppress(LookupError, BotoCoreError, ClientError):  # the page says what is wrong
+        account.client("sagemaker")
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    prepare()
+    yield
+
+
+app = st.App(HERE / "app.py", lifespan=lifespan, middleware=[Middleware(OwnPagesOnly)])
