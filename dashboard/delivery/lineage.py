@@ -10,10 +10,10 @@ from dashboard import look, navigation
 from dashboard.account import client, kept, target
 from dashboard.delivery import story
 from dashboard.delivery.story import Part
-from dashboard.executions import drawing, layout
+from dashboard.graph import drawing
 from mlops import lineage
 
-_GRAPH, _CHOSEN = "lineage-graph", "lineage-part"
+_CHOSEN = "lineage-part"  # in the session's state
 _OFFERED = 100  # endpoints
 
 
@@ -60,40 +60,19 @@ def _choose(names: list[str], asked: str) -> str:
 
 
 def _draw(endpoint: str, parts: list[Part]) -> None:
-    edges = story.edges(parts)
-    placed = layout.place([part.key for part in parts], edges)
     by_key = {part.key: part for part in parts}
-    chosen = st.session_state.get(_CHOSEN)
-    data = {
-        "alt": f"Lineage of {endpoint}: {', '.join(part.title for part in parts)}",
-        "width": placed.width,
-        "height": placed.height,
-        "nodes": [
-            {
-                **node(by_key[key]),
-                "width": layout.WIDTH,
-                "height": layout.HEIGHT,
-                "x": x,
-                "y": y,
-                "chosen": key == chosen,
-            }
-            for key, (x, y) in placed.nodes.items()
-        ],
-        "edges": [
-            {"points": placed.ways[edge], "label": "", "dim": not by_key[edge[0]].known, "near": chosen in edge}
-            for edge in edges
-        ],
-    }
-    drawing.draw(_GRAPH, data, _chosen)
-
-
-def _chosen() -> None:
-    st.session_state[_CHOSEN] = st.session_state[_GRAPH].chosen
+    drawing.draw(
+        "lineage-graph",
+        f"Lineage of {endpoint}: {', '.join(part.title for part in parts)}",
+        {key: node(part) for key, part in by_key.items()},
+        [(start, end, "", not by_key[start].known) for start, end in story.edges(parts)],
+        st.session_state.get(_CHOSEN),
+        lambda key: st.session_state.update({_CHOSEN: key}),
+    )
 
 
 def node(part: Part) -> dict[str, Any]:
     return {
-        "name": part.key,
         "title": part.title,
         "more": " · ".join(each for each in (part.status, part.brief) if each),
         "said": ", ".join(each for each in (part.title, part.status, part.brief) if each),

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import look
-from dashboard.executions import actions, drawing, facts, graph, steps
+from dashboard.executions import actions, facts, graph, picture, steps
 from mlops.executions import RUNNING, Step
 
 _LONG = 24  # characters of a default that is not said beside its value
@@ -107,4 +107,4 @@ def _graph(
         running=described["PipelineExecutionStatus"] in RUNNING,
         selected=[one["StepName"] for one in selective["SelectedSteps"]] if selective else None,
     )
-    drawing.show(shape, states, by_name, chosen, title=pipeline, key=steps.key(described["PipelineExecutionArn"]))
+    picture.show(shape, states, by_name, chosen, title=pipeline, key=steps.key(described["PipelineExecutionArn"]))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dashboard.delivery import story
-from dashboard.executions import layout
+from dashboard.graph import layout
 
 AT = datetime(2026, 11, 21, 20, 30, tzinfo=UTC)
 PLACE = "arn:aws:sagemaker:us-east-1:000000000000"

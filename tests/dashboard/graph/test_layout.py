@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
-from dashboard.executions import layout
-from dashboard.executions.layout import DROP, GAP, HEIGHT, WIDTH
+from dashboard.graph import layout
+from dashboard.graph.layout import DROP, GAP, HEIGHT, WIDTH
 
 
 def test_nothing_is_drawn_of_nothing() -> None:

@@ -1,24 +1,17 @@
-"""An execution's graph as one draws it: a button a step, coloured by its state, which its icon and words say too.
-
-A component of ours, since no chart of Streamlit's has nodes that a keyboard reaches, that keep still while their states
-change, and that take both themes' colours.
-"""
+"""An execution's graph, each step as a node that says its state."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
 from dashboard import look
-from dashboard.executions import graph, layout
+from dashboard.executions import graph
+from dashboard.graph import drawing
 from mlops.executions import Step
 
-_KEY = "execution-graph"
-_HERE = Path(__file__)
 _ICONS = {  # of Material Symbols, which Streamlit's pages have
     "Succeeded": "check_circle",
     "Failed": "error",
@@ -41,48 +34,11 @@ def show(
     key: str,
 ) -> None:
     """A click puts the step's name into the session's state under `key`."""
-    edges = graph.edges(shape)
-    placed = _placed(tuple(shape), tuple((start, end) for start, end, _ in edges))
-    box = {"width": layout.WIDTH, "height": layout.HEIGHT}
-    data = {
-        "alt": alt(title, states),
-        "width": placed.width,
-        "height": placed.height,
-        "nodes": [
-            {**node(shape[name], states[name], started.get(name)), **box, "x": x, "y": y, "chosen": name == chosen}
-            for name, (x, y) in placed.nodes.items()
-        ],
-        "edges": [
-            {
-                "points": placed.ways[(start, end)],
-                "label": label,
-                "dim": states[end] == graph.NOT_TAKEN,
-                "near": chosen in (start, end),
-            }
-            for start, end, label in edges
-        ],
-    }
-    draw(_KEY, data, lambda: st.session_state.update({key: st.session_state[_KEY].chosen}))
-
-
-def draw(key: str, data: Mapping[str, Any], on_chosen: Callable[[], None]) -> None:
-    """A graph of `nodes` and `edges` as the component's script takes them; a click leaves the node's name in
-    `st.session_state[key].chosen`.
-    """
-    _component()(key=key, data=data, on_chosen_change=on_chosen)
-
-
-_placed = functools.lru_cache(maxsize=32)(layout.place)  # one definition has one drawing
-
-
-def _component() -> Callable[..., Any]:
-    js, css = (_source(ending) for ending in ("js", "css"))
-    return st.components.v2.component(_KEY, js=js, css=css)
-
-
-@functools.cache
-def _source(ending: str) -> str:
-    return _HERE.with_suffix(f".{ending}").read_text(encoding="utf-8")
+    nodes = {name: node(one, states[name], started.get(name)) for name, one in shape.items()}
+    edges = [(start, end, label, states[end] == graph.NOT_TAKEN) for start, end, label in graph.edges(shape)]
+    drawing.draw(
+        "execution-graph", alt(title, states), nodes, edges, chosen, lambda name: st.session_state.update({key: name})
+    )
 
 
 def node(one: graph.Node, state: str, step: Step | None) -> dict[str, Any]:
@@ -95,7 +51,6 @@ def node(one: graph.Node, state: str, step: Step | None) -> dict[str, Any]:
     first = one.kind if state == "Succeeded" and how != "not selected" else "" if how else state
     more = (first, how or taken, took)
     return {
-        "name": one.name,
         "more": " · ".join(part for part in more if part),
         "said": ", ".join(part for part in (one.name, one.kind, state, how, taken, took) if part),
         "icon": _ICONS.get(state, _NO_RUN),

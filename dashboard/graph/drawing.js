@@ -46,7 +46,7 @@ function label(edge) {
 
 function button(node, choose) {
   const icon = make("span", { class: "icon", "aria-hidden": "true" }, node.icon);
-  const name = make("span", { class: "name" }, node.title ?? node.name);
+  const name = make("span", { class: "name" }, node.title);
   const more = make("span", { class: "more" }, node.more);
   const attributes = { type: "button", class: `node ${node.colour}${node.dim ? " dim" : ""}`, title: node.said,
     "aria-label": node.said, "aria-pressed": String(node.chosen), "data-step": node.name };
