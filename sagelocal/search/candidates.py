@@ -35,9 +35,11 @@ _PARENTS = {
 
 def find(app: SageLocal, kind: str, expression: Document, descending: bool) -> Iterator[Document]:
     """By CreationTime. Each once, also when others are made meanwhile."""
-    narrowed = [_narrowed(app, kind, given, descending) for given in expression.get("Filters") or []]
+    given, every = expression.get("Filters") or [], expression.get("Operator", "And") == "And"
+    words = [one["Value"].lower() for one in given if _is_part_of_name(kind, one)] if every else []
+    narrowed = [_narrowed(app, kind, one, words, descending) for one in given]
     few = [found for found in narrowed if found is not None]
-    if expression.get("Operator", "And") == "And":
+    if every:
         found = few[0] if few else None
     else:
         others = expression.get("NestedFilters") or expression.get("SubExpressions")
@@ -50,8 +52,14 @@ def find(app: SageLocal, kind: str, expression: Document, descending: bool) -> I
             yield document
 
 
-def _narrowed(app: SageLocal, kind: str, given: Document, descending: bool) -> Iterator[Document] | None:
-    """What a filter leaves; None for one that is for no indexed property."""
+def _is_part_of_name(kind: str, given: Document) -> bool:
+    return given["Name"].lower() == f"{kind}Name".lower() and given.get("Operator") == "Contains" and "Value" in given
+
+
+def _narrowed(
+    app: SageLocal, kind: str, given: Document, words: list[str], descending: bool
+) -> Iterator[Document] | None:
+    """What a filter leaves, of those whose names hold all words; None for one that is for no indexed property."""
     if given.get("Operator", "Equals") not in ("Equals", "In") or "Value" not in given:
         return None
     name, values = given["Name"].lower(), {value.strip() for value in given["Value"].split(",")}
@@ -59,7 +67,7 @@ def _narrowed(app: SageLocal, kind: str, given: Document, descending: bool) -> I
         return _merged(([found] for found in _found(app, kind, values)), descending)
     if kind == "TrialComponent" and name in _LINKS:
         links = _merged((_pages(app, _LINKS[name], value.lower(), descending) for value in values), descending)
-        return _linked(app, links)
+        return _linked(app, (link for link in links if all(word in link["TrialComponentName"] for word in words)))
     if parent := _PARENTS.get((kind, name)):
         parents = [found["_name"] for found in _found(app, parent, values)]
         return _merged((_pages(app, kind, each, descending) for each in parents), descending)

@@ -176,6 +176,11 @@ def test_every_resource_there_is(app: Laptop) -> None:
     component = one("ExperimentTrialComponent", where("Parents.TrialName", value=trial["TrialName"]))
     assert component["TrialComponentName"] == summary["TrialComponentName"]
     assert component["Parents"] == [{"TrialName": trial["TrialName"], "ExperimentName": "shop"}]
+    of_it = where("Parents.TrialName", "In", f"nobody,{trial['TrialName']}")
+    part = where("TrialComponentName", "Contains", component["TrialComponentName"][5:20])
+    assert one("ExperimentTrialComponent", of_it, part) == component
+    nothing = {"Filters": [of_it, part | {"Value": "not-in-it"}]}
+    assert app.call("Search", {"Resource": "ExperimentTrialComponent", "SearchExpression": nothing})["Results"] == []
     assert component["SourceDetail"]["ProcessingJob"]["ProcessingJobStatus"] == "Completed"
     asked = where("Parameters.SageMaker.InstanceType", value="ml.m5.large")
     assert one("ExperimentTrialComponent", where("Parents.ExperimentName", value="shop"), asked) == component
