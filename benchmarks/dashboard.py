@@ -1,6 +1,6 @@
 """What each page of the dashboard costs with 1,000 executions of a pipeline.
 
-    python benchmarks/dashboard.py [--executions 1000] [--keep FOLDER] [--repeat 3]
+    python benchmarks/dashboard.py [--executions 1000] [--keep FOLDER] [--repeat 3] [--only registry]
 
 Makes an account (dashboard_accounts/multiplied.py says how; FOLDER keeps it, and a later call starts from there), then
 opens every page: as Streamlit's AppTest runs it, without anything kept and again from what is kept; in headless
@@ -68,10 +68,11 @@ def main() -> None:
     parser.add_argument("--executions", type=int, default=1_000)
     parser.add_argument("--keep", type=Path, help="a folder for the account")
     parser.add_argument("--repeat", type=int, default=3, help="how often; the median counts")
+    parser.add_argument("--only", default="", help="pages whose address begins so")
     arguments = parser.parse_args()
     with account(arguments.keep, arguments.executions) as settings:
         os.environ.update(settings.shell_environment())
-        pages = list(every_page(settings))
+        pages = [page for page in every_page(settings) if page.name.startswith(arguments.only)]
         found = measure(pages, arguments.repeat)
     report(found, arguments.executions)
 
