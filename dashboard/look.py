@@ -57,6 +57,7 @@ _STATES = {  # the words of SageMaker's, CodePipeline's, CodeBuild's and CloudWa
     ),
 }
 _COLOURS = {word: colour for colour, words in _STATES.items() for word in words}
+_BYTES = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~$:&]")
 _ICONS = {GOOD: ":material/check_circle:", BAD: ":material/error:", WARN: ":material/warning:", BUSY: ":material/sync:"}
 
@@ -133,6 +134,12 @@ def span(seconds: float) -> str:
     if whole < 2 * 86400:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 86400} days"
+
+
+def size(count: int) -> str:
+    """Of bytes: 512 bytes, 1.5 MiB."""
+    power = min(max(0, count.bit_length() - 1) // 10, len(_BYTES) - 1)
+    return f"{count} bytes" if power == 0 else f"{count / 1024**power:.1f} {_BYTES[power]}"
 
 
 def sentence(error: Exception) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import streamlit as st
 
 from dashboard import look, navigation
-from dashboard.account import client, kept
+from dashboard.account import client, kept, together
 from dashboard.delivery import approvals, reading, stages
 from dashboard.delivery.reading import Glance
 
@@ -106,5 +105,4 @@ def newest_of(names: tuple[str, ...]) -> dict[str, Any]:
             return look.sentence(error)
         return found[0] if found else "never started"
 
-    with ThreadPoolExecutor() as pool:
-        return dict(zip(names, pool.map(ask, names), strict=True))
+    return dict(zip(names, together(ask, names), strict=True))

@@ -17,7 +17,6 @@ from dashboard.endpoints.described import Described, Found
 from dashboard.endpoints.metrics import Line
 
 _ROWS = 25
-_THREADS = 10  # as many connections as a client keeps
 _HOUR = timedelta(hours=1)
 
 
@@ -132,7 +131,7 @@ def read(name: str, before: str) -> Listing:
     query |= {"NameContains": name} if name else {}
     query |= {"CreationTimeBefore": datetime.fromisoformat(before)} if before else {}
     page = sagemaker.list_endpoints(**query)
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(account.AT_ONCE) as pool:
         ringing = pool.submit(_asked, alarms.ringing, cloudwatch)
         found = list(pool.map(lambda each: _described(sagemaker, each), page["Endpoints"]))
         counts, problem = _asked(lambda: counted(cloudwatch, [each for each in found if each]))

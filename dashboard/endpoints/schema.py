@@ -6,11 +6,12 @@ version carries it as `DriftCheckBaselines` or `ModelMetrics`, `ModelDataQuality
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
+
+from mlops import storage
 
 _KINDS = {"String": "category", "Integral": "integer", "Fractional": "number"}
 _MOST_VALUES = 50  # of a category that is chosen from a list; with more it is free text
@@ -32,8 +33,7 @@ def of_package(package: Mapping[str, Any], s3: Any) -> list[Field]:
     """The fields of a DescribeModelPackage response. Raises LookupError when the version has no baseline."""
     for member in ("DriftCheckBaselines", "ModelMetrics"):
         if uri := package.get(member, {}).get("ModelDataQuality", {}).get("Statistics", {}).get("S3Uri"):
-            bucket, _, key = uri.removeprefix("s3://").partition("/")
-            return fields(json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+            return fields(storage.read_json(s3, uri))
     raise LookupError(
         f"{package['ModelPackageArn']} has no baseline statistics (ModelDataQuality), which tell what a request holds: "
         "register it with a baseline step, as pipelines/steps.py does."

@@ -14,7 +14,6 @@ from mlops.executions import Step
 
 _SHOWN = 50  # rows of a table without a scroll bar of its own
 _SIZED = 100  # artifacts whose content is looked at
-_BYTES = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 @dataclass(frozen=True)
@@ -157,19 +156,13 @@ def _of_content(one: Content | None, other: Content | None) -> tuple[str, bool]:
     if one == other:
         return "same content", True
     more = other.size - one.size
-    return f"{'+' if more > 0 else '-'}{size(abs(more))}" if more else "same size, other content", False
+    return f"{'+' if more > 0 else '-'}{look.size(abs(more))}" if more else "same size, other content", False
 
 
 def _size(content: Content | None) -> str:
     if content is None:
         return "size unknown"
-    return size(content.size) if content.objects else "nothing there"
-
-
-def size(count: int) -> str:
-    """`512 bytes`, `1.5 MiB`."""
-    power = min(max(0, count.bit_length() - 1) // 10, len(_BYTES) - 1)
-    return f"{count} bytes" if power == 0 else f"{count / 1024**power:.1f} {_BYTES[power]}"
+    return look.size(content.size) if content.objects else "nothing there"
 
 
 def steps(first: Side, second: Side) -> list[Row]:

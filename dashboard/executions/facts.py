@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import streamlit as st
@@ -16,9 +15,6 @@ from mlops import executions
 from mlops.executions import Step
 
 Document = dict[str, Any]
-_AT_ONCE = 8  # calls
-
-
 _now = st.cache_data(ttl=1, show_spinner=False)  # seconds: one drawing of the page asks once
 
 
@@ -106,10 +102,8 @@ def _same(value: str, default: str) -> bool:
 def outcomes(_steps: Sequence[Step], of: tuple[tuple[str, str, str], ...]) -> dict[str, str]:
     """A line each on what they made; `of` are their execution, name and status, which is what the answer is kept by."""
     target = account.target()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(
-            zip([step.name for step in _steps], pool.map(lambda one: _outcome(target, one), _steps), strict=True)
-        )
+    made = account.together(lambda step: _outcome(target, step), _steps)
+    return dict(zip([step.name for step in _steps], made, strict=True))
 
 
 def _outcome(target: Any, step: Step) -> str:

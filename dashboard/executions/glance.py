@@ -15,18 +15,17 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dashboard import look
+from dashboard import account, look, objects
 from dashboard.executions import gate
 from dashboard.executions.gate import Comparison
 from deploy import declaration, managed_verdicts, names, served, verdicts
 from deploy.declaration import Engine, Kind
 from deploy.state import Clients, find
 from deploy.verdicts import Verdict
-from mlops import executions, storage
+from mlops import executions
 from mlops.executions import Step
 from mlops.use_cases import UseCase
 
-THREADS = 10  # as many connections as a botocore client keeps open
 RUN, VERSION, ENDPOINTS, MONITORS = "run", "version", "endpoints", "monitors"  # the parts, by which problems are told
 
 
@@ -96,7 +95,7 @@ class Glance:
 def gather(clients: Clients, cases: Sequence[UseCase]) -> list[Glance]:
     """Of every use case, all parts at the same time."""
     sagemaker, s3 = clients("sagemaker"), clients("s3")
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(account.AT_ONCE) as pool:
         asked = [(case, _ask(pool, sagemaker, s3, case.name, [each.name for each in cases])) for case in cases]
         return [_glance(case, answers) for case, answers in asked]
 
@@ -186,10 +185,7 @@ def _report(sagemaker: Any, s3: Any, run: Run, definition: Mapping[str, Any], st
         return {}
     output, path = gate.location(definition, step, file)
     folder = executions.outputs(executions.describe_job(sagemaker, *ran.job)).get(output, "")
-    try:
-        return dict(storage.read_json(s3, f"{folder.rstrip('/')}/{path}"))
-    except s3.exceptions.ClientError:
-        return {}
+    return objects.document(s3, f"{folder.rstrip('/')}/{path}")
 
 
 def newest_version(sagemaker: Any, group: str) -> dict[str, Any] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +18,6 @@ from mlops.executions import RUNNING, TUNING, Step
 
 Document = dict[str, Any]
 Named = tuple[str, str]  # a step's name, and what of it
-_AT_ONCE = 8  # calls
 _COMMIT = re.compile(r"Commit ([0-9a-f]{7,64}):")  # as mlops.cicd_build begins a description
 
 
@@ -62,9 +60,8 @@ def read(arn: str) -> Side:
         commit=_commit(described, registered),
     )
     ran = [step for step in steps if step.job]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = list(pool.map(_described, ran))
-        reports = list(pool.map(_report, found))
+    found = account.together(_described, ran)
+    reports = account.together(_report, found)
     for step, answer, report in zip(ran, found, reports, strict=True):
         note(side, step.name, answer, report)
     made = tuple(side.artifacts.values())
@@ -153,8 +150,7 @@ class Content:
 @kept
 def contents(uris: tuple[str, ...]) -> dict[str, Content]:
     """Of what can be listed; where nothing lies, the content is empty."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = list(pool.map(_content, uris))
+    found = account.together(_content, uris)
     return {uri: content for uri, content in zip(uris, found, strict=True) if content is not None}
 
 

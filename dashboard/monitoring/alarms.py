@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +12,6 @@ import streamlit as st
 from botocore.exceptions import ClientError
 
 from dashboard import account, look
-from dashboard.monitoring.monitors import WORKERS
 
 CHANGES = 50  # of each alarm, at most
 WORDS = {"OK": "OK", "ALARM": "in alarm", "INSUFFICIENT_DATA": "no data yet"}
@@ -77,8 +75,7 @@ def history(names: tuple[str, ...]) -> list[dict[str, Any]]:
             return []
         return [change(name, each) for each in items]
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        found = [each for changed in pool.map(changes, names) for each in changed]
+    found = [each for changed in account.together(changes, names) for each in changed]
     return sorted(found, key=lambda each: each["when"], reverse=True)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from dashboard import look, navigation
+from dashboard import look, navigation, objects
 from dashboard.monitoring import (
     data_quality,
     drivers,
@@ -163,7 +163,7 @@ def _links(monitor: Monitor, run: Run, report: Report, retrain: Callable[[], Non
         if not monitor.managed:
             query = {"pipeline": monitor.name, "execution": run.id}
             navigation.link("Its execution", "pipelines", icon=":material/account_tree:", **query)
-        if report.output and (address := reports.link(f"{report.output}/report.html")):
+        for address in objects.links((f"{report.output}/report.html",)).values() if report.output else ():
             st.link_button("Open the full report", address, icon=":material/open_in_new:")
 
 

@@ -7,23 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import streamlit as st
 from botocore.exceptions import ClientError
 
-from dashboard import account
+from dashboard import account, objects
 from dashboard.monitoring.monitors import WORKERS, Monitor
 from dashboard.monitoring.runs import Run
 from deploy import names, verdicts
+from mlops import storage
 from mlops.use_cases import find_all
 
 Document = dict[str, Any]
-REPORT_SECONDS = 300  # that a link to a report is good for
 _KEPT_SECONDS = 3600
 _MOST_FILES = 3000
 VIOLATIONS, STATISTICS, ANALYSIS = "constraint_violations.json", "statistics.json", "analysis.json"
-_GONE = ("NoSuchKey", "NoSuchBucket", "404", "AccessDenied")
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,6 @@ class Baseline:
     statistics: Document = field(default_factory=dict)
     uri: str = ""  # of the constraints
     made: datetime | None = None  # when S3 got them
-    registered: str = ""  # when the version was, ISO 8601
     group: str = ""  # model package group and version whose baseline it is, where that is known
     version: str = ""
 
@@ -82,9 +79,9 @@ def read(monitor: Monitor, run: Run) -> Report:
             *(f"{output}/{each}" for each in (VIOLATIONS, STATISTICS, ANALYSIS)),
             *(constraints, statistics, f"{collected}/summary.json" if collected else ""),
         ]
-        found, now, analysis, allowed, before, summary = pool.map(lambda uri: document(s3, uri), uris)
+        found, now, analysis, allowed, before, summary = pool.map(lambda uri: objects.document(s3, uri), uris)
         group, number = version.result()
-        baseline = Baseline(allowed, before, constraints, made.result(), registered, group, number)
+        baseline = Baseline(allowed, before, constraints, made.result(), group, number)
     window = summary.get("window") or _environment_window(job) or _dataset_window(now)
     return Report(
         job=job,
@@ -121,9 +118,8 @@ def _each(jobs: Sequence[str], what: str, where: Callable[[Document], str]) -> d
     missing = [job for job in jobs if (job, what) not in known]
     if len(known) > _MOST_FILES:
         known.clear()
-    with ThreadPoolExecutor(WORKERS) as pool:
-        read = pool.map(lambda job: document(s3, where(describe(sagemaker, job))), missing)
-        known |= {(job, what): found for job, found in zip(missing, read, strict=True)}
+    read = account.together(lambda job: objects.document(s3, where(describe(sagemaker, job))), missing)
+    known |= {(job, what): found for job, found in zip(missing, read, strict=True)}
     return {job: known.get((job, what), {}) for job in jobs}
 
 
@@ -143,18 +139,6 @@ def describe(sagemaker: Any, job: str) -> Document:
         raise
 
 
-def document(s3: Any, uri: str) -> Document:
-    """A JSON object's content; empty where it is gone, or there is no URI."""
-    try:
-        return verdicts.read_json(s3, uri)
-    except ValueError:  # what somebody else put there
-        return {}
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _GONE:
-            return {}
-        raise
-
-
 def output_of(job: Mapping[str, Any]) -> str:
     """URI of a processing job's first output, without a slash at its end."""
     outputs = job.get("ProcessingOutputConfig", {}).get("Outputs", [])
@@ -168,22 +152,13 @@ def inputs_of(job: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def link(uri: str) -> str:
-    """For a browser, for REPORT_SECONDS; empty where there is no such object."""
-    where, s3 = urlsplit(uri), account.client("s3")
-    if not where.netloc or modified(s3, uri) is None:
-        return ""
-    query = {"Bucket": where.netloc, "Key": where.path.lstrip("/")}
-    return str(s3.generate_presigned_url("get_object", Params=query, ExpiresIn=REPORT_SECONDS))
-
-
 def modified(s3: Any, uri: str) -> datetime | None:
     """When an object was written; None where there is none, or it may not be seen."""
-    where = urlsplit(uri)
-    if not where.netloc:
+    if not uri:
         return None
+    bucket, key = storage.split(uri)
     try:
-        found: datetime = s3.head_object(Bucket=where.netloc, Key=where.path.lstrip("/"))["LastModified"]
+        found: datetime = s3.head_object(Bucket=bucket, Key=key)["LastModified"]
     except ClientError:
         return None
     return found

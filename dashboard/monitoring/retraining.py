@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 from botocore.exceptions import ClientError
 
-from dashboard import account, changes, look, navigation
+from dashboard import account, changes, look, navigation, objects
 from dashboard.changes import Change
 from dashboard.monitoring import reports
 from dashboard.monitoring.monitors import WORKERS
@@ -172,7 +172,7 @@ def _labelled(sagemaker: Any, s3: Any, execution: str) -> int | None:
     if not job:
         return None
     output = reports.output_of(reports.describe(sagemaker, job[1]))
-    found = reports.document(s3, f"{output}/summary.json").get("labelled") if output else None
+    found = objects.document(s3, f"{output}/summary.json").get("labelled") if output else None
     return int(found) if found is not None else None
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import streamlit as st
 from botocore.exceptions import ClientError
 
-from dashboard import account, look
-from dashboard.registry import reading
+from dashboard import account, look, objects
 from dashboard.registry.measured import Version
 from dashboard.registry.reading import Document
 from dashboard.registry.versions import Group
@@ -41,7 +40,7 @@ def show(group: Group, candidate: Version) -> None:
     content, status, pdf = found
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(look.badge(status) if status else "")
-        for link in reading.presigned((pdf,)).values() if pdf else ():
+        for link in objects.links((pdf,)).values() if pdf else ():
             st.link_button("PDF", link, icon=":material/picture_as_pdf:")
     for section, title in _SECTIONS.items():
         if content.get(section):

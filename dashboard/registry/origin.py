@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from dashboard import account, look
 from dashboard.registry import versions
-from dashboard.registry.reading import Document, together
+from dashboard.registry.reading import Document
 from deploy.state import find
 from mlops import executions, storage
 from mlops.executions import Step
@@ -46,7 +46,7 @@ def read(execution: str, artifact: str) -> Origin:
         steps = [each for each in executions.steps(sagemaker, execution) if each.job]
     except ClientError as error:  # deleted with its pipeline, or another account's
         return Origin(given=given, unknown=look.sentence(error))
-    jobs = together(lambda step: _job(sagemaker, step), steps)
+    jobs = account.together(lambda step: _job(sagemaker, step), steps)
     found = {step.name: source(job) for step, job in zip(steps, jobs, strict=True)}
     return Origin({name: uri for name, uri in found.items() if uri}, given)
 
@@ -103,13 +103,13 @@ def bundle(uri: str) -> dict[str, str | None]:
         bucket, key = storage.split(uri)
         answer = s3.get_object(Bucket=bucket, Key=key)
         if answer["ContentLength"] > _ARCHIVE:
-            raise LookupError(f"{uri} has {answer['ContentLength'] // 1_000_000} MB, which is too much for a page.")
+            raise LookupError(f"{uri} has {look.size(answer['ContentLength'])}, which is too much for a page.")
         return dict(_unpacked(answer["Body"].read()))
     prefix = storage.split(uri)[1]
     listed = [each for each, _ in zip(storage.objects(s3, uri), range(_FILES), strict=False)]
     if not listed:
         raise LookupError(f"There is nothing at {uri} any more.")
-    bodies = together(lambda each: _text(s3, storage.split(uri)[0], each), listed)
+    bodies = account.together(lambda each: _text(s3, storage.split(uri)[0], each), listed)
     names = [each["Key"].removeprefix(prefix).lstrip("/") or prefix.rsplit("/", 1)[-1] for each in listed]
     return dict(zip(names, bodies, strict=True))
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import look
-from dashboard.registry import charts, decision, measured, reading
+from dashboard import look, objects
+from dashboard.registry import charts, decision, measured
 from dashboard.registry.measured import Lead, Version, number
 from dashboard.registry.reading import Document
 from evaluation.version_differences import FIRST, difference, less_is_better, named
@@ -278,7 +278,7 @@ def _value(value: Any) -> str:
 
 def _reports(candidate: Version) -> None:
     wanted = measured.reports(candidate.package)
-    links = reading.presigned(tuple(wanted.values()))
+    links = objects.links(tuple(wanted.values()))
     if not links:
         return
     st.subheader("Full reports", anchor=False)

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dashboard import account
-from dashboard.registry.reading import Document, together
+from dashboard.registry.reading import Document
 from deploy import names, served, state
 from mlops import use_cases
 
@@ -64,7 +64,7 @@ def page(group: str, approval: str = "", before: datetime | None = None) -> Page
     """Versions of a group, optionally those of one ModelApprovalStatus, made at `before` at the latest."""
     sagemaker = account.client("sagemaker")
     listed = _summaries(group, PAGE + 1, approval, before)
-    packages = together(lambda each: describe(sagemaker, each["ModelPackageArn"]), listed[:PAGE])
+    packages = account.together(lambda each: describe(sagemaker, each["ModelPackageArn"]), listed[:PAGE])
     return Page([each for each in packages if each], listed[PAGE]["CreationTime"] if len(listed) > PAGE else None)
 
 
@@ -108,11 +108,11 @@ def in_service(group: Group) -> dict[str, list[str]]:
     named: dict[str, Any] = {"NameContains": production(group).removesuffix("production"), "MaxResults": 100}
     queries = [named, {"MaxResults": _ENDPOINTS}]
     newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
-    listed = together(lambda query: sagemaker.list_endpoints(**query, **newest_first)["Endpoints"], queries)
+    listed = account.together(lambda query: sagemaker.list_endpoints(**query, **newest_first)["Endpoints"], queries)
     serving = [each["EndpointName"] for some in listed for each in some if each["EndpointStatus"] in _SERVING]
     running = list(dict.fromkeys(serving))
     found: dict[str, list[str]] = {}
-    for endpoint, models in zip(running, together(lambda name: _served(sagemaker, name), running), strict=True):
+    for endpoint, models in zip(running, account.together(lambda name: _served(sagemaker, name), running), strict=True):
         for each in models:
             found.setdefault(each, []).append(endpoint)
     return found

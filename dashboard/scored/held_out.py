@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from botocore.exceptions import ClientError
 
+from dashboard import objects
 from dashboard.scored.records import Scored
 from mlops import executions, storage
 
@@ -62,7 +63,7 @@ def _reasons(
     try:
         table = _csv(s3, f"{folder}/explanations_shap/out.csv")
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+        if error.response["Error"]["Code"] in objects.GONE:
             return nothing
         raise
     table = table.rename(columns=lambda name: str(name).removesuffix(_CLASS)).reindex(columns=features)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dashboard import look
 from dashboard.executions import compare, side
 from dashboard.executions.side import Content, Side
 from mlops.executions import Step
@@ -86,7 +87,7 @@ def test_steps_that_went_alike_are_the_same() -> None:
     ("count", "said"), [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (5 * 1024**3, "5.0 GiB")]
 )
 def test_sizes(count: int, said: str) -> None:
-    assert compare.size(count) == said
+    assert look.size(count) == said
 
 
 def test_of_an_evaluation_all_metrics_count_and_of_a_tuning_job_the_best_trial() -> None:
