@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import look, navigation
+from dashboard import logs, look, navigation, objects
 from dashboard.account import client, kept
-from dashboard.delivery import cases, coverage, log
+from dashboard.delivery import cases, coverage
 from dashboard.delivery.links import links
 
 Document = dict[str, Any]
 LIVE_SECONDS = 2
 _SHORT = 0.05  # seconds of a phase that had nothing to do
-_LINK_SECONDS = 300
 _PARTS = ("Log", "Tests", "Coverage", "Variables", "Artifacts")
 _QUIET = ("SUBMITTED", "QUEUED", "PROVISIONING", "FINALIZING", "COMPLETED")  # of no interest where they went well
 
@@ -119,7 +118,7 @@ def _phases(phases: Sequence[Document]) -> None:
 def _part(build: Document, part: str) -> None:
     found = reports(tuple(build.get("reportArns", []))) if part in ("Tests", "Coverage") else []
     if part == "Log":
-        look.live(log.show, every=None if build["buildComplete"] else LIVE_SECONDS)(build.get("logs", {}))
+        look.live(_log, every=None if build["buildComplete"] else LIVE_SECONDS)(build.get("logs", {}))
     elif part == "Tests":
         cases.show([each for each in found if each["type"] == "TEST"], complete=build["buildComplete"])
     elif part == "Coverage":
@@ -128,6 +127,19 @@ def _part(build: Document, part: str) -> None:
         _variables(build)
     else:
         _artifacts(build)
+
+
+def _log(where: Mapping[str, Any]) -> None:
+    """`where` is a build's LogsLocation."""
+    group, stream = where.get("groupName"), where.get("streamName")
+    if not group or not stream:
+        state = where.get("cloudWatchLogs", {}).get("status", "")
+        st.caption("This project writes no log to CloudWatch." if state == "DISABLED" else "Nothing is printed yet.")
+        return
+    try:
+        logs.draw(group, stream)
+    except client("logs").exceptions.ResourceNotFoundException:
+        st.caption(f"There is no log {look.plain(group)}, {look.plain(stream)}: nothing is printed yet, or it expired.")
 
 
 def _variables(build: Document) -> None:
@@ -149,13 +161,11 @@ def _artifacts(build: Document) -> None:
     if not located:
         st.caption("This build left no artifacts.")
     for each in located:
-        bucket, _, key = each["location"].removeprefix("arn:aws:s3:::").partition("/")
+        uri = f"s3://{each['location'].removeprefix('arn:aws:s3:::')}"
         with st.container(border=True):
             st.markdown(f"**{look.plain(each.get('artifactIdentifier') or 'Artifact')}**")
-            st.code(f"s3://{bucket}/{key}", language=None, wrap_lines=True)
+            st.code(uri, language=None, wrap_lines=True)
             if each.get("sha256sum"):
                 st.caption(f"SHA-256 `{each['sha256sum']}`")
-            url = client("s3").generate_presigned_url(
-                "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=_LINK_SECONDS
-            )
-            st.link_button("Download", url, icon=":material/download:")
+            for url in objects.links((uri,)).values():
+                st.link_button("Download", url, icon=":material/download:")

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from dashboard import account, look, navigation
 from dashboard.account import client, kept
-from dashboard.executions import facts, graph, jobs, logs
+from dashboard.executions import facts, graph, jobs, log
 from mlops import caching, executions
 from mlops.executions import Step
 
@@ -93,13 +93,13 @@ def details(pipeline: str, arn: str, shape: graph.Graph, listed: Sequence[Step],
         _not_started(shape[chosen])
         return
     st.markdown(f"{look.badge(step.status)} {look.plain(_kind(step, shape))}")
-    about, log = st.tabs([ABOUT, LOG], key=TAB, on_change="rerun", bind="query-params")
+    about, printed = st.tabs([ABOUT, LOG], key=TAB, on_change="rerun", bind="query-params")
     if about.open:
         with about:
             _about(pipeline, arn, step, shape)
-    if log.open:
-        with log:
-            logs.show(step)
+    if printed.open:
+        with printed:
+            log.show(step)
 
 
 def _not_started(node: graph.Node) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from dashboard import logs
 from dashboard.delivery import build, cases, coverage
-from dashboard.executions import logs
 
 BEGAN = datetime(2026, 11, 21, 20, 30, tzinfo=UTC)
 

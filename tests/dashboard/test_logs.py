@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.executions import logs
+from dashboard import logs
 
 
 class Logs:

@@ -1,4 +1,4 @@
-"""What a step's job printed: the end of its log streams, older lines on demand, and those with a text in them."""
+"""A log of CloudWatch Logs: the end of a stream, older lines on demand, and those with a text in them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
-from botocore.exceptions import ClientError
 
-from dashboard import account, look
+from dashboard import look
 from dashboard.account import client
-from mlops import executions
-from mlops.executions import Step
 
 LINES = 500
 _MOST_READ = 100_000  # lines, of a search
@@ -27,26 +24,6 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 class Lines:
     lines: Sequence[str]
     more: bool  # whether there are older ones
-
-
-def show(step: Step) -> None:
-    """Of one stream: a job has one a host, a tuning job one a trial."""
-    where = _where(step)
-    if where is None:
-        st.caption("This step runs no job, so it has no log.")
-        return
-    group, prefix = where
-    found = streams(client("logs"), group, prefix, recent="" if step.job else step.start)
-    if not found:
-        yet = "yet" if step.running else "of it, or no more"
-        st.caption(
-            f"CloudWatch Logs has nothing {yet}: the group {look.plain(group)} has no stream {look.plain(prefix)}…"
-        )
-        return
-    stream = found[0]
-    if len(found) > 1:
-        stream = st.selectbox("Stream", found, format_func=lambda one: one.removeprefix(prefix), key="log-stream")
-    draw(group, stream)
 
 
 def draw(group: str, stream: str) -> None:
@@ -78,18 +55,10 @@ def _lines(got: Lines, text: str) -> None:
             st.code("\n".join(got.lines), language=None, wrap_lines=True)
 
 
-def _where(step: Step) -> tuple[str, str] | None:
-    """(log group, prefix of streams); None for a step that writes none."""
-    if arn := step.metadata.get("Lambda", {}).get("Arn"):
-        return f"/aws/lambda/{arn.split(':function:')[-1].split(':')[0]}", ""
-    try:
-        return next(executions.log_streams(account.target(), step), None)
-    except ClientError:  # the job is gone; its log may be there, but under a name that only Describe told
-        return None
-
-
-def streams(logs: Any, group: str, prefix: str, *, recent: Any = "") -> list[str]:
-    """Names by the alphabet, which numbers trials and hosts; with `recent`, a time, the last written ones first."""
+def streams(logs: Any, group: str, prefix: str = "", *, recent: bool = False) -> list[str]:
+    """Names by the alphabet, which numbers trials and hosts; `recent`: the newest of all, last written ones first. None
+    where there is no such group.
+    """
     order: dict[str, Any] = (
         {"orderBy": "LastEventTime", "descending": True} if recent else {"logStreamNamePrefix": prefix}
     )
