@@ -92,6 +92,7 @@ def summarise(target: Target, use_case: str, loop: Loop, seconds: float) -> None
     console.stdout().print()
     mlops = console.command()
     if target.settings:
+        console.say("Look at all of it in a browser: make dashboard")
         console.say(f"sagelocal stays up at {target.settings.url}. Take it down with: {mlops} down")
         console.say(f'{mlops} up goes on with its state. eval "$({mlops} env)" lets aws, boto3 and the SDK work on it.')
     else:
