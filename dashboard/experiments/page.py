@@ -1,4 +1,11 @@
-"""Experiments: a use case's executions, their training jobs, or its tuning jobs, as the address says."""
+"""Experiments of a use case: what the address names, and which file here draws it.
+
+experiments?pipeline=…                   leaderboard.py: its executions (table.py, sections.py)
+experiments?pipeline=…&execution=…       the same of the training jobs of one
+experiments?level=Tuning                 tuning.py: its tuning jobs
+sections.py has the charts (charts.py) that all of these share; runs.py and axes.py make their tables, reading.py and
+curves.py (a job's learning curves) ask the account.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from dashboard.changes import Change
 from dashboard.experiments import reading, runs, sections, table
 from dashboard.experiments.reading import Tuned
 from dashboard.experiments.runs import Metric
-from mlops import tuning
+from mlops import experiments, tuning
 from mlops.experiments import Entry
 
 _EVERY = 2.0  # seconds between two looks at a job under way
@@ -38,7 +38,8 @@ def show(pipeline: str, controls: DeltaGenerator) -> None:
 
 
 def _listed(found: Sequence[dict[str, Any]]) -> None:
-    with st.expander(f"All {len(found)} tuning jobs", icon=":material/list:"):
+    which = "The newest" if len(found) >= experiments.PAGE else "All"
+    with st.expander(f"{which} {len(found)} tuning jobs", icon=":material/list:"):
         _table(found)
 
 
@@ -125,8 +126,7 @@ def _progress(names: Sequence[str], running: Sequence[str]) -> None:
     """What changes while jobs are under way; `running` are those that were when the page was drawn."""
     jobs = [reading.tuned_now(name) if name in running else reading.tuned(name) for name in names]
     if any(job.name in running and not job.running for job in jobs):
-        st.cache_data.clear()
-        st.rerun()
+        look.again()
     if len(jobs) == 1:
         _counters(jobs[0])
     else:
@@ -164,17 +164,17 @@ def _counters(job: Tuned) -> None:
         st.metric("Completed", f"{counters['Completed']} of {most}" if most else counters["Completed"])
         st.metric("Running", counters["InProgress"])
         st.metric("Failed", failed)
-        early = config.get("TrainingJobEarlyStoppingType", "Off")
-        st.metric("Stopped early" if early == "Auto" else "Stopped", counters["Stopped"])
+        st.metric("Stopped", counters["Stopped"])  # early, or with the tuning job
         st.metric("Took", look.duration(described["CreationTime"], described.get("HyperParameterTuningEndTime")))
     if tuned := best.get("TunedHyperParameters"):
         shown = ", ".join(f"{name} {_short(text)}" for name, text in sorted(tuned.items()))
-        st.caption(look.plain(f"{best['TrainingJobName']}: {shown}. {_how(config, early)}"))
+        st.caption(look.plain(f"{best['TrainingJobName']}: {shown}. {_how(config)}"))
     if reason := described.get("FailureReason"):
         st.error(look.plain(reason), icon=":material/error:")
 
 
-def _how(config: dict[str, Any], early: str) -> str:
+def _how(config: dict[str, Any]) -> str:
+    early = config.get("TrainingJobEarlyStoppingType", "Off")
     parallel = config.get("ResourceLimits", {}).get("MaxParallelTrainingJobs", 1)
     stopping = "weak training jobs are stopped early" if early == "Auto" else "no early stopping"
     return f"{config.get('Strategy', '')} search, {parallel} at a time, {stopping}."
