@@ -1,4 +1,11 @@
-"""Delivery: pipelines from a push to production, one of them or a build of it, or lineage, as the address says."""
+"""Delivery from a push to production: what the address names, and which file here draws it.
+
+delivery                                 overview.py: CodePipelines as rows of stages.py, approvals.py that wait
+delivery?pipeline=…&execution=…          pipeline.py: an execution of one; control.py, which starts, stops and goes back
+delivery?build=…                         build.py: CodeBuild's log, cases.py (tests), coverage.py
+delivery?lineage=…                       lineage.py: from an endpoint back to commit and data, told by story.py
+What CodePipeline says is read in reading.py and put in order by flow.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Endpoints: all of them, or the one that the address names (`?endpoint=churn-production`)."""
+"""Endpoints: what the address names, and which file here draws it.
+
+endpoints                                listing.py
+endpoints?endpoint=…                     one.py: deployment.py, weights.py, components.py, traffic.py (metrics.py,
+                                         charts.py), history.py, scaling.py, alarms.py, cost.py, log.py
+playground?endpoint=…                    playground.py: a form of schema.py, answers.py (invocations.py)
+What an endpoint is, in AWS's descriptions of it, is in described.py; served.py keeps it for some seconds.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""Pipelines: all at a glance, or one with an execution of it, or two executions side by side, as the address says."""
+"""Pipelines: what the address names, and which file here draws it.
+
+pipelines                                all at a glance: overview.py, whose cards glance.py reads (gate.py: what gates
+                                         compare); costs.py; others.py, the pipelines of no use case
+pipelines?pipeline=…&execution=…         listing.py around execution.py: actions.py (selective.py), picture.py of
+                                         graph.py, steps.py (jobs.py, log.py)
+pipelines?pipeline=…&start=…             start.py, a form of parameters.py
+pipelines?pipeline=…&compare=…,…         compare.py, of two side.py
+What the account says of executions is in summaries.py (lists) and facts.py (one).
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,13 @@
-"""Monitoring: what the monitors of every endpoint found, since when, and what to do about it.
+"""Monitoring: what the monitors of every endpoint found; what the address names, and which file here draws it.
 
-monitoring                                      every monitor's strip of verdicts
-monitoring?endpoint=…                           one endpoint's, with alarms and retraining
-monitoring?endpoint=…&monitor=…                 one monitor's newest verdict
-monitoring?endpoint=…&monitor=…&execution=…     any verdict
+monitoring                                      overview.py: every monitor's strip of verdicts (strip.py)
+monitoring?endpoint=…                           endpoint.py: one endpoint's, with alarms.py and retraining.py
+monitoring?endpoint=…&monitor=…                 one.py: one monitor's newest verdict, run_now.py, over time (trends.py)
+monitoring?endpoint=…&monitor=…&execution=…     any verdict: report.py with a part of its kind, data_quality.py
+                                                (distributions.py), model_quality.py, groups.py (bias),
+                                                drivers.py (SHAP)
+Which monitors there are is in monitors.py, their runs in runs.py, a run's files in reports.py, and what these say in
+findings.py (violations), history.py (since when) and kinds.py (of drift).
 """
 
 from __future__ import annotations

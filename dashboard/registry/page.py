@@ -1,4 +1,11 @@
-"""The registry: its groups and versions, and a version beside the one that serves."""
+"""Registry: what the address names, and which file here draws it.
+
+registry?group=…                         listing.py, the versions of a group
+registry?group=…&version=…&against=…     version.py, a version beside another one, with a part of the comparison:
+                                         performance.py, fairness.py, reasons.py (SHAP), data.py, code.py (origin.py),
+                                         card.py; decision.py, to approve or reject (follows.py: what that starts)
+What is registered is in versions.py, what the files say that it was registered with in measured.py (reading.py).
+"""
 
 from __future__ import annotations
 
