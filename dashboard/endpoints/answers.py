@@ -8,21 +8,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dashboard import account, look
+from dashboard import account, effects, look
 from dashboard.account import ReadOnly
 from dashboard.endpoints import described, invocations
 from dashboard.endpoints.described import Found
 from dashboard.endpoints.invocations import Answer, Question
 
-_REASONS = 10  # bars shown
 _PATIENCE = 60.0  # s for an asynchronous answer
 _HISTORY, _LAST = "playground-history", "playground-last"
-_RAISES, _LOWERS = "raises the score", "lowers the score"
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,8 @@ def _details(found: Found, exchange: Exchange) -> None:
     if answer is None:
         st.error(look.plain(exchange.error), icon=":material/error:")
     elif answer.reasons:
-        _reasons(exchange.record, answer.reasons)
+        st.subheader("What led to this answer")
+        effects.draw(exchange.record, answer.reasons, what="score")
     elif exchange.record and '"explain"' in exchange.question.body:
         st.caption("This model sends no SHAP values with its answers.")
     _program(found, exchange)
@@ -131,31 +129,6 @@ def _program(found: Found, exchange: Exchange) -> None:
             language = "json" if answer.body.lstrip().startswith(("{", "[")) else None
             st.code(answer.body, language=language, wrap_lines=True)
             st.caption(f"request id {answer.request_id}")
-
-
-def _reasons(record: Mapping[str, Any], reasons: Mapping[str, float]) -> None:
-    table = pd.DataFrame(
-        {
-            "feature": [f"{name} = {record[name]}" if name in record else name for name in reasons],
-            "SHAP value": list(reasons.values()),
-            "effect": [_RAISES if value > 0 else _LOWERS for value in reasons.values()],
-        }
-    )
-    table = table.loc[table["SHAP value"].abs().sort_values(ascending=False).index].head(_REASONS)
-    colours = alt.Scale(domain=[_RAISES, _LOWERS], range=[look.RAISES, look.LOWERS])
-    chart = (
-        alt.Chart(table)
-        .mark_bar()
-        .encode(
-            x=alt.X("SHAP value:Q", title=None),
-            y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
-            color=alt.Color("effect:N", scale=colours, legend=None),
-            tooltip=["feature", "SHAP value", "effect"],
-        )
-    )
-    st.subheader("What led to this answer")
-    st.caption("SHAP values in log-odds: to the right a feature raises the score, to the left it lowers it.")
-    st.altair_chart(chart, width="stretch", alt="SHAP value of each feature of this record, the largest first")
 
 
 def _number(value: Any) -> Any:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import changes
-from dashboard.scored import choice, download, pictures, reasons
+from dashboard import changes, effects
+from dashboard.scored import choice, download, reasons
 from dashboard.scored.records import Scored
 from dashboard.scored.sources import Place
 
@@ -98,4 +98,4 @@ def _one(found: Scored, chosen: np.ndarray) -> None:
         placeholder="Choose one to see all that led to the answer",
     )
     if at is not None:
-        pictures.effects(found.features.iloc[at].to_dict(), found.reasons[at])
+        effects.draw(found.features.iloc[at].to_dict(), found.reasons[at], what="risk")

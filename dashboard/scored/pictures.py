@@ -122,28 +122,3 @@ def reliability(groups: pd.DataFrame) -> None:
         width="stretch",
         alt=f"Predicted and actual share of each group: {said}",
     )
-
-
-def effects(record: dict[str, str], shap: dict[str, float], most: int = 8) -> None:
-    """A record's largest SHAP values."""
-    largest = sorted(shap, key=lambda name: -abs(shap[name]))[:most]
-    table = pd.DataFrame(
-        {
-            "feature": [f"{name} = {record.get(name, '')}" for name in largest],
-            "SHAP value": [shap[name] for name in largest],
-            "effect": ["raises the risk" if shap[name] > 0 else "lowers the risk" for name in largest],
-        }
-    )
-    colours = alt.Scale(domain=["raises the risk", "lowers the risk"], range=[look.RAISES, look.LOWERS])
-    chart = (
-        alt.Chart(table)
-        .mark_bar()
-        .encode(
-            x=alt.X("SHAP value:Q", title="SHAP value, in log-odds"),
-            y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
-            color=alt.Color("effect:N", scale=colours, legend=alt.Legend(title=None, orient="bottom")),
-            tooltip=["feature", alt.Tooltip("SHAP value:Q", format="+.3f"), "effect"],
-        )
-    )
-    said = ", ".join(f"{name} {shap[name]:+.2f}" for name in largest)
-    st.altair_chart(chart, width="stretch", alt=f"SHAP values of this customer: {said}")
