@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
-from typing import Any, ParamSpec
+from typing import Any, NoReturn, ParamSpec
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
@@ -20,7 +20,6 @@ P = ParamSpec("P")
 GOOD, BAD, WARN, BUSY, IDLE = "green", "red", "orange", "blue", "gray"  # Streamlit's names, of both themes
 # Of charts: readable on light and dark, and told apart by people who see no red or no green (Okabe and Ito's palette).
 SERIES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
-RAISES, LOWERS = "#D55E00", "#0072B2"  # a feature that raises or lowers a score
 _STATES = {  # the words of SageMaker's, CodePipeline's, CodeBuild's and CloudWatch's statuses
     GOOD: ("Succeeded", "Completed", "InService", "Approved", "OK", "SUCCEEDED", "CompletedSucceeded"),
     BAD: (
@@ -182,3 +181,29 @@ def live(function: Callable[P, Any], *, every: float | None = None) -> Callable[
             function(*args, **kwargs)
 
     return st.fragment(guarded, run_every=every)
+
+
+def again() -> NoReturn:
+    """Draws the page anew with nothing kept, as what is under way has come to an end. Also out of a fragment."""
+    st.cache_data.clear()
+    st.rerun()
+
+
+def turn(following: str) -> None:
+    """Buttons to the next page of a list and back to its first one. A page is `before` in the address.
+
+    Args:
+        following: the next page's token or time, "" after the last.
+    """
+    with st.container(horizontal=True):
+        if "before" in st.query_params and st.button("Newest", icon=":material/first_page:", key="newest"):
+            first_page()
+            st.rerun()
+        if following and st.button("Older", icon=":material/chevron_right:", key="older"):
+            st.query_params["before"] = following
+            st.rerun()
+
+
+def first_page() -> None:
+    """For what changes what a list holds."""
+    st.query_params.pop("before", None)

@@ -122,12 +122,7 @@ def _list(glance: Glance, identity: str) -> None:
     if chosen and chosen != identity:
         st.query_params["execution"] = chosen
         st.rerun()
-    with st.container(horizontal=True):
-        if token:
-            navigation.link("Newest", "delivery", icon=":material/first_page:", pipeline=name)
-        if older:
-            query = {"pipeline": name, "execution": identity, "before": older}
-            navigation.link("Older", "delivery", icon=":material/arrow_forward:", **query)
+    look.turn(older)
 
 
 def _first(found: list[dict[str, Any]], identity: str) -> str:

@@ -53,12 +53,7 @@ def show(found: Found) -> None:
 def _settled(found: Found) -> None:
     endpoint = state.find(account.client("sagemaker").describe_endpoint, EndpointName=found.name)
     if endpoint is None or any(endpoint.get(each) != found.endpoint.get(each) for each in _CHANGES):
-        _draw_again()
-
-
-def _draw_again() -> None:
-    st.cache_data.clear()
-    st.rerun(scope="app")
+        look.again()
 
 
 def _failed(found: Found, reason: str) -> None:
@@ -76,8 +71,7 @@ def _failed(found: Found, reason: str) -> None:
 def _under_way(name: str) -> None:
     endpoint = state.find(account.client("sagemaker").describe_endpoint, EndpointName=name)
     if endpoint is None or endpoint["EndpointStatus"] not in PASSING:
-        _draw_again()
-        return
+        look.again()
     status, pending = endpoint["EndpointStatus"], endpoint.get("PendingDeploymentSummary") or {}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{_title(endpoint, pending)}** {look.badge(status)}")

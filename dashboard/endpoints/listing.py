@@ -38,13 +38,18 @@ class Row:
 @dataclass(frozen=True)
 class Listing:
     rows: list[Row]
-    more: bool  # there are older ones
+    older: str  # what `before` of the next page is; empty after the last
     problems: list[str] = field(default_factory=list)  # what could not be read, a sentence each
 
 
 def show() -> None:
     asked = st.text_input(
-        "Find", placeholder="a part of the name", key="name", bind="query-params", icon=":material/search:"
+        "Find",
+        placeholder="a part of the name",
+        key="name",
+        bind="query-params",
+        icon=":material/search:",
+        on_change=look.first_page,
     )
     before = st.query_params.get("before", "")
     listing = read(asked.strip(), before)
@@ -57,7 +62,7 @@ def show() -> None:
         _table(listing.rows)
     for sentence in listing.problems:
         st.caption(f":material/warning: {look.plain(sentence)}")
-    _turn(listing, before)
+    look.turn(listing.older)
 
 
 def _table(rows: list[Row]) -> None:
@@ -90,16 +95,6 @@ def _table(rows: list[Row]) -> None:
         st.query_params.clear()
         st.query_params["endpoint"] = found
         st.rerun()
-
-
-def _turn(listing: Listing, before: str) -> None:
-    with st.container(horizontal=True):
-        if before and st.button("Newest", icon=":material/first_page:"):
-            st.query_params.pop("before", None)
-            st.rerun()
-        if listing.more and st.button("Older", icon=":material/navigate_next:"):
-            st.query_params["before"] = listing.rows[-1].created.astimezone(UTC).isoformat()
-            st.rerun()
 
 
 def frame(rows: list[Row]) -> pd.DataFrame:
@@ -140,7 +135,8 @@ def read(name: str, before: str) -> Listing:
         _row(summary, each, counts or {}, rung or []) for summary, each in zip(page["Endpoints"], found, strict=True)
     ]
     problems = [problem, other, *(sentence for each in found if each for sentence in each.problems)]
-    return Listing(rows, "NextToken" in page, list(dict.fromkeys(each for each in problems if each)))
+    older = rows[-1].created.astimezone(UTC).isoformat() if rows and "NextToken" in page else ""
+    return Listing(rows, older, list(dict.fromkeys(each for each in problems if each)))
 
 
 def _described(sagemaker: Any, summary: Described) -> Found | None:

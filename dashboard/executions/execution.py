@@ -27,8 +27,7 @@ def _body(pipeline: str, arn: str, was_running: bool) -> None:
     described, listed = facts.described(arn), facts.steps(arn)
     running = described["PipelineExecutionStatus"] in RUNNING
     if was_running and not running:  # the page has other buttons then, and needs no more looks
-        st.cache_data.clear()  # lists of executions still say that it runs
-        st.rerun()
+        look.again()
     definition, unreadable = facts.definition(arn)
     _header(described, listed, definition)
     if unreadable:

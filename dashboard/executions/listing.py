@@ -68,24 +68,27 @@ def _said(summary: Document) -> str:
 def _list(pipeline: str, chosen: str) -> None:
     st.subheader("Executions")
     status = _status(pipeline)
-    trail: list[str] = st.session_state.setdefault(
-        f"executions-{pipeline}-{status}", [""]
-    )  # tokens of the pages so far
-    found, following = executions(pipeline, status, trail[-1])
+    before = st.query_params.get("before", "")
+    found, following = executions(pipeline, status, before)
     if found:
         _table(pipeline, chosen, found)
     else:
-        st.write(
-            f"None of the {'older ' if len(trail) > 1 else ''}executions is {status}." if status else "No older ones."
-        )
-    turn(trail, following)
+        st.write(f"None of the {'older ' if before else ''}executions is {status}." if status else "No older ones.")
+    look.turn(following)
 
 
 def _status(pipeline: str) -> str:
     """Kept in the address, where a bound widget's would not outlast the way to another execution."""
     asked = st.query_params.get("status", "")
     chosen = (
-        st.pills("Status", _STATUSES, default=asked if asked in _STATUSES else None, key=f"status-{pipeline}") or ""
+        st.pills(
+            "Status",
+            _STATUSES,
+            default=asked if asked in _STATUSES else None,
+            key=f"status-{pipeline}",
+            on_change=look.first_page,
+        )
+        or ""
     )
     if chosen:
         st.query_params["status"] = chosen
@@ -121,14 +124,3 @@ def _table(pipeline: str, chosen: str, found: Sequence[Document]) -> None:
     )
     if event.selection.rows and (other := rows[event.selection.rows[0]]["execution"]) != chosen:
         go(pipeline, execution=str(other))
-
-
-def turn(trail: list[str], following: str) -> None:
-    """Buttons to the page before and after; `trail` has the tokens of the pages so far, `following` the next one's."""
-    with st.container(horizontal=True):
-        if len(trail) > 1 and st.button("Newer", icon=":material/chevron_left:", key=f"newer-{id(trail)}"):
-            trail.pop()
-            st.rerun()
-        if following and st.button("Older", icon=":material/chevron_right:", key=f"older-{id(trail)}"):
-            trail.append(following)
-            st.rerun()

@@ -7,7 +7,6 @@ from typing import Any
 import streamlit as st
 
 from dashboard import account, look
-from dashboard.executions.listing import turn
 from dashboard.executions.summaries import go
 
 PAGE = 50
@@ -35,12 +34,11 @@ def show(cases: list[str]) -> None:
     if not folded.open:
         return
     with folded:
-        prefix = st.text_input("Name begins with", key="begins", bind="query-params")
-        trail: list[str] = st.session_state.setdefault(f"others-{prefix}", [""])  # the tokens of the pages so far
-        page = pipelines(prefix, trail[-1])
+        prefix = st.text_input("Name begins with", key="begins", bind="query-params", on_change=look.first_page)
+        page = pipelines(prefix, st.query_params.get("before", ""))
         found = [each for each in page["PipelineSummaries"] if each["PipelineName"] not in cases]
         _table(found, prefix)
-        turn(trail, page.get("NextToken", ""))
+        look.turn(page.get("NextToken", ""))
 
 
 def _table(found: list[dict[str, Any]], prefix: str) -> None:

@@ -77,8 +77,7 @@ def _runs(case: Glance) -> None:
 def _running(pipeline: str) -> None:
     run = glance.last_run(account.client("sagemaker"), pipeline)
     if run is None or not run.running:  # what it made is to be seen in the other cells
-        st.cache_data.clear()
-        st.rerun()
+        look.again()
     _run(pipeline, run)
 
 

@@ -62,7 +62,8 @@ def name_of(summary: Document) -> str:
 
 
 def go(pipeline: str, **query: str) -> None:
-    """To another view of the pipeline, by its address; the list stays filtered."""
-    kept = {"status": status} if (status := st.query_params.get("status")) else {}
+    """To another view of the pipeline, by its address; its list stays filtered, and where it is."""
+    here = st.query_params.to_dict() if st.query_params.get("pipeline") == pipeline else {}
+    kept = {name: value for name, value in here.items() if name in ("status", "before")}
     st.query_params.from_dict({"pipeline": pipeline, **kept, **query})
     st.rerun()

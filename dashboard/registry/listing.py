@@ -20,7 +20,13 @@ _WORDS = {"PendingManualApproval": "Waiting"}
 
 def show(group: Group) -> None:
     chosen = st.segmented_control(
-        "Approval", list(_APPROVALS), default="All", required=True, key="approval", bind="query-params"
+        "Approval",
+        list(_APPROVALS),
+        default="All",
+        required=True,
+        key="approval",
+        bind="query-params",
+        on_change=look.first_page,
     )
     approval, before = _APPROVALS[chosen or "All"], _before()
     found = versions.page(group.name, approval, before)
@@ -28,7 +34,7 @@ def show(group: Group) -> None:
         _nothing(group, approval, before)
         return
     _table(group, found)
-    _more(found, before)
+    look.turn(f"{found.older.timestamp():.3f}" if found.older else "")
 
 
 def _before() -> datetime | None:
@@ -127,13 +133,3 @@ def decided(package: Document) -> str:
 def who(context: Document) -> str:
     """A person's or a session's own name: a user of Studio, or how an ARN ends."""
     return str(context.get("UserProfileName") or context.get("IamIdentity", {}).get("Arn", "").rpartition("/")[2])
-
-
-def _more(found: Page, before: datetime | None) -> None:
-    with st.container(horizontal=True):
-        if before and st.button("Newest", icon=":material/first_page:", key="newest"):
-            st.query_params.pop("before")
-            st.rerun()
-        if found.older and st.button("Older", icon=":material/chevron_right:", key="older"):
-            st.query_params["before"] = f"{found.older.timestamp():.3f}"
-            st.rerun()
