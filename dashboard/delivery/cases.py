@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import look
-from dashboard.account import client, kept
+from dashboard import account, look
 
 Document = dict[str, Any]
 _BAD = ("FAILED", "ERROR")
@@ -68,11 +67,11 @@ def counted(report: Document) -> dict[str, int]:
     }
 
 
-@kept
+@account.kept
 def cases_of(arn: str) -> list[Document]:
     """DescribeTestCases' of a report, _CASES at most."""
     found: list[Document] = []
-    pages = client("codebuild").get_paginator("describe_test_cases").paginate(reportArn=arn, maxResults=100)
+    pages = account.client("codebuild").get_paginator("describe_test_cases").paginate(reportArn=arn, maxResults=100)
     for page in pages:
         found += page["testCases"]
         if len(found) >= _CASES:

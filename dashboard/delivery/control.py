@@ -7,8 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import changes, look
-from dashboard.account import client, kept
+from dashboard import account, changes, look
 from dashboard.changes import Change
 from dashboard.delivery.reading import Glance, Shown, declaration
 
@@ -72,7 +71,7 @@ def started(name: str, given: dict[str, dict[str, str]]) -> str:
         for each, value in given["revisions"].items()
         if value.strip()
     ]
-    begun = client("codepipeline").start_pipeline_execution(
+    begun = account.client("codepipeline").start_pipeline_execution(
         name=name,
         **({"variables": variables} if variables else {}),
         **({"sourceRevisions": revisions} if revisions else {}),
@@ -114,7 +113,7 @@ def _stop(shown: Shown) -> Change:
 
 
 def _stopped(shown: Shown, abandon: bool, reason: str) -> str:
-    client("codepipeline").stop_pipeline_execution(
+    account.client("codepipeline").stop_pipeline_execution(
         pipelineName=shown.pipeline,
         pipelineExecutionId=shown.identity,
         abandon=abandon,
@@ -138,7 +137,7 @@ def _retry(shown: Shown, stage: str) -> Change:
 
 
 def _retried(shown: Shown, stage: str, everything: bool) -> str:
-    client("codepipeline").retry_stage_execution(
+    account.client("codepipeline").retry_stage_execution(
         pipelineName=shown.pipeline,
         stageName=stage,
         pipelineExecutionId=shown.identity,
@@ -180,7 +179,7 @@ def closed(pipeline: str, stage: str, reason: str) -> str:
         raise ValueError(f"Say why the way into {stage} is closed: whoever waits at the door reads it.")
     if bad := sorted(set(_REFUSED.findall(said))):
         raise ValueError(f"CodePipeline takes letters, digits, spaces and !@().*?- in this reason, not {' '.join(bad)}")
-    client("codepipeline").disable_stage_transition(
+    account.client("codepipeline").disable_stage_transition(
         pipelineName=pipeline, stageName=stage, transitionType="Inbound", reason=said
     )
     return f"The way into {stage} of {pipeline} is closed"
@@ -199,7 +198,9 @@ def _open(pipeline: str, stage: dict[str, Any]) -> Change:
 
 
 def _opened(pipeline: str, stage: str) -> str:
-    client("codepipeline").enable_stage_transition(pipelineName=pipeline, stageName=stage, transitionType="Inbound")
+    account.client("codepipeline").enable_stage_transition(
+        pipelineName=pipeline, stageName=stage, transitionType="Inbound"
+    )
     return f"The way into {stage} of {pipeline} is open"
 
 
@@ -226,10 +227,10 @@ def back(glance: Glance) -> None:
         changes.button(label, _back(glance.name, stage, chosen), key="back", icon=":material/undo:")
 
 
-@kept
+@account.kept
 def went_through(pipeline: str, stage: str) -> list[dict[str, Any]]:
     """Executions that succeeded in a stage, the newest first; an empty list where the API does not tell."""
-    found: list[dict[str, Any]] = client("codepipeline").list_pipeline_executions(
+    found: list[dict[str, Any]] = account.client("codepipeline").list_pipeline_executions(
         pipelineName=pipeline, maxResults=_TARGETS, filter={"succeededInStage": {"stageName": stage}}
     )["pipelineExecutionSummaries"]
     return found
@@ -253,7 +254,7 @@ def _back(pipeline: str, stage: str, execution: dict[str, Any]) -> Change:
 
 
 def _rolled(pipeline: str, stage: str, target: str) -> str:
-    begun = client("codepipeline").rollback_stage(
+    begun = account.client("codepipeline").rollback_stage(
         pipelineName=pipeline, stageName=stage, targetPipelineExecutionId=target
     )
     return f"{pipeline} rolls {stage} back: execution {begun['pipelineExecutionId'][:8]}"

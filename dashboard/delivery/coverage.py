@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import look
-from dashboard.account import client, kept
+from dashboard import account, look
 
 Document = dict[str, Any]
 _PAGE = 100
@@ -60,13 +59,13 @@ def _more(arn: str) -> None:
     st.session_state[arn] = st.session_state.get(arn, 1) + 1
 
 
-@kept
+@account.kept
 def files_of(arn: str, pages: int) -> tuple[list[Document], bool]:
     """DescribeCodeCoverages' files, the least covered first, and whether there are more."""
     found: list[Document] = []
     token = ""
     for _ in range(pages):
-        page = client("codebuild").describe_code_coverages(
+        page = account.client("codebuild").describe_code_coverages(
             reportArn=arn,
             maxResults=_PAGE,
             sortBy="LINE_COVERAGE_PERCENTAGE",

@@ -6,8 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import look, navigation
-from dashboard.account import client, kept, target
+from dashboard import account, look, navigation
 from dashboard.delivery import story
 from dashboard.delivery.story import Part
 from dashboard.graph import drawing
@@ -17,17 +16,19 @@ _CHOSEN = "lineage-part"  # in the session's state
 _OFFERED = 100  # endpoints
 
 
-@kept
+@account.kept
 def endpoints() -> list[str]:
     """Names, the newest first."""
-    found = client("sagemaker").list_endpoints(SortBy="CreationTime", SortOrder="Descending", MaxResults=_OFFERED)
+    found = account.client("sagemaker").list_endpoints(
+        SortBy="CreationTime", SortOrder="Descending", MaxResults=_OFFERED
+    )
     return [each["EndpointName"] for each in found["Endpoints"]]
 
 
-@kept
+@account.kept
 def traced(endpoint: str) -> dict[str, Any]:
     """Raises LookupError when there is no such endpoint."""
-    return lineage.trace(target(), endpoint)
+    return lineage.trace(account.target(), endpoint)
 
 
 def show(asked: str) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import look, navigation
-from dashboard.account import client, kept, together
+from dashboard import account, look, navigation
 from dashboard.delivery import approvals, reading, stages
 from dashboard.delivery.reading import Glance
 
@@ -93,10 +92,10 @@ def _others(names: list[str]) -> None:
             navigation.link(chosen, "delivery", icon=":material/arrow_forward:", pipeline=chosen)
 
 
-@kept
+@account.kept
 def newest_of(names: tuple[str, ...]) -> dict[str, Any]:
     """ListPipelineExecutions' newest of each pipeline, or a word for why there is none."""
-    codepipeline = client("codepipeline")
+    codepipeline = account.client("codepipeline")
 
     def ask(name: str) -> Any:
         try:
@@ -105,4 +104,4 @@ def newest_of(names: tuple[str, ...]) -> dict[str, Any]:
             return look.sentence(error)
         return found[0] if found else "never started"
 
-    return dict(zip(names, together(ask, names), strict=True))
+    return dict(zip(names, account.together(ask, names), strict=True))

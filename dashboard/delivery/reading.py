@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dashboard.account import client, kept
+from dashboard import account
 from dashboard.delivery import flow
 from dashboard.delivery.flow import Commit, Stage
 from deploy import names, served, stages
@@ -97,10 +97,10 @@ def project() -> str:
     return os.environ.get(PROJECT) or "mlops"
 
 
-@kept
+@account.kept
 def pipelines() -> list[Document]:
     """ListPipelines' entries, the project's own first; of the others those that changed last."""
-    pages = client("codepipeline").get_paginator("list_pipelines").paginate()
+    pages = account.client("codepipeline").get_paginator("list_pipelines").paginate()
     found = [each for page in pages for each in page["pipelines"]]
     ours = [each for each in found if mine(each["name"])]
     others = [each for each in found if not mine(each["name"])]
@@ -114,10 +114,10 @@ def mine(name: str) -> bool:
     return name.startswith(f"{project()}-")
 
 
-@kept
+@account.kept
 def executions(pipeline: str, token: str) -> Document:
     """A further page of ListPipelineExecutions, the newest first. Raises LookupError when there is no such pipeline."""
-    return _executions(client("codepipeline"), pipeline, token)
+    return _executions(account.client("codepipeline"), pipeline, token)
 
 
 def _executions(codepipeline: Any, pipeline: str, token: str) -> Document:
@@ -128,10 +128,10 @@ def _executions(codepipeline: Any, pipeline: str, token: str) -> Document:
         raise LookupError(f"There is no pipeline {pipeline} here: `mlops cicd up` makes the project's.") from None
 
 
-@kept
+@account.kept
 def glance(pipeline: str) -> Glance:
     """What runs in a pipeline, else its newest execution. Raises LookupError when there is no such pipeline."""
-    codepipeline = client("codepipeline")
+    codepipeline = account.client("codepipeline")
     with ThreadPoolExecutor() as pool:
         state = pool.submit(codepipeline.get_pipeline_state, name=pipeline)
         page = _executions(codepipeline, pipeline, "")
@@ -160,10 +160,10 @@ def _chosen(listed: list[Document], state: list[Document]) -> list[Document]:
     return found[:_GATHERED] or listed[:1]
 
 
-@kept
+@account.kept
 def execution(pipeline: str, identity: str) -> Shown:
     """Raises LookupError when there is none of that id."""
-    codepipeline = client("codepipeline")
+    codepipeline = account.client("codepipeline")
     state = codepipeline.get_pipeline_state(name=pipeline)["stageStates"]
     return _shown(codepipeline, pipeline, {"pipelineExecutionId": identity}, state)
 
@@ -227,10 +227,10 @@ def _token(glance: Glance, run: Action) -> str:
     return ""
 
 
-@kept
+@account.kept
 def serving(endpoint: str) -> list[tuple[str, str]]:
     """Group and version of what an endpoint serves. Raises LookupError when there is none of that name."""
-    containers = served.containers(client("sagemaker"), endpoint)
+    containers = served.containers(account.client("sagemaker"), endpoint)
     return flow.packages(" ".join(each.get("ModelPackageName", "") for each in containers))
 
 
@@ -243,7 +243,7 @@ def endpoint(use_case: str, stage: str) -> str:
     return names.endpoint_name(use_case, declared.name) if declared and not declared.account else ""
 
 
-@kept
+@account.kept
 def declaration(pipeline: str) -> Document:
     """GetPipeline's pipeline as it is now."""
-    return dict(client("codepipeline").get_pipeline(name=pipeline)["pipeline"])
+    return dict(account.client("codepipeline").get_pipeline(name=pipeline)["pipeline"])

@@ -13,7 +13,6 @@ import streamlit as st
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dashboard import account, effects, look
-from dashboard.account import ReadOnly
 from dashboard.endpoints import described, invocations
 from dashboard.endpoints.described import Found
 from dashboard.endpoints.invocations import Answer, Question
@@ -50,7 +49,7 @@ def _exchange(found: Found, question: Question, record: Mapping[str, Any]) -> Ex
             answer = invocations.ask_later(runtime, account.client("s3"), found.name, question, _PATIENCE)
         else:
             answer = invocations.ask(runtime, found.name, question)
-    except (ClientError, BotoCoreError, ReadOnly, RuntimeError, TimeoutError, ValueError) as error:
+    except (ClientError, BotoCoreError, account.ReadOnly, RuntimeError, TimeoutError, ValueError) as error:
         return Exchange(found.name, question, record, None, look.sentence(error))
     return Exchange(found.name, question, record, answer)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import logs, look
-from dashboard.account import client
+from dashboard import account, logs, look
 from dashboard.endpoints.described import Found
 
 
 def show(found: Found) -> None:
     group = f"/aws/sagemaker/Endpoints/{found.name}"
-    streams = logs.streams(client("logs"), group, recent=True)
+    streams = logs.streams(account.client("logs"), group, recent=True)
     if not streams:
         st.caption(f"There is no log {look.plain(group)}: no container of it has written anything.")
         return

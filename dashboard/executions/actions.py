@@ -8,8 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import look, navigation
-from dashboard.account import client
+from dashboard import account, look, navigation
 from dashboard.changes import Change, button
 from dashboard.executions import selective, start, summaries
 from mlops import selection
@@ -59,7 +58,7 @@ def stop(pipeline: str, execution: Mapping[str, Any], steps: Sequence[Step]) -> 
     running = f"What runs is stopped, jobs included: {_listed(busy)}." if busy else "No step runs at the moment."
 
     def call() -> str:
-        client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=execution["PipelineExecutionArn"])
+        account.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=execution["PipelineExecutionArn"])
         return f"{_id(execution)} of {pipeline} is stopping."
 
     return Change(
@@ -80,7 +79,7 @@ def retry(pipeline: str, execution: Mapping[str, Any], steps: Sequence[Step]) ->
     ]
 
     def call() -> str:
-        client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=execution["PipelineExecutionArn"])
+        account.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=execution["PipelineExecutionArn"])
         return f"{_id(execution)} of {pipeline} goes on."
 
     return Change(
@@ -100,7 +99,7 @@ def parallelism(pipeline: str, execution: Mapping[str, Any]) -> Change:
         return {"most": st.number_input("Steps at the same time", 1, _MOST_PARALLEL, now or 10, key="parallel-steps")}
 
     def call(most: int) -> str:
-        client("sagemaker").update_pipeline_execution(
+        account.client("sagemaker").update_pipeline_execution(
             PipelineExecutionArn=execution["PipelineExecutionArn"],
             ParallelismConfiguration={"MaxParallelExecutionSteps": most},
         )
@@ -137,7 +136,7 @@ def rerun(pipeline: str, execution: Mapping[str, Any], steps: Sequence[Step]) ->
             raise ValueError(" ".join(wrong))
         arn = execution["PipelineExecutionArn"]
         known = [each["Name"] for each in definition.get("Parameters") or []]
-        values = selection.parameters(client("sagemaker"), arn, known)
+        values = selection.parameters(account.client("sagemaker"), arn, known)
         return start.started(
             pipeline,
             PipelineParameters=[{"Name": name, "Value": value} for name, value in values.items()],

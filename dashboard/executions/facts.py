@@ -10,7 +10,6 @@ import streamlit as st
 from botocore.exceptions import ClientError
 
 from dashboard import account, look
-from dashboard.account import client, kept
 from mlops import executions
 from mlops.executions import Step
 
@@ -21,7 +20,7 @@ _now = st.cache_data(ttl=1, show_spinner=False)  # seconds: one drawing of the p
 @_now
 def described(arn: str) -> Document:
     """DescribePipelineExecution's answer, as it is now. Raises LookupError when there is no such execution."""
-    sagemaker = client("sagemaker")
+    sagemaker = account.client("sagemaker")
     try:
         return dict(sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn))
     except ClientError as error:
@@ -40,7 +39,7 @@ def names(arn: str) -> tuple[str, str]:
 @_now
 def steps(arn: str) -> list[Step]:
     """As they are now, in the order in which they started."""
-    return executions.steps(client("sagemaker"), arn)
+    return executions.steps(account.client("sagemaker"), arn)
 
 
 def reason(step: Step) -> str:
@@ -48,11 +47,11 @@ def reason(step: Step) -> str:
     return step.failure or step.metadata.get("Fail", {}).get("ErrorMessage", "") or "no reason is given"
 
 
-@kept
+@account.kept
 def definition(arn: str) -> tuple[Document, str]:
     """The definition that it runs, or none of it and why."""
     try:
-        found = client("sagemaker").describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
+        found = account.client("sagemaker").describe_pipeline_definition_for_execution(PipelineExecutionArn=arn)
         return dict(json.loads(found["PipelineDefinition"])), ""
     except ClientError as error:
         return {}, look.sentence(error)
@@ -60,10 +59,10 @@ def definition(arn: str) -> tuple[Document, str]:
         return {}, "The definition is not JSON."
 
 
-@kept
+@account.kept
 def parameters(arn: str) -> dict[str, str]:
     """Those it was given and defaults, as it ran with them."""
-    pages = client("sagemaker").get_paginator("list_pipeline_parameters_for_execution")
+    pages = account.client("sagemaker").get_paginator("list_pipeline_parameters_for_execution")
     found = [one for page in pages.paginate(PipelineExecutionArn=arn) for one in page["PipelineParameters"]]
     return {one["Name"]: one["Value"] for one in found}
 
@@ -98,7 +97,7 @@ def _same(value: str, default: str) -> bool:
         return False
 
 
-@kept
+@account.kept
 def outcomes(_steps: Sequence[Step], of: tuple[tuple[str, str, str], ...]) -> dict[str, str]:
     """A line each on what they made; `of` are their execution, name and status, which is what the answer is kept by."""
     target = account.target()

@@ -6,7 +6,6 @@ import streamlit as st
 from botocore.exceptions import ClientError
 
 from dashboard import account, logs, look
-from dashboard.account import client
 from mlops import executions
 from mlops.executions import Step
 
@@ -18,7 +17,7 @@ def show(step: Step) -> None:
         st.caption("This step runs no job, so it has no log.")
         return
     group, prefix = where
-    found = logs.streams(client("logs"), group, prefix, recent=not step.job)
+    found = logs.streams(account.client("logs"), group, prefix, recent=not step.job)
     if not found:
         yet = "yet" if step.running else "of it, or no more"
         st.caption(

@@ -11,7 +11,6 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dashboard import account
-from dashboard.account import client, kept
 from dashboard.executions import facts, jobs
 from mlops import executions, lineage, storage
 from mlops.executions import RUNNING, TUNING, Step
@@ -47,7 +46,7 @@ class Side:
         return None if self.running else self.described.get("LastModifiedTime")
 
 
-@kept
+@account.kept
 def read(arn: str) -> Side:
     """Raises LookupError when there is no such execution."""
     described, steps = facts.described(arn), facts.steps(arn)
@@ -74,7 +73,7 @@ def _described(step: Step) -> Document:
     """Nothing of a job that is gone."""
     assert step.job
     try:
-        return {"kind": step.job[0], **executions.describe_job(client("sagemaker"), *step.job)}
+        return {"kind": step.job[0], **executions.describe_job(account.client("sagemaker"), *step.job)}
     except ClientError:
         return {}
 
@@ -95,7 +94,7 @@ def _commit(described: Document, registered: Sequence[str]) -> str:
     if not registered:
         return ""
     try:
-        found = client("sagemaker").describe_model_package(ModelPackageName=registered[0])
+        found = account.client("sagemaker").describe_model_package(ModelPackageName=registered[0])
     except ClientError:
         return ""
     return str(found.get("MetadataProperties", {}).get("CommitId", ""))
@@ -147,7 +146,7 @@ class Content:
         return sum(size for _, size, _ in self.objects)
 
 
-@kept
+@account.kept
 def contents(uris: tuple[str, ...]) -> dict[str, Content]:
     """Of what can be listed; where nothing lies, the content is empty."""
     found = account.together(_content, uris)
@@ -156,7 +155,7 @@ def contents(uris: tuple[str, ...]) -> dict[str, Content]:
 
 def _content(uri: str) -> Content | None:
     try:
-        listed = list(storage.objects(client("s3"), uri))
+        listed = list(storage.objects(account.client("s3"), uri))
     except ClientError:
         return None
     start = len(storage.split(uri)[1])

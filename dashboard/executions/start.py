@@ -9,8 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import look, navigation
-from dashboard.account import client
+from dashboard import account, look, navigation
 from dashboard.changes import Change, button
 from dashboard.executions import facts, parameters, summaries
 from dashboard.executions.parameters import Field, Value
@@ -116,7 +115,7 @@ def _change(pipeline: str, definition: Document, known: list[Field], given: Mapp
 
 def started(pipeline: str, **request: Any) -> str:
     """Starts an execution, and goes to it."""
-    answer = client("sagemaker").start_pipeline_execution(PipelineName=pipeline, **request)
+    answer = account.client("sagemaker").start_pipeline_execution(PipelineName=pipeline, **request)
     execution = answer["PipelineExecutionArn"].rsplit("/", 1)[1]
     st.query_params.from_dict({"pipeline": pipeline, "execution": execution})
     return f"Started {execution} of {pipeline}."

@@ -10,7 +10,6 @@ import streamlit as st
 from botocore.exceptions import ClientError
 
 from dashboard import account, look, navigation
-from dashboard.account import client, kept
 from dashboard.executions import facts, graph, jobs, log
 from mlops import caching, executions
 from mlops.executions import Step
@@ -201,9 +200,9 @@ def _why(arn: str, step: Step) -> None:
             st.code("\n".join(_reasons(arn, step.name)), language=None, wrap_lines=True)
 
 
-@kept
+@account.kept
 def _reasons(arn: str, name: str) -> list[str]:
-    return list(caching.reasons(client("sagemaker"), arn, name))
+    return list(caching.reasons(account.client("sagemaker"), arn, name))
 
 
 def _job(step: Step) -> jobs.Job:
@@ -224,7 +223,7 @@ def _job(step: Step) -> jobs.Job:
         return jobs.Job(message=look.sentence(error))
 
 
-@kept
+@account.kept
 def _described(kind: str, name: str, status: str) -> dict[str, Any]:
     """Describe<kind>'s answer, kept by the status; a model package goes by its ARN, all others by their name."""
     sagemaker = account.target().client("sagemaker")

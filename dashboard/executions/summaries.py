@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.account import client, kept
+from dashboard import account
 
 PAGE = 50  # rows
 _LOOKED_THROUGH = 10  # pages of 100 that are looked through for a status: the API has no filter of it
@@ -23,22 +23,22 @@ def arn(pipeline: str, execution: str) -> str:
     return execution if execution.startswith("arn:") else f"{described(pipeline)['PipelineArn']}/execution/{execution}"
 
 
-@kept
+@account.kept
 def described(pipeline: str) -> Document:
     """DescribePipeline's answer. Raises LookupError when there is none."""
-    sagemaker = client("sagemaker")
+    sagemaker = account.client("sagemaker")
     try:
         return dict(sagemaker.describe_pipeline(PipelineName=pipeline))
     except sagemaker.exceptions.ResourceNotFound:
         raise LookupError(f"There is no pipeline {pipeline} in this account.") from None
 
 
-@kept
+@account.kept
 def executions(pipeline: str, status: str = "", token: str = "") -> tuple[list[Document], str]:
     """Summaries, the newest first, and the token of what follows; about PAGE of them, or all of one status that
     _LOOKED_THROUGH pages have. Raises LookupError when there is no such pipeline.
     """
-    sagemaker = client("sagemaker")
+    sagemaker = account.client("sagemaker")
     query = {"PipelineName": pipeline, "SortBy": "CreationTime", "SortOrder": "Descending"}
     found: list[Document] = []
     for _ in range(_LOOKED_THROUGH):

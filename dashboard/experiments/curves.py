@@ -15,7 +15,6 @@ from typing import Any
 import pandas as pd
 
 from dashboard import account
-from dashboard.account import kept
 from mlops.experiments import component_name
 
 GROUP = "/aws/sagemaker/TrainingJobs"
@@ -36,7 +35,7 @@ class Curves:
         return pd.DataFrame(rows, columns=["metric", "x", "value"])
 
 
-@kept
+@account.kept
 def read(job: str) -> Curves:
     """Without any series where nothing tells how the metrics went."""
     described = account.client("sagemaker").describe_training_job(TrainingJobName=job)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard import account
-from dashboard.account import kept
 from dashboard.experiments.runs import Metric
 from deploy import names, served
 from mlops import experiments, tuning, use_cases
@@ -21,7 +20,7 @@ class Found:
     production: str  # version in service there, "" for none
 
 
-@kept
+@account.kept
 def pipelines() -> list[str]:
     """The use cases that ran here, then other pipelines that did."""
     pages = account.client("sagemaker").get_paginator("list_pipelines").paginate()
@@ -30,7 +29,7 @@ def pipelines() -> list[str]:
     return sorted((each["PipelineName"] for each in there), key=lambda name: (name not in cases, name))
 
 
-@kept
+@account.kept
 def executions(pipeline: str, count: int) -> Found:
     """The newest `count`."""
     target = account.target()
@@ -46,7 +45,7 @@ def executions(pipeline: str, count: int) -> Found:
         return Found(runs, bool(token), serving.result())
 
 
-@kept
+@account.kept
 def training_jobs(pipeline: str, execution: str, count: int) -> Found:
     """The newest `count` of a pipeline's executions, or of one."""
     target = account.target()
@@ -73,7 +72,7 @@ class Searched:
     logarithmic: tuple[str, ...] = ()  # hyperparameters with a logarithmic scale
 
 
-@kept
+@account.kept
 def searched(name: str) -> Searched:
     """Of a tuning job; nothing of one that is gone, or of ""."""
     try:
@@ -89,7 +88,7 @@ def search(described: dict[str, Any]) -> Searched:
     return Searched(metric, tuple(parameter for parameter, scaling in scalings if scaling == "Logarithmic"))
 
 
-@kept
+@account.kept
 def tuning_jobs(pipeline: str) -> list[dict[str, Any]]:
     return tuning.jobs(account.target(), pipeline)
 
@@ -112,7 +111,7 @@ class Tuned:
         return self.status in ("InProgress", "Stopping")
 
 
-@kept
+@account.kept
 def tuned(name: str) -> Tuned:
     return tuned_now(name)
 
