@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NoReturn, ParamSpec
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
@@ -153,7 +154,17 @@ def sentence(error: Exception) -> str:
 
 def harmless(text: str) -> str:
     """A sentence that quotes somebody's words, without links, pictures and formulas: what ours has as code stays so."""
-    return re.sub(r"[\[\]<$]", r"\\\g<0>", text)
+    return re.sub(r"[\\\[\]<$]", r"\\\g<0>", text)
+
+
+def leave(label: str, address: str) -> None:
+    """A button to an address that somebody gave, and where it leads; nothing for what is no web page's."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return
+    if parts.scheme in ("https", "http") and parts.hostname:
+        st.link_button(label, address, icon=":material/open_in_new:", help=f"Leads to `{parts.hostname}`.")
 
 
 @contextmanager

@@ -8,8 +8,7 @@ from typing import Any
 import streamlit as st
 from botocore.exceptions import ClientError
 
-from dashboard import changes, look, navigation
-from dashboard.account import client
+from dashboard import account, changes, look, navigation
 from dashboard.changes import Change
 from dashboard.delivery import reading
 from dashboard.delivery.reading import Approval, Shown
@@ -41,9 +40,7 @@ def _one(approval: Approval, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         changes.button("Approve", _change(approval, approve=True), key=f"{key}-approve", primary=True)
         changes.button("Reject", _change(approval, approve=False), key=f"{key}-reject")
-        link = action.configuration.get("ExternalEntityLink", "")
-        if link.startswith(("https://", "http://")):
-            st.link_button("Open the comparison report", link, icon=":material/open_in_new:")
+        look.leave("Open the linked report", action.configuration.get("ExternalEntityLink", ""))
         for group, version in shown.packages:
             navigation.link(f"{group} version {version}", "registry", group=group, version=version)
         if st.query_params.get("execution") != shown.identity:
@@ -118,7 +115,7 @@ def _doing(action: dict[str, Any]) -> str:
 
 def answer(approval: Approval, reason: str, *, approve: bool) -> str:
     """Raises LookupError when another has answered meanwhile."""
-    action, codepipeline = approval.action, client("codepipeline")
+    action, codepipeline = approval.action, account.client("codepipeline")
     status = "Approved" if approve else "Rejected"
     try:
         codepipeline.put_approval_result(

@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import logs, look, navigation, objects
-from dashboard.account import client, kept
+from dashboard import account, logs, look, navigation, objects
 from dashboard.delivery import cases, coverage
 from dashboard.delivery.links import links
 
@@ -21,19 +20,19 @@ _PARTS = ("Log", "Tests", "Coverage", "Variables", "Artifacts")
 _QUIET = ("SUBMITTED", "QUEUED", "PROVISIONING", "FINALIZING", "COMPLETED")  # of no interest where they went well
 
 
-@kept
+@account.kept
 def described(identity: str) -> Document:
     """BatchGetBuilds' build. Raises LookupError when CodeBuild has none of that id."""
-    found = client("codebuild").batch_get_builds(ids=[identity])["builds"]
+    found = account.client("codebuild").batch_get_builds(ids=[identity])["builds"]
     if not found:
         raise LookupError(f"CodeBuild has no build {identity}: it keeps them for a year.")
     return dict(found[0])
 
 
-@kept
+@account.kept
 def reports(arns: tuple[str, ...]) -> list[Document]:
     """BatchGetReports' of a build, in its order."""
-    found = client("codebuild").batch_get_reports(reportArns=list(arns))["reports"] if arns else []
+    found = account.client("codebuild").batch_get_reports(reportArns=list(arns))["reports"] if arns else []
     return sorted(found, key=lambda each: arns.index(each["arn"]))
 
 
@@ -41,7 +40,7 @@ def show(identity: str) -> None:
     build = described(identity)
     _back(build)
     running = not build["buildComplete"]
-    st.header(f"{build['projectName']} {build.get('buildNumber', '')}")
+    st.header(look.plain(f"{build['projectName']} {build.get('buildNumber', '')}"))
     look.live(_head, every=LIVE_SECONDS if running else None)(identity, running)
     exported = " ".join(each["value"] for each in build.get("exportedEnvironmentVariables", []))
     links(exported)
@@ -61,7 +60,7 @@ def _back(build: Document) -> None:
     execution = query.get("execution", "")
     more = {"execution": execution} if execution else {}
     label = f"{pipeline} {execution[:8]}".strip()
-    navigation.link(label, "delivery", icon=":material/arrow_back:", pipeline=pipeline, **more)
+    navigation.link(look.plain(label), "delivery", icon=":material/arrow_back:", pipeline=pipeline, **more)
 
 
 def _head(identity: str, running: bool) -> None:
@@ -138,7 +137,7 @@ def _log(where: Mapping[str, Any]) -> None:
         return
     try:
         logs.draw(group, stream)
-    except client("logs").exceptions.ResourceNotFoundException:
+    except account.client("logs").exceptions.ResourceNotFoundException:
         st.caption(f"There is no log {look.plain(group)}, {look.plain(stream)}: nothing is printed yet, or it expired.")
 
 

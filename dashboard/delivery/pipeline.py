@@ -27,8 +27,8 @@ def show(name: str, identity: str) -> None:
     look.live(_execution, every=_pace(glance, shown))(name, identity, shown.status, len(shown.runs))
     with st.container(horizontal=True):
         control.of_execution(shown)
-        if shown.commit and shown.commit.url.startswith(("https://", "http://")):
-            st.link_button("Open the commit", shown.commit.url, icon=":material/open_in_new:")
+        if shown.commit:
+            look.leave("Open the commit", shown.commit.url)
     _runs(shown)
     _list(glance, identity)
     ways = st.expander("Close or open the way into a stage", icon=":material/block:", on_change="rerun", key="ways")

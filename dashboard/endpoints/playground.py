@@ -143,13 +143,14 @@ def _inputs(fields: Sequence[Field]) -> dict[str, Any]:
 
 def _input(where: Any, field: Field) -> Any:
     """A widget that starts at the training data's most frequent value or median."""
+    label = look.harmless(field.name)
     if field.kind == "category":
-        return where.selectbox(field.name, field.values)
+        return where.selectbox(label, field.values)
     if field.kind == "text":
-        return where.text_input(field.name, value=field.values[0] if field.values else "")
+        return where.text_input(label, value=field.values[0] if field.values else "")
     number: type[int] | type[float] = int if field.kind == "integer" else float
     said = f"{number(field.low):,} to {number(field.high):,} in the training data"
-    return where.number_input(field.name, value=number(field.middle), step=number(1), help=said)
+    return where.number_input(label, value=number(field.middle), step=number(1), help=said)
 
 
 def _body(where: Mapping[str, str]) -> Question:

@@ -56,7 +56,7 @@ def scatter(found: pd.DataFrame, metric: Metric, parameter: str, *, logarithmic:
     else:
         x = alt.X("value:N", title=parameter, axis=alt.Axis(labelAngle=0))
     y = alt.Y("metric:Q", title=metric.name, scale=alt.Scale(zero=False))
-    tooltip = [alt.Tooltip("run:N"), alt.Tooltip("value", title=parameter), alt.Tooltip("metric:Q", format=".5g")]
+    tooltip = [alt.Tooltip("run:N"), alt.Tooltip("value", title="value"), alt.Tooltip("metric:Q", format=".5g")]
     drawn = alt.Chart(found).encode(x=x, y=y, tooltip=tooltip)
     return alt.layer(
         drawn.transform_filter("!datum.best").mark_circle(size=55, opacity=0.65, color=look.SERIES[0]),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from dashboard import look
 from dashboard.monitoring import charts, distributions
 from dashboard.monitoring.distributions import Feature
 from dashboard.monitoring.reports import Report
@@ -48,7 +49,7 @@ def draw(report: Report, subjects: Sequence[str]) -> None:
 def _distribution(feature: Feature, report: Report) -> None:
     before = distributions.by_name(report.baseline.statistics)[feature.name]
     now = distributions.by_name(report.statistics)[feature.name]
-    st.markdown(f"**:material/bar_chart:** `{feature.name}`")
+    st.markdown(f":material/bar_chart: **{look.plain(feature.name)}**")
     one, other = distributions.points(before), distributions.points(now)
     alt = f"Distribution of {feature.name} in the baseline and in this run"
     if (one or other) and not distributions.few(one, other):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from dashboard import bias, look
 from dashboard.monitoring import charts
 from dashboard.monitoring.distributions import BASELINE, NOW
 from dashboard.monitoring.reports import Report
-
-INTERVAL = 1.96  # standard deviations on either side
-RATIOS = ("DI", "DCA", "DCR", "TE")  # share no axis with differences of shares
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def measures(
 ) -> list[Measure]:
     """Of two analysis.json, those that are violated first."""
     broken = {tuple(str(each.get(key)) for key in ("facet", "facet_value", "metric_name")) for each in violations}
-    old = {(facet, value, each["name"]): each for facet, value, each in _metrics(before)}
+    old = {(facet, value, each["name"]): each for _, facet, value, each in bias.metrics(before)}
     found = [
         Measure(
             facet,
@@ -60,17 +58,9 @@ def measures(
             each.get("error", ""),
             (facet, value, each["name"]) in broken,
         )
-        for facet, value, each in _metrics(now)
+        for _, facet, value, each in bias.metrics(now)
     ]
     return sorted(found, key=lambda each: not each.violated)
-
-
-def _metrics(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for stage in ("post_training_bias_metrics", "pre_training_bias_metrics"):
-        for facet, groups in document.get(stage, {}).get("facets", {}).items():
-            for group in groups:
-                for each in group["metrics"]:
-                    yield facet, str(group["value_or_threshold"]), each
 
 
 def _number(value: Any) -> float | None:
@@ -108,16 +98,15 @@ def draw(report: Report) -> None:
 
 
 def _group(group: str, found: Sequence[Measure]) -> None:
-    st.markdown(f"**:material/groups:** `{group}`")
+    st.markdown(f":material/groups: **{look.plain(group)}**")
     rows = []
     for each in found:
-        if each.metric in RATIOS or each.metric == "GE":
+        if each.metric in bias.NO_AXIS:
             continue
         if each.before is not None:
             rows.append({"name": each.metric, "value": each.before, "side": BASELINE, "low": None, "high": None})
         if each.now is not None:
-            room = INTERVAL * each.deviation if each.deviation is not None else None
-            low, high = (each.now - room, each.now + room) if room is not None else (None, None)
+            low, high = bias.interval(each.now, each.deviation)
             rows.append({"name": each.metric, "value": each.now, "side": NOW, "low": low, "high": high})
     if rows:
         chart = charts.values(pd.DataFrame(rows), "0 is equal treatment")

@@ -51,12 +51,13 @@ def alarm_badge(state: str) -> str:
 
 
 def schedule(monitor: Monitor) -> str:
-    """When it runs, and when next."""
+    """Markdown: when it runs, and when next."""
     if not monitor.expression:
         return "no schedule"
     if monitor.expression == "NOW":
         return "runs once"
-    said = f"{monitor.expression} UTC" if monitor.expression.startswith("cron") else monitor.expression
+    expression = look.plain(monitor.expression)
+    said = f"{expression} UTC" if monitor.expression.startswith("cron") else expression
     if not monitor.enabled:
         return f"{said}, stopped"
     return f"{said}, next {look.moment(monitor.next)}" if monitor.next else said
