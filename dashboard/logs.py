@@ -9,11 +9,11 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import look
-from dashboard.account import client
+from dashboard import account, look
 
 LINES = 500
 _MOST_READ = 100_000  # lines, of a search
+_LONGEST = 10_000  # characters of a line; an event of CloudWatch Logs may have 256 KB
 _PAGE = 10_000  # GetLogEvents' own limit
 _STREAMS = 200  # offered
 # ECMA-48: control sequences (CSI), strings such as a window's title (OSC), and escapes of two signs.
@@ -30,7 +30,8 @@ def draw(group: str, stream: str) -> None:
     """The end of a stream, or its lines with a text. Raises CloudWatch Logs' ResourceNotFoundException."""
     text = st.text_input("Find in the log", key="log-find", icon=":material/search:", placeholder="error")
     wanted = st.session_state.get(_asked(stream), LINES)
-    got = search(client("logs"), group, stream, text) if text else tail(client("logs"), group, stream, wanted)
+    logs = account.client("logs")
+    got = search(logs, group, stream, text) if text else tail(logs, group, stream, wanted)
     _lines(got, text)
     if got.more and not text:
         st.button("Older lines", key="log-older", icon=":material/expand_less:", on_click=_older, args=(stream,))
@@ -89,8 +90,11 @@ def tail(logs: Any, group: str, stream: str, count: int) -> Lines:
 
 
 def stripped(line: str) -> str:
-    """Without a terminal's escapes; of a line that a progress bar wrote over itself, what stood there last."""
-    return _ESCAPES.sub("", line).rstrip("\r\n").rpartition("\r")[2]
+    """Without a terminal's escapes; of a line that a progress bar wrote over itself, what stood there last. A very long
+    one is cut.
+    """
+    plain = _ESCAPES.sub("", line).rstrip("\r\n").rpartition("\r")[2]
+    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]} …"
 
 
 def search(logs: Any, group: str, stream: str, text: str) -> Lines:

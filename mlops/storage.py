@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+_LARGEST = 100_000_000  # bytes
+
 
 def split(uri: str) -> tuple[str, str]:
     """Bucket and key of an s3:// URI; a key may hold `#` and `?`, which mean nothing on S3."""
@@ -15,8 +17,16 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def read(s3: Any, uri: str) -> bytes:
+    """Raises LookupError for what is too large to be a report or a table of a job."""
+    found: bytes = _body(s3, uri).read(_LARGEST + 1)
+    if len(found) > _LARGEST:
+        raise LookupError(f"{uri} has more than {_LARGEST // 1_000_000} MB, which is too much to be read at once.")
+    return found
+
+
+def _body(s3: Any, uri: str) -> Any:
     bucket, key = split(uri)
-    return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return s3.get_object(Bucket=bucket, Key=key)["Body"]
 
 
 def read_json(s3: Any, uri: str) -> Any:
@@ -32,5 +42,5 @@ def objects(s3: Any, uri: str) -> Iterator[dict[str, Any]]:
 
 def download(s3: Any, uri: str, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(read(s3, uri))
+    target.write_bytes(_body(s3, uri).read())
     return target

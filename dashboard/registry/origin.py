@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +23,7 @@ from mlops.executions import Step
 _CODE = "code"  # the input, or channel, in which SDK v3 sends a job its source
 _HIDDEN = ("sagemaker_", "_tuning")  # begin hyperparameters that are the toolkit's own
 _FILES, _LARGEST = 100, 500_000  # of a bundle: files, and bytes of each, that are compared
-_ARCHIVE = 50_000_000  # bytes
+_ARCHIVE, _UNPACKED = 50_000_000, 200 * 1024**2  # bytes
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,17 @@ def _text(s3: Any, bucket: str, listed: Document) -> str | None:
 
 
 def _unpacked(archive: bytes) -> Iterator[tuple[str, str | None]]:
-    """Raises LookupError for what is no archive."""
+    """Raises LookupError for what is no archive, or unpacks to more than a page can hold."""
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        with gzip.open(io.BytesIO(archive)) as packed:
+            content = packed.read(_UNPACKED + 1)  # a little file may unpack to any size
+        if len(content) > _UNPACKED:
+            raise LookupError(f"The source's archive holds more than {look.size(_UNPACKED)}: too much for a page.")
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
             for each, _ in zip((member for member in tar if member.isfile()), range(_FILES), strict=False):
                 file = tar.extractfile(each) if each.size <= _LARGEST else None
                 yield each.name.removeprefix("./"), _decoded(file.read()) if file else None
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise LookupError(f"The archive of the source can't be read: {error}.") from error
 
 
