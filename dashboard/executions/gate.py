@@ -16,7 +16,7 @@ from mlops import selection
 Document = dict[str, Any]
 Report = Callable[[str, str], Document]  # step and the name of its property file, to the file's content; {} for none
 SIGNS = {"GreaterThanOrEqualTo": "≥", "GreaterThan": ">", "LessThanOrEqualTo": "≤", "LessThan": "<"}
-NO_MODEL = "none"  # `comparison.current_model` of an evaluation.json without a model in service
+NO_MODEL = "none"  # `comparison.current_model` of an evaluation.json where the execution was given no model to beat
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Comparison:
     sign: str  # of SIGNS
     bound: float | None
     against: str  # what the bound is: a parameter's name, "current", or "" for a number in the definition
-    needless: bool = False  # nothing is in service that could be beaten
+    needless: bool = False  # the execution was given no model that it has to beat, whatever is in service
 
     @property
     def holds(self) -> bool | None:

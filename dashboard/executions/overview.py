@@ -119,7 +119,7 @@ def _gates(case: Glance) -> None:
 def comparison(each: Comparison) -> str:
     """Markdown: `average precision **0.657** ≥ 0.601`, coloured by whether it holds."""
     if each.needless:
-        return ":gray[no version in service to beat]"
+        return f":gray[{each.metric}: the run was given no version in service to beat]"
     bound = "?" if each.bound is None else f"{each.bound:.4g}"
     against = " of the version in service" if each.against == "current" else f" :gray[:small[{each.against}]]"
     if each.value is None:

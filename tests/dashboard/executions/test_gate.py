@@ -63,7 +63,7 @@ def test_without_a_version_in_service_there_is_nothing_to_beat() -> None:
     report = REPORT | {"comparison": {"current_model": "none", "average_precision": {"current": 0.0}}}
     floor, current = compared(report)
     assert (floor.needless, current.needless) == (False, True)
-    assert "no version in service to beat" in overview.comparison(current)
+    assert "the run was given no version in service to beat" in overview.comparison(current)
 
 
 def test_the_files_that_gates_read() -> None:
