@@ -54,7 +54,7 @@ def _nothing(group: Group, approval: str, before: datetime | None) -> None:
 
 
 def _table(group: Group, found: Page) -> None:
-    serving = versions.in_service(group)
+    serving = versions.serving(group)
     table = pd.DataFrame([row(each, serving) for each in found.packages])
     numbers = [str(each["ModelPackageVersion"]) for each in found.packages]
     picked: Any = st.dataframe(

@@ -19,7 +19,7 @@ def show(group: Group, number: str) -> None:
     """Raises LookupError where there is no such version."""
     navigation.link(f"All versions of {group.title}", "registry", icon=":material/arrow_back:", group=group.name)
     package = versions.package(group, number)
-    serving = versions.in_service(group)
+    serving = versions.serving(group)
     _head(group, package, versions.endpoints_of(package, serving))
     comparison, beside = st.columns([3, 1], gap="medium")
     with comparison:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import streamlit as st
 from botocore.exceptions import ClientError
 
-from dashboard import account
+from dashboard import account, look
 from dashboard.registry.reading import Document
 from deploy import names, served, state
 from mlops import use_cases
@@ -98,30 +99,48 @@ def describe(sagemaker: Any, arn: str) -> Document | None:
     return {key: value for key, value in found.items() if key != "ResponseMetadata"} if found else None
 
 
-@account.kept
-def in_service(group: Group) -> dict[str, list[str]]:
-    """Names of endpoints by what they serve: the ARN of a model package, and the address of an artifact.
+def serving(group: Group) -> dict[str, list[str]]:
+    """What `in_service` finds; says it where that is not all."""
+    found = in_service(group)
+    if found.hidden:
+        st.warning(look.harmless(found.hidden), icon=":material/warning:")
+    return found.endpoints
 
-    Looked for among those that are named after the group, and the newest of all.
-    """
-    sagemaker = account.client("sagemaker")
-    named: dict[str, Any] = {"NameContains": production(group).removesuffix("production"), "MaxResults": 100}
+
+@dataclass(frozen=True)
+class Serving:
+    endpoints: dict[str, list[str]]  # names by what they serve: the ARN of a model package, the address of an artifact
+    hidden: str = ""  # why that is not known of an endpoint that is named after the group
+
+
+@account.kept
+def in_service(group: Group) -> Serving:
+    """Looked for among endpoints that are named after the group, and the newest of all."""
+    sagemaker, prefix = account.client("sagemaker"), production(group).removesuffix("production")
+    named: dict[str, Any] = {"NameContains": prefix, "MaxResults": 100}
     queries = [named, {"MaxResults": _ENDPOINTS}]
     newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
     listed = account.together(lambda query: sagemaker.list_endpoints(**query, **newest_first)["Endpoints"], queries)
     serving = [each["EndpointName"] for some in listed for each in some if each["EndpointStatus"] in _SERVING]
     running = list(dict.fromkeys(serving))
     found: dict[str, list[str]] = {}
+    hidden = ""
     for endpoint, models in zip(running, account.together(lambda name: _served(sagemaker, name), running), strict=True):
+        if isinstance(models, str):
+            hidden = hidden or (f"What {endpoint} serves is not known. {models}" if endpoint.startswith(prefix) else "")
+            continue
         for each in models:
             found.setdefault(each, []).append(endpoint)
-    return found
+    return Serving(found, hidden)
 
 
-def _served(sagemaker: Any, endpoint: str) -> list[str]:
+def _served(sagemaker: Any, endpoint: str) -> list[str] | str:
+    """Or why it is not known."""
     try:
         containers = served.containers(sagemaker, endpoint)
-    except (ClientError, LookupError, KeyError):  # gone meanwhile, not ours to see, or of inference components
+    except ClientError as error:
+        return look.sentence(error)
+    except (LookupError, KeyError):  # gone meanwhile, or of inference components
         return []
     named = [each.get("ModelPackageName") or each.get("ModelDataUrl") for each in containers]
     return list(dict.fromkeys(each for each in named if each))
