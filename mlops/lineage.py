@@ -52,7 +52,7 @@ def trace(target: Target, name: str) -> Document:
     try:
         endpoint = sagemaker.describe_endpoint(EndpointName=name)
     except ClientError as error:
-        if "Could not find" not in str(error) and error.response["Error"]["Code"] not in _UNREADABLE:
+        if error.response["Error"]["Code"] not in ("ResourceNotFound", "ValidationException"):
             raise
         raise LookupError(
             f"There is no endpoint {name} in {target.region}: mlops status lists those there are."

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard import look
 from dashboard.monitoring import endpoint as one_endpoint
 from dashboard.monitoring import monitors, one, overview
 
@@ -23,7 +24,7 @@ TITLE, ICON = "Monitoring", ":material/monitor_heart:"
 def page() -> None:
     account = monitors.read()
     for each in account.refused:
-        st.warning(each, icon=":material/lock:")
+        st.warning(look.harmless(each), icon=":material/lock:")
     endpoint, monitor = (st.query_params.get(each, "") for each in ("endpoint", "monitor"))
     if endpoint and monitor:
         one.show(account, account.find(endpoint, monitor))

@@ -59,7 +59,7 @@ def show(monitor: Monitor, run: Run, before: Sequence[Run], retrain: Callable[[]
         _links(monitor, run, report)
         return
     if report.pruned:
-        st.warning("The report's files are gone from S3. What CloudWatch has of it is under Over time.")
+        st.warning(look.harmless(reports.why_pruned(report)) + " What CloudWatch has of it is under Over time.")
         st.code(report.output, language=None)
         _links(monitor, run, report)
         return

@@ -123,6 +123,14 @@ def _each(jobs: Sequence[str], what: str, where: Callable[[Document], str]) -> d
     return {job: known.get((job, what), {}) for job in jobs}
 
 
+def why_pruned(report: Report) -> str:
+    """A sentence: the report's files are gone, or may not be read."""
+    s3 = account.client("s3")
+    said = [objects.read(s3, f"{report.output}/{each}") for each in (STATISTICS, ANALYSIS)]
+    hidden = next((each for each in said if isinstance(each, str) and not each.startswith("is gone")), "")
+    return f"The report's files can't be read: {hidden}." if hidden else "The report's files are gone from S3."
+
+
 def violations(jobs: Sequence[str]) -> dict[str, list[Document] | None]:
     """By the analysis' job; None where the file is gone."""
     read = files(jobs, VIOLATIONS)

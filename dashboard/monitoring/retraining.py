@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from dashboard.changes import Change
 from dashboard.monitoring import reports
 from dashboard.monitoring.monitors import WORKERS
 from deploy import retraining
+from deploy.state import find
 from deploy.verdicts import COLLECT
 from mlops import executions
 
@@ -59,6 +61,7 @@ class Retraining:
     alarms: tuple[str, ...] = ()  # that start it by themselves
     enabled: bool = True
     past: tuple[Past, ...] = ()  # newest first
+    hidden: tuple[str, ...] = ()  # sentences: what this identity may not read of it
     labelled: int | None = None  # records that the newest Collect found
 
     @property
@@ -79,21 +82,23 @@ def _memory() -> dict[str, Past]:
 def read(endpoint: str) -> Retraining:
     sagemaker, s3 = account.client("sagemaker"), account.client("s3")
     name, known = retraining.name(endpoint), _memory()
+    functions, events = account.client("lambda"), account.client("events")
+    hidden: list[str] = []
     asks = {
-        "function": lambda: account.client("lambda").get_function_configuration(FunctionName=name),
-        "rule": lambda: account.client("events").describe_rule(Name=retraining.rule_name(endpoint)),
+        "function": lambda: functions.get_function_configuration(FunctionName=name),
+        "rule": lambda: events.describe_rule(Name=retraining.rule_name(endpoint)),
         "pipeline": lambda: sagemaker.describe_pipeline(PipelineName=name),
     }
     with ThreadPoolExecutor(WORKERS) as pool:
         listed = pool.submit(executions.recent, sagemaker, name, SHOWN)
-        found = dict(zip(asks, pool.map(_answer, asks.values()), strict=True))
+        found = dict(zip(asks, pool.map(functools.partial(_answer, hidden), asks.values()), strict=True))
         summaries = listed.result()
         ids = [each["PipelineExecutionArn"].rsplit("/", 1)[1] for each in summaries]
         past = list(
             pool.map(lambda pair: known.get(pair[0]) or _past(sagemaker, *pair), zip(ids, summaries, strict=True))
         )
         labelled = _labelled(sagemaker, s3, summaries[0]["PipelineExecutionArn"]) if summaries else None
-    known |= {each.id: each for each in past if not each.runs}
+    known |= {each.id: each for each in past if not each.runs and (each.became or not each.execution)}
     variables = found["function"].get("Environment", {}).get("Variables", {})
     cooldown = variables.get("COOLDOWN_SECONDS")
     return Retraining(
@@ -107,15 +112,17 @@ def read(endpoint: str) -> Retraining:
         alarms=alarms(found["rule"].get("EventPattern", "{}")),
         enabled=found["rule"].get("State") == "ENABLED",
         past=tuple(past),
+        hidden=tuple(hidden),
         labelled=labelled,
     )
 
 
-def _answer(ask: Any) -> dict[str, Any]:
-    """Empty where it is gone, or may not be read."""
+def _answer(hidden: list[str], ask: Any) -> dict[str, Any]:
+    """Empty where it is gone, or may not be read, which `hidden` then says."""
     try:
-        return dict(ask())
-    except ClientError:
+        return dict(find(ask) or {})
+    except ClientError as error:
+        hidden.append(look.sentence(error))
         return {}
 
 
@@ -153,8 +160,8 @@ def _became(sagemaker: Any, execution: str) -> tuple[str, str, str]:
     try:
         described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=execution)
         steps = executions.steps(sagemaker, execution)
-    except ClientError:
-        return "", "", "That execution is no longer known."
+    except ClientError as error:
+        return "", "", f"what it came to is not known. {look.sentence(error)}"
     arns = [each.metadata["RegisterModel"].get("Arn", "") for each in steps if "RegisterModel" in each.metadata]
     version = next((arn.rsplit("/", 1)[1] for arn in arns if arn), "")
     failed = next((each for each in steps if each.status == "Failed"), None)
@@ -184,6 +191,8 @@ def show(endpoint: str, *, declared: bool) -> None:
         )
         return
     found = read(endpoint)
+    for said in found.hidden:
+        st.warning(look.harmless(said), icon=":material/lock:")
     _terms(found)
     with st.container(horizontal=True, vertical_alignment="center"):
         button(found, key="retraining")

@@ -95,6 +95,8 @@ def find(monitor: Monitor, run_id: str) -> Run:
     try:
         described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
     except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ResourceNotFound", "ValidationException"):
+            raise
         raise LookupError(f"The monitor {monitor.name} has no execution {run_id}.") from error
     # DescribePipelineExecution calls these otherwise than ListPipelineExecutions does.
     summary = {**described, "StartTime": described["CreationTime"]}
