@@ -12,7 +12,7 @@ import boto3
 import botocore
 import iam_recorder
 import pytest
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import JSONFileLoader, Loader
 
 from sagelocal import config, sandbox, server
 from sagelocal.config import Settings
@@ -35,6 +35,18 @@ def _parsed(path: str) -> Any:
 # Each session parses AWS's models again, and the SDK makes one for every step: most of what a compilation took.
 _read = JSONFileLoader.load_file
 JSONFileLoader.load_file = lambda _, file_path: _parsed(file_path)  # type: ignore[method-assign]
+
+
+@functools.cache
+def _services(paths: tuple[str, ...], type_name: str) -> list[str]:
+    return _list(Loader(list(paths), include_default_search_paths=False), type_name)
+
+
+# And each session looks through a thousand folders for the names of AWS's services.
+_list = Loader.list_available_services
+Loader.list_available_services = lambda self, type_name: list(  # type: ignore[method-assign]
+    _services(tuple(self.search_paths), type_name)
+)
 
 # What the loop calls, and as whom, against what the roles of deploy/cloudformation/baseline.yml may.
 botocore.register_initializer(iam_recorder.attach)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import pytest
 
 from dashboard import account, navigation
+from sagelocal import config, server
 from sagelocal.config import Settings
 
 PAGES = [*navigation.PAGES, *navigation.own_pages()]
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """An empty one, not that of the other tests."""
+    settings = config.load(tmp_path_factory.mktemp("state"))
+    server.up(settings)
+    yield settings
+    server.down(settings)
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -21,6 +31,13 @@ def test_a_page_of_an_empty_account_says_what_to_run(address: str, app_test: Cal
     assert [each.value for each in (*shown.exception, *shown.error)] == []
     commands = [each.value for each in shown.code]
     assert any(re.match(r"mlops \w+|make run", each) for each in commands), commands
+
+
+def test_without_a_monitor_it_says_how_to_get_one(app_test: Callable[..., Any]) -> None:
+    page = app_test("monitoring").run()
+    assert not page.exception
+    assert "Nothing is monitored" in page.info[0].value
+    assert "mlops demo drift" in page.code[0].value
 
 
 @pytest.mark.parametrize(("options", "said"), [((), "read-only"), (("--allow-changes",), "changes are allowed")])

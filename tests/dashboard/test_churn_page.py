@@ -18,7 +18,7 @@ from sagelocal.config import Settings
 pytestmark = pytest.mark.namespaces
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
-ENDPOINT = "churn-production"
+ENDPOINT, GROUP = "churn-rehearsal", "churn-customers"
 FEATURES = ["tenure", "MonthlyCharges"]
 # Answers in the template's shapes: the risk falls with tenure.
 SCRIPT = """
@@ -53,7 +53,7 @@ EVALUATION = {
 ASKED, LABELLED = 40, 30
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def endpoint(laptop: Settings) -> str:
     """Asked about ASKED customers, of whom LABELLED are known to have left or stayed."""
     sagemaker, s3 = laptop.client("sagemaker"), laptop.client("s3")
@@ -61,13 +61,13 @@ def endpoint(laptop: Settings) -> str:
     for key, content in (("statistics", STATISTICS), ("evaluation", EVALUATION)):
         s3.put_object(Bucket=bucket, Key=f"{key}.json", Body=json.dumps(content))
     s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=artifact())
-    sagemaker.create_model_package_group(ModelPackageGroupName="churn")
+    sagemaker.create_model_package_group(ModelPackageGroupName=GROUP)
     environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
     types = {"SupportedContentTypes": ["text/csv"], "SupportedResponseMIMETypes": ["text/csv"]}
     statistics = {"ContentType": "application/json", "S3Uri": f"s3://{bucket}/statistics.json"}
     container = {"Image": IMAGE, "ModelDataUrl": f"s3://{bucket}/model.tar.gz", "Environment": environment}
     package = sagemaker.create_model_package(
-        ModelPackageGroupName="churn",
+        ModelPackageGroupName=GROUP,
         ModelApprovalStatus="Approved",
         InferenceSpecification={"Containers": [container], **types},
         ModelMetrics={"ModelDataQuality": {"Statistics": statistics}},

@@ -22,23 +22,23 @@ JUDGED = {"exclude": [["[data-testid=stSidebarNav]"], ["[data-testid=stHeader]"]
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lived_in(laptop: Settings) -> Settings:
     """An account with an execution that failed, and a version that waits."""
     sagemaker = laptop.client("sagemaker")
     steps = [{"Name": "Refuse", "Type": "Fail", "Arguments": {"ErrorMessage": "not today"}}]
     sagemaker.create_pipeline(
-        PipelineName="churn",
+        PipelineName="refuses",
         PipelineDefinition=json.dumps({"Version": "2020-12-01", "Parameters": [], "Steps": steps}),
         RoleArn=laptop.role_arn,
     )
-    arn = sagemaker.start_pipeline_execution(PipelineName="churn")["PipelineExecutionArn"]
+    arn = sagemaker.start_pipeline_execution(PipelineName="refuses")["PipelineExecutionArn"]
     while sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"] == "Executing":
         time.sleep(0.05)
-    sagemaker.create_model_package_group(ModelPackageGroupName="churn")
+    sagemaker.create_model_package_group(ModelPackageGroupName="waits")
     container = {"Image": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"}
     sagemaker.create_model_package(
-        ModelPackageGroupName="churn",
+        ModelPackageGroupName="waits",
         ModelApprovalStatus="PendingManualApproval",
         InferenceSpecification={
             "Containers": [container | {"ModelDataUrl": f"s3://{laptop.bucket}/model.tar.gz"}],
@@ -147,7 +147,7 @@ def test_each_page_can_be_read(page: Any, address: str, lived_in: Settings, colo
 def test_the_keyboard_reaches_what_a_page_holds_and_shows_where_it_is(
     page: Any, address: str, lived_in: Settings
 ) -> None:
-    page.goto(f"{address}/registry?group=churn")
+    page.goto(f"{address}/registry?group=waits")
     settled(page, "Registry")
     reached: dict[str, bool] = {}
     for _ in range(40):
@@ -223,3 +223,4 @@ def test_an_error_is_one_sentence_with_the_request_s_id() -> None:
 
 def test_a_sentence_with_somebody_s_words_has_no_link_and_no_picture() -> None:
     assert look.harmless("no ![x](http://evil) <b> $x$ `mlops run`") == r"no !\[x\](http://evil) \<b> \$x\$ `mlops run`"
+    assert look.harmless(r"\[x\](http://evil)") == r"\\\[x\\\](http://evil)"  # what escapes ours is escaped, too

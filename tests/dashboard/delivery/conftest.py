@@ -1,4 +1,4 @@
-"""Small pipelines on the module's laptop: one whose build fails, one of approvals alone, which cost next to nothing."""
+"""Small pipelines on the laptop: one whose build fails, one of approvals alone, which cost next to nothing."""
 
 from __future__ import annotations
 
@@ -158,6 +158,6 @@ def make(settings: Settings) -> Delivery:
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def delivery(laptop: Settings) -> Delivery:
     return make(laptop)

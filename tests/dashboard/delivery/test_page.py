@@ -27,7 +27,7 @@ def confirm(shown: Any, opener: str) -> None:
     shown.button(key=opener).click().run()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def waiting(delivery: Delivery) -> str:
     """An execution of mlops-deploy whose approval waits."""
     execution = delivery.start("mlops-deploy", ModelPackageArn=PACKAGE)
@@ -89,7 +89,7 @@ def test_an_answer_of_another_meanwhile_is_one_sentence(app_test: Open, delivery
         approvals.answer(seen, "fine", approve=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def failed(delivery: Delivery) -> str:
     """An execution of mlops-build whose build failed."""
     execution = delivery.start("mlops-build")

@@ -57,7 +57,7 @@ STATISTICS = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def endpoint(laptop: Settings) -> str:
     """`tiny-production`, made of an approved version that carries statistics; green has no traffic yet."""
     sagemaker, s3 = laptop.client("sagemaker"), laptop.client("s3")
@@ -173,8 +173,8 @@ def test_traffic_is_shifted_and_the_other_variant_answers(
 def test_without_leave_nothing_is_sent_or_shifted(endpoint: str, app_test: Callable[..., Any]) -> None:
     aws = ("--target", "aws")
     shown = app_test("endpoints", argv=aws).run()
-    row = shown.dataframe[0].value.iloc[0]
-    assert (row["endpoint"], row["status"], row["serves"]) == (endpoint, ["InService"], "tiny version 1")
+    row = shown.dataframe[0].value.set_index("endpoint").loc[endpoint]
+    assert (row["status"], row["serves"]) == (["InService"], "tiny version 1")
     assert (row["mode"], row["use case"], row["stage"]) == ("real-time, 2 variants", "tiny", "production")
     for page, label in (("endpoints", "Shift traffic …"), ("playground", "Send")):
         shown = app_test(page, argv=aws, endpoint=endpoint).run()

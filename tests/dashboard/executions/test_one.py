@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,12 +60,12 @@ class Made:
         return f"arn:aws:sagemaker:us-east-1:000000000000:pipeline/{NAME}/execution/{execution}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made(laptop: Settings) -> Made:
     sagemaker = laptop.client("sagemaker")
     sagemaker.create_pipeline(PipelineName=NAME, PipelineDefinition=definition(laptop), RoleArn=laptop.role_arn)
     refused, broken = run(sagemaker), run(sagemaker, Floor="0.7")
-    (job,) = sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
+    (job,) = sagemaker.list_processing_jobs(NameContains=broken)["ProcessingJobSummaries"]
     write_log(laptop.client("logs"), job["ProcessingJobName"])
     return Made(refused, broken, job["ProcessingJobName"])
 
@@ -79,7 +80,8 @@ def run(sagemaker: Any, **values: str) -> str:
 
 def write_log(logs: Any, job: str) -> None:
     group, stream = "/aws/sagemaker/ProcessingJobs", f"{job}/algo-1-1"
-    logs.create_log_group(logGroupName=group)
+    with suppress(logs.exceptions.ResourceAlreadyExistsException):  # of the laptop's other jobs
+        logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName=stream)
     now = int(time.time() * 1000)
     events = [{"timestamp": now, "message": f"row {number}"} for number in range(700)]

@@ -16,6 +16,7 @@ from mlops import executions
 from sagelocal.config import Settings
 
 pytestmark = pytest.mark.namespaces
+NAME = "tuned"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
 CLUSTER = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5}
 # A script of the image's toolkit: three epochs, in which the loss comes down to eta.
@@ -98,19 +99,19 @@ def definition(settings: Settings) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ran(laptop: Settings) -> list[str]:
     """The ids of the two executions."""
     sagemaker = laptop.client("sagemaker")
     text = json.dumps(definition(laptop))
-    query = {"PipelineName": "churn", "RoleArn": laptop.role_arn, "ClientRequestToken": str(uuid.uuid4())}
+    query = {"PipelineName": NAME, "RoleArn": laptop.role_arn, "ClientRequestToken": str(uuid.uuid4())}
     sagemaker.create_pipeline(PipelineDefinition=text, **query)
     return [run(sagemaker, note) for note in ("first", "second")]
 
 
 def run(sagemaker: Any, note: str) -> str:
     given = [{"Name": "Note", "Value": note}]
-    arn = sagemaker.start_pipeline_execution(PipelineName="churn", PipelineParameters=given)["PipelineExecutionArn"]
+    arn = sagemaker.start_pipeline_execution(PipelineName=NAME, PipelineParameters=given)["PipelineExecutionArn"]
     while (found := sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)) and found[
         "PipelineExecutionStatus"
     ] in executions.RUNNING:
@@ -129,7 +130,7 @@ def said(shown: Any) -> list[str]:
 
 
 def test_executions_are_ranked_those_from_the_cache_too(app_test: Callable[..., Any], ran: list[str]) -> None:
-    shown = app_test("experiments", pipeline="churn").run()
+    shown = app_test("experiments", pipeline=NAME).run()
     assert said(shown) == []
     table = shown.dataframe[0].value
     assert sorted(table["Execution"]) == sorted(ran)
@@ -151,7 +152,7 @@ def test_executions_are_ranked_those_from_the_cache_too(app_test: Callable[..., 
 def test_training_jobs_are_ranked_by_what_their_tuning_job_was_after(
     app_test: Callable[..., Any], ran: list[str]
 ) -> None:
-    shown = app_test("experiments", pipeline="churn", level="Training jobs", execution=ran[0]).run()
+    shown = app_test("experiments", pipeline=NAME, level="Training jobs", execution=ran[0]).run()
     assert said(shown) == []
     table = shown.dataframe[0].value
     assert list(table["loss"]) == sorted(table["loss"])
@@ -167,7 +168,7 @@ def test_training_jobs_are_ranked_by_what_their_tuning_job_was_after(
 
 
 def test_a_tuning_job_says_how_far_it_is(app_test: Callable[..., Any], ran: list[str]) -> None:
-    shown = app_test("experiments", pipeline="churn", level="Tuning").run()
+    shown = app_test("experiments", pipeline=NAME, level="Tuning").run()
     assert said(shown) == []
     figures = {each.label: each.value for each in shown.metric}
     assert (figures["Completed"], figures["Running"], figures["Failed"]) == ("3 of 3", "0", "0")
@@ -180,12 +181,12 @@ def test_a_tuning_job_under_way_can_be_stopped(app_test: Callable[..., Any], ran
     sagemaker = laptop.client("sagemaker")
     job = definition(laptop)["Steps"][0]["Arguments"]
     job["TrainingJobDefinition"]["StaticHyperParameters"] = source(laptop, "import time; time.sleep(60)")
-    arn = f"arn:aws:sagemaker:{laptop.region}:{laptop.account}:pipeline/churn/execution/{ran[0]}"
+    arn = f"arn:aws:sagemaker:{laptop.region}:{laptop.account}:pipeline/{NAME}/execution/{ran[0]}"
     tags = [{"Key": "sagemaker:pipeline-execution-arn", "Value": arn}]
     name = f"{ran[0]}-Tune-slow"
     sagemaker.create_hyper_parameter_tuning_job(HyperParameterTuningJobName=name, Tags=tags, **job)
 
-    shown = app_test("experiments", pipeline="churn", level="Tuning").run()
+    shown = app_test("experiments", pipeline=NAME, level="Tuning").run()
     assert said(shown) == []
     assert shown.multiselect(key="tuning").value == [name]
     assert {each.label: each.value for each in shown.metric}["Best loss"] == "–"
@@ -199,6 +200,8 @@ def test_a_tuning_job_under_way_can_be_stopped(app_test: Callable[..., Any], ran
 
 
 def test_an_address_that_names_nothing_is_taken_as_none(app_test: Callable[..., Any], ran: list[str]) -> None:
-    shown = app_test("experiments", pipeline="nope", metric="nope", run="nope", rows="-3").run()
+    shown = app_test("experiments", pipeline="nope").run()
+    assert said(shown) == []
+    shown = app_test("experiments", pipeline=NAME, metric="nope", run="nope", rows="-3").run()
     assert said(shown) == []
     assert shown.selectbox(key="metric").value == "average_precision"

@@ -17,14 +17,7 @@ from tests.dashboard.monitoring.shop import ALARM, DRIFTED, EMPTY, ENDPOINT, HEA
 pytestmark = pytest.mark.namespaces
 
 
-def test_without_a_monitor_it_says_how_to_get_one(app_test: Callable[..., Any]) -> None:
-    page = app_test("monitoring").run()
-    assert not page.exception
-    assert "Nothing is monitored" in page.info[0].value
-    assert "mlops demo drift" in page.code[0].value
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shop(laptop: Settings) -> SimpleNamespace:
     """Ids of its runs: healthy, one whose files are gone, nothing to compare, drifted."""
     made = Shop(laptop)
