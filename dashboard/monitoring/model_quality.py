@@ -12,8 +12,6 @@ from dashboard.monitoring import charts, kinds
 from dashboard.monitoring.distributions import BASELINE, NOW
 from dashboard.monitoring.reports import Report
 
-INTERVAL = 1.96  # standard deviations on either side
-
 
 def sentence(report: Report) -> str:
     named = report.subjects

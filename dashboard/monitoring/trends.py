@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import account
+from dashboard import account, bias
 from dashboard.monitoring import charts, drivers, findings, groups, kinds, model_quality, reports
 from dashboard.monitoring.monitors import Monitor, listed
 from dashboard.monitoring.reports import Document
@@ -224,6 +224,5 @@ def points(kind: Kind, run: Run, file: Document) -> list[dict[str, Any]]:
 
 
 def _point(run: Run, series: str, value: float, deviation: float | None) -> dict[str, Any]:
-    room = model_quality.INTERVAL * deviation if deviation is not None else None
-    low, high = (value - room, value + room) if room is not None else (None, None)
+    low, high = bias.interval(value, deviation)
     return {"time": run.started, "value": value, "series": series, "low": low, "high": high}

@@ -9,22 +9,19 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import look
+from dashboard import bias, look
 from dashboard.registry import charts, measured, reading
 from dashboard.registry.measured import Version
 from dashboard.registry.reading import Document
 from mlops import models
 
 _STAGES = {
-    "post_training_bias_metrics": "Bias of the predictions",
-    "pre_training_bias_metrics": "Bias of the data's labels",
+    bias.AFTER: "Bias of the predictions",
+    bias.BEFORE: "Bias of the data's labels",
 }
 _DOCUMENTS = ("bias of the predictions", "bias of the data", "bias")
-_CHECKS = {"post_training_bias_metrics": "ModelBias", "pre_training_bias_metrics": "DataBias"}
-# Ratios and what compares no groups share no axis with differences of shares (evaluation/bias_report.py).
-_NO_AXIS = ("DI", "DCA", "DCR", "TE", "GE")
+_CHECKS = {bias.AFTER: "ModelBias", bias.BEFORE: "DataBias"}
 _MOST = 12  # groups that are drawn
-_NORMAL = 1.96  # standard errors to each side of 95 %
 
 
 @dataclass(frozen=True)
@@ -79,16 +76,13 @@ def _measures(analysis: Document) -> list[Measured]:
         Measured(
             stage,
             facet,
-            str(group["value_or_threshold"]),
+            group,
             metric["name"],
             str(metric.get("description", "")),
             float(metric["value"]),
             metric.get("standard_deviation"),
         )
-        for stage in _STAGES
-        for facet, groups in analysis.get(stage, {}).get("facets", {}).items()
-        for group in groups
-        for metric in group["metrics"]
+        for stage, facet, group, metric in bias.metrics(analysis)
         if isinstance(metric.get("value"), int | float)
     ]
 
@@ -140,12 +134,11 @@ def _drawn(found: Mapping[str, Mapping[Any, Measured]], who: str) -> list[dict[s
             "metric": each.metric,
             "meaning": each.meaning,
             "value": each.value,
-            "lower": None if each.error is None else each.value - _NORMAL * each.error,
-            "upper": None if each.error is None else each.value + _NORMAL * each.error,
+            **dict(zip(("lower", "upper"), bias.interval(each.value, each.error), strict=True)),
         }
         for label, rows in found.items()
         for each in rows.values()
-        if each.who == who and each.metric not in _NO_AXIS
+        if each.who == who and each.metric not in bias.NO_AXIS
     ]
 
 
