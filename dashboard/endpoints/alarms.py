@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from dashboard import account
+from dashboard.alarms import SCALING
 from deploy import names
 
 Alarm = dict[str, Any]
-_SCALING = "TargetTracking-"
 _DIMENSIONS = ("EndpointName", "Endpoint")  # of AWS/SageMaker, and of Model Monitor's metrics
 
 
@@ -21,7 +22,12 @@ def endpoints(alarm: Mapping[str, Any]) -> set[str]:
 def ringing(cloudwatch: Any) -> list[Alarm]:
     """All metric alarms in ALARM but target tracking's own: one of them is, where nobody calls."""
     found = _pages(cloudwatch, StateValue="ALARM", AlarmTypes=["MetricAlarm"])
-    return [each for each in found if not each["AlarmName"].startswith(_SCALING)]
+    return [each for each in found if not each["AlarmName"].startswith(SCALING)]
+
+
+@account.kept
+def about(endpoint: str, named: tuple[str, ...]) -> list[Alarm]:
+    return of(account.client("cloudwatch"), endpoint, named)
 
 
 def of(cloudwatch: Any, endpoint: str, named: Iterable[str] = ()) -> list[Alarm]:
@@ -30,7 +36,7 @@ def of(cloudwatch: Any, endpoint: str, named: Iterable[str] = ()) -> list[Alarm]
     """
     found = [
         *_pages(cloudwatch, AlarmNamePrefix=f"{endpoint}-"),
-        *_pages(cloudwatch, AlarmNamePrefix=f"{_SCALING}{names.resource_id(endpoint, '')}"),
+        *_pages(cloudwatch, AlarmNamePrefix=f"{SCALING}{names.resource_id(endpoint, '')}"),
         *ringing(cloudwatch),
     ]
     about = {each["AlarmName"]: each for each in found if endpoint in endpoints(each)}

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import account, look, navigation
+from dashboard import alarms, look, navigation
 from dashboard.endpoints import (
-    alarms,
     components,
     cost,
     deployment,
@@ -20,6 +19,7 @@ from dashboard.endpoints import (
     traffic,
     weights,
 )
+from dashboard.endpoints.alarms import about
 from dashboard.endpoints.described import Found, Variant
 
 
@@ -117,29 +117,7 @@ def _more(found: Found) -> None:
 
 
 def _alarms(found: Found) -> None:
-    every = about(found.name, tuple(deployment.rollback_alarms(found.endpoint)))
-    if not every:
-        st.caption("No alarm in CloudWatch is about it.")
-        return
     back = deployment.rollback_alarms(found.endpoint)
-    st.dataframe(
-        [
-            {
-                "alarm": each["AlarmName"],
-                "state": [each["StateValue"]],
-                "since": look.ago(each.get("StateUpdatedTimestamp")),
-                "why": each.get("StateReason", ""),
-                "takes a deployment back": each["AlarmName"] in back,
-            }
-            for each in every
-        ],
-        hide_index=True,
-        width="stretch",
-        column_config={"state": look.status_column("state", [each["StateValue"] for each in every])},
-        alt=f"Alarms about {found.name}",
-    )
-
-
-@account.kept
-def about(name: str, named: tuple[str, ...]) -> list[alarms.Alarm]:
-    return alarms.of(account.client("cloudwatch"), name, named)
+    alarms.show(about(found.name, tuple(back)), found.name)
+    if back:
+        st.caption(look.plain(f"A deployment is taken back by: {', '.join(back)}."))

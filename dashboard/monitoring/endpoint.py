@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import look, navigation
-from dashboard.monitoring import alarms, overview, retraining, runs, strip
+from dashboard import alarms, look, navigation
+from dashboard.monitoring import overview, retraining, runs, strip
 from dashboard.monitoring.monitors import Account
 
 

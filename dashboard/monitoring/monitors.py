@@ -13,7 +13,8 @@ from typing import Any
 import streamlit as st
 from botocore.exceptions import ClientError
 
-from dashboard import account
+from dashboard import account, look
+from dashboard.alarms import SCALING
 from deploy import names, recurrence, retraining
 from deploy.declaration import Kind
 
@@ -60,9 +61,9 @@ class Account:
 
     monitors: tuple[Monitor, ...] = ()
     endpoints: tuple[str, ...] = ()  # all, monitored or not
-    alarms: tuple[dict[str, Any], ...] = ()  # DescribeAlarms' MetricAlarms
+    alarms: tuple[dict[str, Any], ...] = ()  # DescribeAlarms' MetricAlarms, but for autoscaling's own
     retrainings: tuple[str, ...] = ()  # endpoints that have a pipeline for it
-    refused: tuple[str, ...] = ()  # what this identity may not read, in AWS's words
+    refused: tuple[str, ...] = ()  # what this identity may not read, in sentences
 
     def of(self, endpoint: str) -> list[Monitor]:
         return [each for each in self.monitors if each.endpoint == endpoint]
@@ -104,7 +105,7 @@ class _Refusals:
                 return []
             if code not in _FORBIDDEN:
                 raise
-            self.said.append(error.response["Error"]["Message"])
+            self.said.append(look.sentence(error))
             return []
 
 
@@ -131,7 +132,7 @@ def read() -> Account:
     return Account(
         tuple(sorted(scheduled, key=lambda each: (each.endpoint, list(Kind).index(each.kind), each.name))),
         tuple(each["EndpointName"] for each in endpoints),
-        tuple(alarms),
+        tuple(each for each in alarms if not each["AlarmName"].startswith(SCALING)),
         tuple(_retrainings(pipelines)),
         tuple(dict.fromkeys(refusals.said)),
     )

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import streamlit as st
 
-from dashboard import look, navigation
-from dashboard.monitoring import alarms, overview, report, reports, retraining, run_now, runs, strip, trends, words
+from dashboard import alarms, look, navigation
+from dashboard.monitoring import overview, report, reports, retraining, run_now, runs, strip, trends, words
 from dashboard.monitoring.monitors import Account, Monitor
 from dashboard.monitoring.runs import SHOWN, Run
 from deploy import names

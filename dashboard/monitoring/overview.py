@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from dashboard import look, navigation
 from dashboard.monitoring import runs, strip, words
-from dashboard.monitoring.alarms import SCALING
 from dashboard.monitoring.monitors import Account, Monitor
 from dashboard.monitoring.runs import Run, State
 
@@ -92,16 +89,12 @@ def _sum(account: Account, found: dict[str, list[Run]]) -> None:
     newest = [next((run for run in history if run.verdict), None) for history in found.values()]
     violated = sum(run is not None and run.violations > 0 for run in newest)
     silent = sum(run is None for run in newest)
-    alarmed = sum(_rings(each) for group in account.groups() for each in account.alarms_about(group))
+    alarmed = sum(each["StateValue"] == "ALARM" for group in account.groups() for each in account.alarms_about(group))
     with st.container(horizontal=True):
         st.metric("Monitors", len(account.monitors), width="content")
         st.metric("With violations", violated, width="content", help="by their last verdict, on this page")
         st.metric("Without a verdict", silent, width="content", help="on this page")
         st.metric("Alarms on", alarmed, width="content", help="of monitored endpoints")
-
-
-def _rings(alarm: dict[str, Any]) -> bool:
-    return bool(alarm["StateValue"] == "ALARM" and not alarm["AlarmName"].startswith(SCALING))
 
 
 def _unmonitored(account: Account) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.monitoring import alarms, monitors, report, retraining, runs, strip
+from dashboard import alarms
+from dashboard.monitoring import monitors, report, retraining, runs, strip
 from dashboard.monitoring.monitors import Account, Monitor
 from dashboard.monitoring.runs import State
 from deploy.declaration import Kind

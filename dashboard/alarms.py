@@ -1,4 +1,4 @@
-"""CloudWatch's alarms of an endpoint and its monitors: state, since when, why, and what they were before."""
+"""CloudWatch's alarms: state, since when, why, and what they were before."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ SCALING = "TargetTracking-"  # Application Auto Scaling's own, whose state is no
 
 
 def show(alarms: Sequence[Mapping[str, Any]], key: str) -> None:
-    found = sorted(
-        (each for each in alarms if not each["AlarmName"].startswith(SCALING)),
-        key=lambda each: (each["StateValue"] != "ALARM", each["AlarmName"]),
-    )
+    """DescribeAlarms' entries, those in alarm first. `key` tells two of these tables of a session apart."""
+    found = sorted(alarms, key=lambda each: (each["StateValue"] != "ALARM", each["AlarmName"]))
     if not found:
         st.caption("No alarm watches it.")
         return
