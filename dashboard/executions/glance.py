@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dashboard import account, look, objects
 from dashboard.executions import gate
 from dashboard.executions.gate import Comparison
+from dashboard.monitoring import runs
 from deploy import declaration, managed_verdicts, names, served, verdicts
 from deploy.declaration import Engine, Kind
 from deploy.state import Clients, find
@@ -78,6 +79,7 @@ class Monitored:
     stage: str
     kind: Kind
     verdict: Verdict | None  # None: it never ran
+    idle: bool = False  # the last run failed as there was no traffic to compare
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,9 @@ def monitor(sagemaker: Any, s3: Any, endpoint: str, stage: str, kind: Kind, engi
     if engine is Engine.MANAGED:
         if find(sagemaker.describe_monitoring_schedule, MonitoringScheduleName=name) is None:
             return None
-        return Monitored(endpoint, stage, kind, managed_verdicts.latest(sagemaker, s3, name, kind))
+        last = managed_verdicts.latest(sagemaker, s3, name, kind)
+        idle = last is not None and runs.failure(last.reason) is runs.State.NOTHING
+        return Monitored(endpoint, stage, kind, last, idle)
     newest = functools.partial(
         sagemaker.list_pipeline_executions, SortBy="CreationTime", SortOrder="Descending", MaxResults=1
     )
@@ -241,7 +245,11 @@ def monitor(sagemaker: Any, s3: Any, endpoint: str, stage: str, kind: Kind, engi
     if found is None:
         return None
     listed = found["PipelineExecutionSummaries"]
-    return Monitored(endpoint, stage, kind, _verdict(sagemaker, s3, kind, listed[0]) if listed else None)
+    if not listed:
+        return Monitored(endpoint, stage, kind, None)
+    failed = listed[0]["PipelineExecutionStatus"] == "Failed"
+    idle = failed and runs.of(sagemaker, listed[0]).state is runs.State.NOTHING
+    return Monitored(endpoint, stage, kind, _verdict(sagemaker, s3, kind, listed[0]), idle)
 
 
 def _verdict(sagemaker: Any, s3: Any, kind: Kind, execution: Mapping[str, Any]) -> Verdict:

@@ -173,6 +173,8 @@ def drift(monitor: Monitored) -> str:
     kind, found = monitor.kind.replace("-", " "), monitor.verdict
     if found is None:
         return f":gray-badge[{kind}: never ran]"
+    if monitor.idle:
+        return f":gray-badge[{kind}: nothing to compare]"
     word = _VERDICTS.get(found.status, found.status)
     return look.badge(
         found.status, f"{kind}: {len(found.violations)} {word}" if found.violations else f"{kind}: {word}"

@@ -101,7 +101,12 @@ def find(monitor: Monitor, run_id: str) -> Run:
     # DescribePipelineExecution calls these otherwise than ListPipelineExecutions does.
     summary = {**described, "StartTime": described["CreationTime"]}
     summary["PipelineExecutionFailureReason"] = described.get("FailureReason", "")
-    return _run(summary, _jobs_of(sagemaker, arn))
+    return of(sagemaker, summary)
+
+
+def of(sagemaker: Any, execution: Mapping[str, Any]) -> Run:
+    """Of a PipelineExecutionSummary, by its steps."""
+    return _run(execution, _jobs_of(sagemaker, _arn(execution)))
 
 
 def gather(

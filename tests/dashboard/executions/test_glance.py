@@ -116,6 +116,19 @@ def test_a_monitors_last_verdict(status: str, violations: list[Any], said: str) 
     assert overview.drift(found) == said
 
 
+def test_a_monitor_without_traffic_has_not_failed() -> None:
+    name, kind = "churn-production-data-quality", Kind.DATA_QUALITY
+    collect = {"StepName": "Collect", "StepStatus": "Failed", "Metadata": {"ProcessingJob": {"Arn": "a/job"}}}
+    account = Account(
+        list_pipeline_executions=lambda **_: listed(name, "Failed"),
+        list_pipeline_execution_steps=lambda **_: {"PipelineExecutionSteps": [collect]},
+        describe_processing_job=lambda **_: {"ProcessingJobStatus": "Failed", "ExitMessage": "NoRecordsError: none"},
+    )
+    found = glance.monitor(account, account, "churn-production", "production", kind, glance.Engine.PIPELINE)
+    assert found is not None
+    assert overview.drift(found) == ":gray-badge[data quality: nothing to compare]"
+
+
 def test_a_monitor_that_is_not_deployed_is_none() -> None:
     account = Account()
     kind, engine = Kind.DATA_QUALITY, glance.Engine.PIPELINE
