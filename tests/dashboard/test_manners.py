@@ -126,7 +126,7 @@ def test_each_page_can_be_read(page: Any, address: str, lived_in: Settings, colo
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))
     page.emulate_media(color_scheme=colours)
-    page.goto(f"{address}/pipelines")
+    page.goto(f"{address}/{pages[0]}")
     wrong: list[str] = []
     for each in pages:
         title = navigation.module(each).TITLE

@@ -1,4 +1,4 @@
-"""Playground and endpoints as people use them: in headless Chromium, on two variants behind a running sagelocal."""
+"""Playground and endpoints on two variants behind a running sagelocal, and traffic shifted in headless Chromium."""
 
 from __future__ import annotations
 
@@ -110,34 +110,35 @@ def artifact() -> bytes:
     return buffer.getvalue()
 
 
+def button(shown: Any, label: str) -> Any:
+    return next(each for each in shown.button if each.label == label)
+
+
 @pytest.mark.namespaces
-def test_the_form_asks_each_variant_and_the_answer_has_its_reasons(page: Any, address: str, endpoint: str) -> None:
-    page.goto(f"{address}/playground?endpoint={endpoint}")
-    page.get_by_text("tiny-production serves tiny version 1").wait_for()
-    page.get_by_role("radio", name="each of them").click()
-    page.get_by_role("spinbutton", name="months").fill("25")
-    page.get_by_role("button", name="Send").click()
-    page.get_by_text("What led to this answer").first.wait_for()
-    page.get_by_text("Asked so far").wait_for()
-    rows = page.get_by_test_id("stTable").locator("tbody tr")
-    shown = [row.split() for row in rows.all_inner_texts()]
-    assert [(variant, probability, unit) for variant, probability, _, _, unit in shown] == [
-        ("blue", "0.25", "ms"),
-        ("green", "0.25", "ms"),
-    ]
+def test_the_form_asks_each_variant_and_the_answer_has_its_reasons(app_test: Callable[..., Any], endpoint: str) -> None:
+    shown = app_test("playground", endpoint=endpoint).run()
+    assert any("tiny-production serves tiny version 1" in each.value.replace("\\", "") for each in shown.caption)
+    shown.segmented_control[0].set_value("each of them").run()
+    shown.number_input[0].set_value(25)
+    button(shown, "Send").click().run()
+    assert [each.value for each in shown.subheader] == ["What led to this answer"] * 2 + ["Asked so far"]
+    answers = shown.table[0].value
+    assert list(answers.index) == ["blue", "green"]
+    assert list(answers["probability"]) == ["0.25", "0.25"]
+    assert all(each.endswith(" ms") for each in answers["latency"])
 
 
 @pytest.mark.namespaces
 def test_what_the_model_refuses_is_said_in_one_sentence_with_the_request(
-    page: Any, address: str, endpoint: str
+    app_test: Callable[..., Any], endpoint: str
 ) -> None:
-    page.goto(f"{address}/playground?endpoint={endpoint}")
-    page.get_by_role("combobox", name=re.compile("plan")).click()
-    page.get_by_role("option", name="bad").click()
-    page.get_by_role("button", name="Send").click()
-    alert = page.get_by_role("alert").filter(has_text="ModelError")
-    alert.wait_for()
-    assert re.search(r"ModelError: .*no such plan.*\(request id [0-9a-f-]{36}\)", alert.inner_text(), re.DOTALL)
+    shown = app_test("playground", endpoint=endpoint).run()
+    next(each for each in shown.selectbox if each.label.startswith("plan")).set_value("bad")
+    button(shown, "Send").click().run()
+    (said,) = shown.error
+    assert re.search(
+        r"ModelError: .*no such plan.*\(request id [0-9a-f-]{36}\)", said.value.replace("\\", ""), re.DOTALL
+    )
 
 
 @pytest.mark.namespaces
