@@ -1,4 +1,15 @@
-"""The dashboard: Streamlit pages over plain boto3. `mlops dashboard` opens it.
+"""The dashboard: Streamlit pages over plain boto3. `mlops dashboard` opens it (server.py runs it).
+
+Each folder is a page, whose page.py says which file draws what; navigation.py has their addresses. `scored/` is what
+pages of use cases, such as churn.py, are made of. What pages share:
+
+account.py, objects.py     the account's clients, kept answers, calls side by side; objects of S3
+look.py                    states, times, numbers, errors, what redraws itself, the pages of a list
+changes.py                 whatever changes something, confirmed before
+surroundings.py            what the command line said
+alarms.py, logs.py         CloudWatch's alarms, and logs
+bias.py, effects.py        bias metrics, and SHAP values of one record
+graph/                     a graph's drawing
 
 Clients follow the environment (endpoint variables, credentials, region) that the command line has set.
 """

@@ -59,7 +59,7 @@ _STATES = {  # the words of SageMaker's, CodePipeline's, CodeBuild's and CloudWa
 _COLOURS = {word: colour for colour, words in _STATES.items() for word in words}
 _BYTES = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~$:&]")
-_ICONS = {GOOD: ":material/check_circle:", BAD: ":material/error:", WARN: ":material/warning:", BUSY: ":material/sync:"}
+_ICONS = {GOOD: "check_circle", BAD: "error", WARN: "warning", BUSY: "sync"}  # of Material Symbols
 
 
 def colour(status: str) -> str:
@@ -74,13 +74,18 @@ def plain(text: str) -> str:
     return _MARKDOWN.sub(r"\\\g<0>", text)
 
 
+def icon(status: str) -> str:
+    """The name of a status' Material Symbol, "" without one: told apart as its colours are, and by its shape."""
+    return "stop_circle" if status == "Stopped" else _ICONS.get(colour(status), "")
+
+
 def badge(status: str, word: str = "") -> str:
     """Markdown: a status as a coloured badge whose icon says it too, for those who can't tell its colour.
 
     `word` is said instead of AWS's for it.
     """
-    found = colour(status)
-    return f":{found}-badge[{_ICONS.get(found, '')} {word or status}]"
+    mark = f":material/{name}: " if (name := icon(status)) else ""
+    return f":{colour(status)}-badge[{mark}{word or status}]"
 
 
 def status_column(label: str, statuses: Iterable[str]) -> Any:
@@ -165,6 +170,11 @@ def leave(label: str, address: str) -> None:
         return
     if parts.scheme in ("https", "http") and parts.hostname:
         st.link_button(label, address, icon=":material/open_in_new:", help=f"Leads to `{parts.hostname}`.")
+
+
+def code(text: str) -> str:
+    """Somebody's text as code within Markdown."""
+    return f"`{text.replace('`', '')}`"
 
 
 @contextmanager

@@ -12,17 +12,6 @@ from dashboard.executions import graph
 from dashboard.graph import drawing
 from mlops.executions import Step
 
-_ICONS = {  # of Material Symbols, which Streamlit's pages have
-    "Succeeded": "check_circle",
-    "Failed": "error",
-    "Stopped": "stop_circle",
-    "Starting": "sync",
-    "Executing": "sync",
-    "Stopping": "sync",
-    graph.WAITING: "schedule",
-}
-_NO_RUN = "radio_button_unchecked"
-
 
 def show(
     shape: graph.Graph,
@@ -53,7 +42,7 @@ def node(one: graph.Node, state: str, step: Step | None) -> dict[str, Any]:
     return {
         "more": " · ".join(part for part in more if part),
         "said": ", ".join(part for part in (one.name, one.kind, state, how, taken, took) if part),
-        "icon": _ICONS.get(state, _NO_RUN),
+        "icon": look.icon(state) or ("schedule" if state == graph.WAITING else "radio_button_unchecked"),
         "colour": look.colour(state),
         "dim": idle,
     }

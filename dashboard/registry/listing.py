@@ -15,7 +15,7 @@ from dashboard.registry.versions import Group, Page
 from mlops import models
 
 _APPROVALS = {"All": "", "Waiting": "PendingManualApproval", "Approved": "Approved", "Rejected": "Rejected"}
-_WORDS = {"PendingManualApproval": "Waiting"}
+_WORDS = {status: word for word, status in _APPROVALS.items() if status}
 
 
 def show(group: Group) -> None:
@@ -81,11 +81,10 @@ def _open(number: str) -> None:
 
 
 def _columns() -> dict[str, Any]:
-    approvals = ["Waiting", "Approved", "Rejected"]
     return {
         "version": st.column_config.NumberColumn("Version", format="%d", width=70),
         "approval": st.column_config.MultiselectColumn(
-            "Approval", options=approvals, color=["orange", "green", "red"], width=95
+            "Approval", options=list(_WORDS.values()), color=[look.colour(each) for each in _WORDS], width=95
         ),
         "serves": st.column_config.ListColumn("Serves"),
         "metrics": st.column_config.TextColumn("Metrics"),

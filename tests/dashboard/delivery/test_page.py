@@ -153,7 +153,7 @@ def test_lineage_as_a_graph_and_a_list(app_test: Open, monkeypatch: pytest.Monke
     said = texts(shown)
     assert "better \\*and\\* cheaper" in said
     assert "**churn version 5**" in said
-    assert ":gray-badge[ unknown]" in said  # the release, which nothing recorded
+    assert ":gray-badge[unknown]" in said  # the release, which nothing recorded
 
 
 def test_lineage_of_an_endpoint_that_is_not_there(app_test: Open) -> None:
