@@ -48,3 +48,8 @@ def page(address: str, *, default: bool = False) -> Any:
 def link(label: str, address: str, *, icon: str | None = None, **query: str) -> None:
     """A link to a page of ours, such as `link("version 3", "registry", group="churn", version="3")`."""
     st.page_link(page(address), label=label, icon=icon, query_params=query or None)
+
+
+def to_version(group: str, version: str) -> None:
+    """A link to a version of a model package group."""
+    link(f"{group} version {version}", "registry", icon=":material/inventory_2:", group=group, version=version)

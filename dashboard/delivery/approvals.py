@@ -42,7 +42,7 @@ def _one(approval: Approval, key: str) -> None:
         changes.button("Reject", _change(approval, approve=False), key=f"{key}-reject")
         look.leave("Open the linked report", action.configuration.get("ExternalEntityLink", ""))
         for group, version in shown.packages:
-            navigation.link(f"{group} version {version}", "registry", group=group, version=version)
+            navigation.to_version(group, version)
         if st.query_params.get("execution") != shown.identity:
             navigation.link("Execution", "delivery", icon=":material/arrow_forward:", **address(shown))
 

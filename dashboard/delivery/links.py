@@ -17,4 +17,4 @@ def links(text: str) -> None:
         for pipeline, identity in executions:
             navigation.link(f"{pipeline}: execution {identity}", "pipelines", pipeline=pipeline, execution=identity)
         for group, version in packages:
-            navigation.link(f"{group} version {version}", "registry", group=group, version=version)
+            navigation.to_version(group, version)

@@ -53,13 +53,7 @@ def _heading(found: Found) -> None:
     with st.container(horizontal=True):
         versions = {each.version for each in described.variants(found) if each.version and each.version.number}
         for version in sorted(versions, key=str):
-            navigation.link(
-                str(version),
-                "registry",
-                icon=":material/inventory_2:",
-                group=version.group,
-                version=str(version.number),
-            )
+            navigation.to_version(version.group, str(version.number))
         navigation.link("Playground", "playground", icon=":material/send:", endpoint=found.name)
         navigation.link("Monitoring", "monitoring", icon=":material/monitoring:", endpoint=found.name)
         navigation.link("Lineage", "delivery", icon=":material/account_tree:", lineage=found.name)

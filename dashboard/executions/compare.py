@@ -90,7 +90,7 @@ def _heads(pipeline: str, one: Side, other: Side) -> None:
                     f"execution {each.identifier}", "pipelines", pipeline=pipeline, execution=each.identifier
                 )
                 for group, version in each.versions.items():
-                    navigation.link(f"{group} version {version}", "registry", group=group, version=version)
+                    navigation.to_version(group, version)
 
 
 def _section(title: str, rows: Sequence[Row], *, every: bool) -> None:

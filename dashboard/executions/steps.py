@@ -152,7 +152,7 @@ def _addresses(title: str, addresses: Mapping[str, str]) -> None:
     """As text that breaks where it must: in a table's narrow column their ends would be cut off."""
     if addresses:
         st.caption(title)
-        st.markdown("  \n".join(f"{look.plain(name)}: `{uri.replace('`', '')}`" for name, uri in addresses.items()))
+        st.markdown("  \n".join(f"{look.plain(name)}: {look.code(uri)}" for name, uri in addresses.items()))
 
 
 def _reused(pipeline: str, step: Step) -> None:
@@ -183,9 +183,7 @@ def _of_metadata(step: Step) -> dict[str, str]:
 def _links(step: Step) -> None:
     if arn := step.metadata.get("RegisterModel", {}).get("Arn"):
         *_, group, version = arn.split("/")
-        navigation.link(
-            f"{group} version {version}", "registry", icon=":material/inventory_2:", group=group, version=version
-        )
+        navigation.to_version(group, version)
     if arn := step.metadata.get("Endpoint", {}).get("Arn"):
         name = arn.rsplit("/", 1)[1]
         navigation.link(f"Endpoint {name}", "endpoints", icon=":material/cloud:", endpoint=name)

@@ -132,8 +132,6 @@ def _one(pipeline: str, run: Entry, *, jobs: bool) -> None:
                 args=(run.execution,),
             )
         if run.version:
-            navigation.link(
-                f"Version {run.version}", "registry", icon=":material/inventory_2:", group=pipeline, version=run.version
-            )
+            navigation.to_version(pipeline, run.version)
     if jobs:
         sections.learning(run.job, run.objective)

@@ -151,9 +151,8 @@ def _facts(report: Report) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"Compared with the baseline{look.plain(version)}{records}{made}", width="content")
         if base.version:
-            label, query = f"Version {base.version}", {"group": base.group, "version": base.version}
-            navigation.link(label, "registry", icon=":material/inventory_2:", **query)
-    st.caption(f"`{base.uri}`")
+            navigation.to_version(base.group, base.version)
+    st.caption(look.code(base.uri))
 
 
 def _links(monitor: Monitor, run: Run, report: Report, retrain: Callable[[], None] | None = None) -> None:

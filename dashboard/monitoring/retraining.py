@@ -224,8 +224,8 @@ def change(found: Retraining) -> Change:
 
 def consequences(found: Retraining) -> str:
     """Markdown: what a start does, with pipeline and parameters."""
-    given = [f"`{found.data}`: what was collected"] if found.data else []
-    given += [f"`{name}`: `{value}`" for name, value in found.parameters.items()]
+    given = [f"{look.code(found.data)}: what was collected"] if found.data else []
+    given += [f"{look.code(name)}: {look.code(value)}" for name, value in found.parameters.items()]
     traffic = f"the traffic of the last {words(found.window)}" if found.window else "the recent traffic"
     steps = [
         f"The pipeline **{look.plain(found.pipeline)}** runs:",
@@ -290,8 +290,7 @@ def _started(past: Past) -> None:
     navigation.link(f"{pipeline} {started}", "pipelines", icon=":material/model_training:", **query)
     st.markdown(look.badge(past.became or "gone"), width="content")
     if past.version:
-        query = {"group": pipeline, "version": past.version}
-        navigation.link(f"Version {past.version}", "registry", icon=":material/inventory_2:", **query)
+        navigation.to_version(pipeline, past.version)
 
 
 def _follow(endpoint: str, running: list[str]) -> None:

@@ -97,7 +97,7 @@ def test_from_drift_to_its_report_to_a_new_model(
     page.get_by_role("button", name=f"Start {ENDPOINT}-retraining").click()
     page.get_by_text(f"Started {ENDPOINT}-retraining").wait_for()
     page.get_by_role("tab", name="Retraining").click()
-    page.get_by_role("link", name=re.compile("Version 1")).wait_for()
+    page.get_by_role("link", name=re.compile("version 1")).wait_for()
     shoot(page, "retraining")
     page.get_by_role("link", name="Execution", exact=True).click()
     page.wait_for_url(f"**/pipelines?pipeline={ENDPOINT}-retraining&execution=*")
