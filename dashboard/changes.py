@@ -72,4 +72,4 @@ def _do(change: Change, answers: dict[str, Any]) -> None:
 def said() -> None:
     """What the last change did, on the run after it."""
     if text := st.session_state.pop(_SAID, None):
-        st.toast(text, icon=":material/check_circle:", duration="long")
+        st.toast(look.harmless(text), icon=":material/check_circle:", duration="long")

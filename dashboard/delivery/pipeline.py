@@ -75,7 +75,7 @@ def _title(run: Action) -> str:
 
 
 def _run(shown: Shown, run: Action) -> None:
-    st.caption(f"{look.moment(run.started)}, by {look.plain(run.provider)}, id `{run.identity}`")
+    st.caption(f"{look.moment(run.started)}, by {look.plain(run.provider)}, id {look.code(run.identity)}")
     if run.error:
         st.error(look.plain(run.error.partition("\n")[0]), icon=":material/error:")
         if rest := run.error.partition("\n")[2]:

@@ -101,7 +101,7 @@ def heading(shown: Shown) -> None:
     facts += [f"**{look.plain(group)} version {version}**" for group, version in shown.packages]
     if shown.commit:
         what, _, identity = shown.commit.name.partition(" ")
-        facts.append(f"{what} `{identity}` {look.plain(shown.commit.message.partition(chr(10))[0])}")
+        facts.append(f"{what} {look.code(identity)} {look.plain(shown.commit.message.partition(chr(10))[0])}")
         facts += [f"by {look.plain(shown.commit.author)}"] if shown.commit.author else []
     st.markdown(" ".join([facts[0], ", ".join(facts[1:])]))
     by = flow.trigger(shown.summary)

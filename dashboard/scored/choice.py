@@ -133,8 +133,8 @@ def _ask(place: Place, rows: pd.DataFrame, ids: list[str]) -> Change:
     return Change(
         title=f"Ask {place.endpoint} about {len(rows):,} customers?",
         does=(
-            f"Sends {len(rows):,} requests, each with the InferenceId `{ids[0]}` and so on. They are captured as all "
-            "traffic is: monitors look at them, and labels of these ids can say later what became of them."
+            f"Sends {len(rows):,} requests, each with the InferenceId {look.code(ids[0])} and so on. They are captured "
+            "as all traffic is: monitors look at them, and labels of these ids can say later what became of them."
         ),
         confirm=f"Ask {place.endpoint}",
         call=call,
