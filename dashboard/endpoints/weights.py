@@ -87,7 +87,13 @@ def change(endpoint: str, now: Mapping[str, float], wanted: Mapping[str, float])
     test = " An A/B test that runs would find a sample-ratio mismatch." if CHALLENGER in wanted else ""
 
     def shift() -> str:
-        account.client("sagemaker").update_endpoint_weights_and_capacities(
+        sagemaker = account.client("sagemaker")
+        variants = sagemaker.describe_endpoint(EndpointName=endpoint).get("ProductionVariants", [])
+        if {each["VariantName"]: each.get("DesiredWeight") for each in variants} != dict(now):
+            raise LookupError(
+                "Nothing was sent: the variants or their weights were changed meanwhile. Load the page anew."
+            )
+        sagemaker.update_endpoint_weights_and_capacities(
             EndpointName=endpoint,
             DesiredWeightsAndCapacities=[
                 {"VariantName": name, "DesiredWeight": weight} for name, weight in wanted.items()

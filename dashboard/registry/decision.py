@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import account, changes, look, navigation
 from dashboard.changes import Change
-from dashboard.registry import follows
+from dashboard.registry import follows, listing
 from dashboard.registry.reading import Document
 from dashboard.registry.versions import Group
 from deploy import registry
@@ -119,12 +119,22 @@ def _reason(label: str, before: str) -> dict[str, Any]:
     return {"reason": st.text_area(label, value=before, max_chars=_LONGEST, help=said, key="decision-reason")}
 
 
+def _unchanged(seen: Document, now: Document) -> None:
+    """Raises LookupError where another has decided since the page was drawn: their reason would be lost."""
+    if any(seen.get(each) != now.get(each) for each in ("ModelApprovalStatus", "ApprovalDescription")):
+        by = f" by {who}" if (who := listing.who(now.get("LastModifiedBy") or {})) else ""
+        why = f": {said}" if (said := now.get("ApprovalDescription")) else "."
+        status = now.get("ModelApprovalStatus", "undecided")
+        raise LookupError(f"Nothing was sent, as another has decided meanwhile: it is {status}{by}{why}")
+
+
 def _decide(group: Group, package: Document, status: str, reason: str) -> str:
     """Raises ValueError for a rejection without a reason."""
     said = " ".join(reason.split())  # SageMaker's pattern has no line breaks
     if status == "Rejected" and not said:
         raise ValueError("A rejection needs a reason: whoever made the version reads it.")
     sagemaker, version = account.client("sagemaker"), package["ModelPackageVersion"]
+    _unchanged(package, sagemaker.describe_model_package(ModelPackageName=package["ModelPackageArn"]))
     if package.get("ModelApprovalStatus") == status:  # sent again, a status might be told to the rules again
         sagemaker.update_model_package(ModelPackageArn=package["ModelPackageArn"], ApprovalDescription=said)
         return f"Version {version} of {group.title} keeps the new reason."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from typing import Any
 
 import pytest
@@ -192,3 +194,26 @@ def test_a_row_of_the_list_is_also_one_of_other_people() -> None:
 def test_words_and_numbers_of_a_card_are_its_leaves() -> None:
     section = {"model_name": "churn", "model_artifact": ["s3://a", "s3://b"], "none": [], "more": {"a": 1}}
     assert card.leaves(section) == {"Model name": "churn", "Model artifact": "s3://a, s3://b"}
+
+
+def test_a_decision_of_another_is_not_lost() -> None:
+    seen = {"ModelApprovalStatus": "PendingManualApproval"}
+    user = {"IamIdentity": {"Arn": "arn:aws:iam::111122223333:user/ann"}}
+    now = {"ModelApprovalStatus": "Approved", "ApprovalDescription": "Better on all.", "LastModifiedBy": user}
+    decision._unchanged(seen, seen | {"LastModifiedBy": user})
+    with pytest.raises(LookupError, match="Nothing was sent.*Approved by ann: Better on all"):
+        decision._unchanged(seen, now)
+
+
+def test_an_archive_is_unpacked_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("./train.py")
+        member.size = 9
+        archive.addfile(member, io.BytesIO(b"print(1)\n"))
+    assert dict(origin._unpacked(packed.getvalue())) == {"train.py": "print(1)\n"}
+    monkeypatch.setattr(origin, "_UNPACKED", 1000)
+    with pytest.raises(LookupError, match="holds more than"):
+        dict(origin._unpacked(packed.getvalue()))
+    with pytest.raises(LookupError, match="can't be read"):
+        dict(origin._unpacked(b"nonsense"))
