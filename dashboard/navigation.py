@@ -53,3 +53,9 @@ def link(label: str, address: str, *, icon: str | None = None, **query: str) -> 
 def to_version(group: str, version: str) -> None:
     """A link to a version of a model package group."""
     link(f"{group} version {version}", "registry", icon=":material/inventory_2:", group=group, version=version)
+
+
+def execution(arn: str) -> tuple[str, str]:
+    """Pipeline and id, as addresses have them, of an execution's ARN; empty for what is none."""
+    pipeline, _, identifier = arn.rpartition(":pipeline/")[2].partition("/execution/")
+    return (pipeline, identifier) if identifier else ("", "")

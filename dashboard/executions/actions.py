@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import account, look, navigation
 from dashboard.changes import Change, button
 from dashboard.executions import selective, start, summaries
+from dashboard.executions.summaries import name_of
 from mlops import selection
 from mlops.executions import RUNNING, Step
 
@@ -36,17 +37,13 @@ def show(pipeline: str, execution: Mapping[str, Any], steps: Sequence[Step]) -> 
             change = rerun(pipeline, execution, steps)
             button("Run steps anew", change, key="rerun", icon=":material/checklist:")
         navigation.link(
-            "Start one like it", "pipelines", icon=":material/play_arrow:", pipeline=pipeline, start=_id(execution)
+            "Start one like it", "pipelines", icon=":material/play_arrow:", pipeline=pipeline, start=name_of(execution)
         )
 
 
 def ended_by(steps: Sequence[Step]) -> str:
     """The name of the Fail step that ended an execution; "" for one that ended otherwise."""
     return next((step.name for step in steps if "Fail" in step.metadata and step.status == "Failed"), "")
-
-
-def _id(execution: Mapping[str, Any]) -> str:
-    return str(execution["PipelineExecutionArn"].rsplit("/", 1)[1])
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -59,12 +56,12 @@ def stop(pipeline: str, execution: Mapping[str, Any], steps: Sequence[Step]) -> 
 
     def call() -> str:
         account.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=execution["PipelineExecutionArn"])
-        return f"{_id(execution)} of {pipeline} is stopping."
+        return f"{name_of(execution)} of {pipeline} is stopping."
 
     return Change(
-        title=f"Stop {_id(execution)} of {pipeline}?",
+        title=f"Stop {name_of(execution)} of {pipeline}?",
         does=f"{running} What has not started doesn't. What has succeeded stays, and a retry goes on from there.",
-        confirm=f"Stop {_id(execution)}",
+        confirm=f"Stop {name_of(execution)}",
         call=call,
     )
 
@@ -80,12 +77,12 @@ def retry(pipeline: str, execution: Mapping[str, Any], steps: Sequence[Step]) ->
 
     def call() -> str:
         account.client("sagemaker").retry_pipeline_execution(PipelineExecutionArn=execution["PipelineExecutionArn"])
-        return f"{_id(execution)} of {pipeline} goes on."
+        return f"{name_of(execution)} of {pipeline} goes on."
 
     return Change(
-        title=f"Retry {_id(execution)} of {pipeline}?",
+        title=f"Retry {name_of(execution)} of {pipeline}?",
         does="\n\n".join(does),
-        confirm=f"Retry {_id(execution)}",
+        confirm=f"Retry {name_of(execution)}",
         call=call,
     )
 
@@ -103,12 +100,12 @@ def parallelism(pipeline: str, execution: Mapping[str, Any]) -> Change:
             PipelineExecutionArn=execution["PipelineExecutionArn"],
             ParallelismConfiguration={"MaxParallelExecutionSteps": most},
         )
-        return f"{_id(execution)} runs at most {most} steps at the same time."
+        return f"{name_of(execution)} runs at most {most} steps at the same time."
 
     return Change(
-        title=f"Parallel steps of {_id(execution)} of {pipeline}",
+        title=f"Parallel steps of {name_of(execution)} of {pipeline}",
         does=f"{bound} Steps that run go on; the new bound is looked at when one starts.",
-        confirm=f"Change {_id(execution)}",
+        confirm=f"Change {name_of(execution)}",
         ask=ask,
         call=call,
     )
@@ -116,7 +113,7 @@ def parallelism(pipeline: str, execution: Mapping[str, Any]) -> Change:
 
 def rerun(pipeline: str, execution: Mapping[str, Any], steps: Sequence[Step]) -> Change:
     """Some steps of the pipeline's newest definition, with this execution's results for the others."""
-    source, status = _id(execution), execution["PipelineExecutionStatus"]
+    source, status = name_of(execution), execution["PipelineExecutionStatus"]
 
     def ask() -> Document:
         definition = json.loads(summaries.described(pipeline)["PipelineDefinition"])

@@ -59,7 +59,7 @@ def _choose(pipeline: str, first: str, second: str) -> tuple[str, str]:
     def said(arn: str) -> str:
         summary = listed.get(arn)
         shown = f", {summary['PipelineExecutionStatus']}, {look.moment(summary['StartTime'])}" if summary else ""
-        return facts.names(arn)[1] + shown
+        return navigation.execution(arn)[1] + shown
 
     left, right = st.columns(2)
     chosen = (
@@ -69,7 +69,7 @@ def _choose(pipeline: str, first: str, second: str) -> tuple[str, str]:
         ),
     )
     if chosen != (first, second):
-        st.query_params["compare"] = ",".join(facts.names(arn)[1] for arn in chosen)
+        st.query_params["compare"] = ",".join(navigation.execution(arn)[1] for arn in chosen)
         st.rerun()
     return chosen
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import look
-from dashboard.executions import actions, facts, graph, picture, steps
+from dashboard.executions import actions, facts, graph, picture, steps, summaries
 from mlops.executions import RUNNING, Step
 
 _LONG = 24  # characters of a default that is not said beside its value
@@ -50,10 +50,7 @@ def _header(described: dict[str, Any], listed: Sequence[Step], definition: dict[
     status = described["PipelineExecutionStatus"]
     ended = None if status in RUNNING else described.get("LastModifiedTime")
     started = described.get("CreationTime")
-    name, identifier = (
-        described.get("PipelineExecutionDisplayName", ""),
-        facts.names(described["PipelineExecutionArn"])[1],
-    )
+    name, identifier = described.get("PipelineExecutionDisplayName", ""), summaries.name_of(described)
     facts_of_it = [
         f"**{look.plain(identifier)}**" + (f" ({look.plain(name)})" if name else ""),
         f"started {look.moment(started)}, {look.ago(started)}",

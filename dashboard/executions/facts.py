@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from botocore.exceptions import ClientError
 
-from dashboard import account, look
+from dashboard import account, look, navigation
 from mlops import executions
 from mlops.executions import Step
 
@@ -26,14 +26,8 @@ def described(arn: str) -> Document:
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("ResourceNotFound", "ValidationException"):
             raise
-        pipeline, execution = names(arn)
+        pipeline, execution = navigation.execution(arn)
         raise LookupError(f"There is no execution {execution} of {pipeline}: choose one of those below.") from None
-
-
-def names(arn: str) -> tuple[str, str]:
-    """The pipeline's name and the execution's id."""
-    rest = arn.split(":pipeline/", 1)[-1].split("/")
-    return rest[0], rest[-1]
 
 
 @_now

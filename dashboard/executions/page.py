@@ -22,7 +22,7 @@ TITLE, ICON = "Pipelines", ":material/account_tree:"
 def page() -> None:
     query = st.query_params
     execution = query.get("execution", "")
-    pipeline = query.get("pipeline", "") or summaries.pipeline_of(execution)
+    pipeline = query.get("pipeline", "") or navigation.execution(execution)[0]
     if not pipeline:
         overview.show()
         return

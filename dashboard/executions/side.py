@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dashboard import account
-from dashboard.executions import facts, jobs
+from dashboard.executions import facts, jobs, summaries
 from mlops import executions, lineage, storage
 from mlops.executions import RUNNING, TUNING, Step
 
@@ -35,7 +35,7 @@ class Side:
 
     @property
     def identifier(self) -> str:
-        return facts.names(self.described["PipelineExecutionArn"])[1]
+        return summaries.name_of(self.described)
 
     @property
     def running(self) -> bool:

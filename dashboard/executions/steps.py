@@ -131,7 +131,11 @@ def _about(pipeline: str, arn: str, step: Step, shape: graph.Graph) -> None:
     _addresses("Outputs", job.outputs)
     if step.job and step.job[0] == executions.TUNING:
         navigation.link(
-            "Its trials", "experiments", icon=":material/science:", pipeline=pipeline, execution=facts.names(arn)[1]
+            "Its trials",
+            "experiments",
+            icon=":material/science:",
+            pipeline=pipeline,
+            execution=navigation.execution(arn)[1],
         )
     _links(step)
     _why(arn, step)
@@ -160,7 +164,7 @@ def _reused(pipeline: str, step: Step) -> None:
         return
     how = "Cached: its results are those of" if step.cached else "Not selected to run: it lends the results of"
     st.markdown(how)
-    execution = facts.names(step.source)[1]
+    execution = navigation.execution(step.source)[1]
     navigation.link(f"execution {execution}", "pipelines", pipeline=pipeline, execution=execution, step=step.name)
 
 

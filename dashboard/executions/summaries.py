@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -11,11 +12,6 @@ from dashboard import account
 PAGE = 50  # rows
 _LOOKED_THROUGH = 10  # pages of 100 that are looked through for a status: the API has no filter of it
 Document = dict[str, Any]
-
-
-def pipeline_of(execution: str) -> str:
-    """The pipeline's name in an execution's ARN; "" for what is none."""
-    return execution.split("/")[1] if execution.startswith("arn:") else ""
 
 
 def arn(pipeline: str, execution: str) -> str:
@@ -56,9 +52,9 @@ def executions(pipeline: str, status: str = "", token: str = "") -> tuple[list[D
     return found, token
 
 
-def name_of(summary: Document) -> str:
-    """An execution's id."""
-    return str(summary["PipelineExecutionArn"].rsplit("/", 1)[1])
+def name_of(execution: Mapping[str, Any]) -> str:
+    """An execution's id, of what lists or describes it."""
+    return str(execution["PipelineExecutionArn"].rsplit("/", 1)[1])
 
 
 def go(pipeline: str, **query: str) -> None:

@@ -285,7 +285,7 @@ def _row(found: Retraining, past: Past) -> None:
 
 def _started(past: Past) -> None:
     """The execution that learns, and the version that came of it."""
-    pipeline, _, started = past.execution.partition(":pipeline/")[2].partition("/execution/")
+    pipeline, started = navigation.execution(past.execution)
     query = {"pipeline": pipeline, "execution": started}
     navigation.link(f"{pipeline} {started}", "pipelines", icon=":material/model_training:", **query)
     st.markdown(look.badge(past.became or "gone"), width="content")

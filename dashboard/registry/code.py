@@ -52,7 +52,7 @@ def _commit(commit: str) -> str:
 def _executions(both: Sequence[Version]) -> None:
     """Their parameters are on the pages of executions."""
     made = [each.package.get("MetadataProperties", {}).get("GeneratedBy", "") for each in both]
-    named = [execution(each) for each in made]
+    named = [navigation.execution(each) for each in made]
     if len(both) == 2 and all(named) and named[0] != named[1]:
         (pipeline, first), (other, second) = named
         if pipeline == other:
@@ -60,14 +60,6 @@ def _executions(both: Sequence[Version]) -> None:
             navigation.link(
                 words, "pipelines", icon=":material/compare_arrows:", pipeline=pipeline, compare=f"{first},{second}"
             )
-
-
-def execution(arn: str) -> tuple[str, str]:
-    """Pipeline and id of an execution's ARN; empty for what is none."""
-    if ":pipeline/" not in arn or "/execution/" not in arn:
-        return "", ""
-    pipeline, _, identifier = arn.rpartition(":pipeline/")[2].partition("/execution/")
-    return pipeline, identifier
 
 
 def _given(both: Sequence[Version], found: Sequence[Origin]) -> None:

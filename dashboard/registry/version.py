@@ -42,7 +42,7 @@ def _head(group: Group, package: Document, serving: list[str]) -> None:
         st.markdown(look.badge(status) if status else "", width="content")
         for each in serving:
             navigation.link(f"serves {each}", "endpoints", icon=":material/cloud_done:", endpoint=each)
-        pipeline, execution = code.execution(package.get("MetadataProperties", {}).get("GeneratedBy", ""))
+        pipeline, execution = navigation.execution(package.get("MetadataProperties", {}).get("GeneratedBy", ""))
         if execution:
             words = f"execution {execution}"
             navigation.link(words, "pipelines", icon=":material/account_tree:", pipeline=pipeline, execution=execution)
