@@ -17,7 +17,7 @@ from mlops.errors import Failure
 from mlops.targets import HERE, Target
 from sagelocal.config import Settings
 
-HEAD = changed.find("HEAD").head
+HEAD = changed.find("0" * 40).head  # a first push: nothing is read
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 SPECIFICATION = {
     "Containers": [{"Image": IMAGE, "ModelDataUrl": "s3://a-bucket/model.tar.gz"}],
