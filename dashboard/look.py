@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -228,3 +229,14 @@ def turn(following: str) -> None:
 def first_page() -> None:
     """For what changes what a list holds."""
     st.query_params.pop("before", None)
+
+
+def component(name: str, file: str, html: str | None = None) -> Callable[..., Any]:
+    """One of ours, with the script and the style that lie beside `file` under its name."""
+    js, css = (_text(Path(file).with_suffix(ending)) for ending in (".js", ".css"))
+    return st.components.v2.component(name, html=html, js=js, css=css)
+
+
+@functools.cache
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from dashboard import look
 from dashboard.graph import layout
 
-_HERE = Path(__file__)
 _BOX = {"width": layout.WIDTH, "height": layout.HEIGHT}
 _place = functools.lru_cache(maxsize=32)(layout.place)  # one definition has one drawing
 
@@ -52,13 +51,5 @@ def draw(
             for start, end, label, dim in edges
         ],
     }
-    _component()(key=key, data=data, on_chosen_change=lambda: on_chosen(st.session_state[key].chosen))
-
-
-def _component() -> Callable[..., Any]:
-    return st.components.v2.component("mlops_graph", js=_source("js"), css=_source("css"))
-
-
-@functools.cache
-def _source(ending: str) -> str:
-    return _HERE.with_suffix(f".{ending}").read_text(encoding="utf-8")
+    component = look.component("mlops_graph", __file__)
+    component(key=key, data=data, on_chosen_change=lambda: on_chosen(st.session_state[key].chosen))

@@ -24,46 +24,6 @@ MARKS = {
 }
 _MOST = 99  # that a cell has room for
 _HTML = "<ol></ol><p></p>"
-_CSS = """
-ol { display: flex; flex-wrap: wrap; align-items: end; gap: 2px; margin: 0; padding: 3px; list-style: none; }
-a { display: flex; align-items: center; justify-content: center; box-sizing: border-box; width: 22px; height: 30px;
-    border-radius: 4px; border: 1.5px solid transparent; color: var(--st-text-color); text-decoration: none;
-    font: 600 12px/1 var(--st-font); }
-li { display: flex; align-items: end; height: 30px; width: 22px; }
-.healthy a { background: var(--st-green-color); height: 12px; }
-.violations a { background: var(--st-red-color); color: var(--st-background-color); }
-.nothing a { border: 1.5px dashed var(--st-gray-color); height: 22px; }
-.failed a { border-color: var(--st-orange-color); color: var(--st-orange-text-color); height: 22px; }
-.stopped a { border-color: var(--st-gray-color); color: var(--st-gray-text-color); height: 22px; font-size: 9px; }
-.running a { border-color: var(--st-blue-color); color: var(--st-blue-text-color); height: 22px; }
-a:hover { filter: brightness(1.15); outline: 1px solid var(--st-text-color); }
-a:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
-a[aria-current] { outline: 2px solid var(--st-text-color); outline-offset: 1px; }
-p { margin: 2px 3px 0; font: 12px/1.3 var(--st-font); color: var(--st-gray-text-color); }
-"""
-_JS = """
-export default function ({ data, parentElement, setTriggerValue }) {
-  const list = parentElement.querySelector("ol");
-  list.setAttribute("aria-label", data.label);
-  list.replaceChildren(...data.cells.map((cell) => {
-    const item = document.createElement("li"), link = document.createElement("a");
-    item.className = cell.kind;
-    link.href = cell.href;
-    link.title = cell.said;
-    link.setAttribute("aria-label", cell.said);
-    link.textContent = cell.mark;
-    if (cell.current) link.setAttribute("aria-current", "true");
-    link.onclick = (event) => {
-      if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-      event.preventDefault();
-      setTriggerValue("opened", cell.id);
-    };
-    item.append(link);
-    return item;
-  }));
-  parentElement.querySelector("p").textContent = data.span;
-}
-"""
 
 
 def cells(monitor: Monitor, runs: Sequence[Run], current: str = "") -> list[dict[str, Any]]:
@@ -97,7 +57,7 @@ def draw(monitor: Monitor, runs: Sequence[Run], current: str = "") -> None:
 
     made = cells(monitor, runs, current)
     first, last = look.moment(runs[-1].started), look.moment(runs[0].started)
-    _component()(
+    look.component("mlops_monitoring_strip", __file__, _HTML)(
         data={
             "cells": made,
             "label": f"Runs of {monitor.name}, oldest first",
@@ -113,9 +73,3 @@ def legend() -> None:
         ":green[▄] healthy · :red[■] violations, and how many · ┄ nothing to compare · :orange[✕] failed · "
         ":blue[…] running"
     )
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    """Registered once: Streamlit warns where one name comes again."""
-    return st.components.v2.component("mlops_monitoring_strip", html=_HTML, css=_CSS, js=_JS)
