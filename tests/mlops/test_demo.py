@@ -7,10 +7,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mlops import cli, run, targets
+from mlops.targets import Target
 from sagelocal.config import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -33,9 +36,9 @@ Loop = tuple[subprocess.CompletedProcess[str], Path]
 
 
 def test_the_loop_ends_with_its_summary(loop: Loop) -> None:
-    run, _ = loop
-    assert run.returncode == 0, run.stdout + run.stderr
-    summary = run.stdout[run.stdout.index("The loop took") :]
+    demo, _ = loop
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    summary = demo.stdout[demo.stdout.index("The loop took") :]
     assert re.search(r"tuning +\S+-Tune-\S+-00\d-[0-9a-f]{8}, best of 6: eta 0\.\d+, max_depth \d, ", summary)
     for said in ("every step ran", "average_precision", "MinAveragePrecision", "model-package/churn/1, Approved"):
         assert said in summary
@@ -47,8 +50,8 @@ def test_the_loop_ends_with_its_summary(loop: Loop) -> None:
 
 
 def test_the_reports_are_on_this_machine(loop: Loop) -> None:
-    run, folder = loop
-    pages = {line.split()[-1] for line in run.stdout.splitlines() if line.strip().endswith(".html")}
+    demo, folder = loop
+    pages = {line.split()[-1] for line in demo.stdout.splitlines() if line.strip().endswith(".html")}
     assert len(pages) == 3
     for page in pages:
         assert "<html" in (folder / page).read_text()
@@ -56,14 +59,14 @@ def test_the_reports_are_on_this_machine(loop: Loop) -> None:
 
 @pytest.mark.usefixtures("loop")
 def test_a_second_run_takes_its_steps_from_the_cache_and_a_gate_that_is_not_reached_fails_it(laptop: Settings) -> None:
-    run = mlops(laptop, "run", "churn", "--param", "MinAveragePrecision=0.99")
-    assert run.returncode == 1
-    assert run.stderr.splitlines()[-1].startswith("error: The execution ")
-    assert "Taken from the cache, as neither code, data nor parameters changed: " in run.stdout
+    again = mlops(laptop, "run", "churn", "--param", "MinAveragePrecision=0.99")
+    assert again.returncode == 1
+    assert again.stderr.splitlines()[-1].startswith("error: The execution ")
+    assert "Taken from the cache, as neither code, data nor parameters changed: " in again.stdout
     for step in ("ProcessData", "Tune", "Evaluate"):
-        assert re.search(rf"^{step} +Succeeded \(cached\)", run.stdout, re.MULTILINE)
+        assert re.search(rf"^{step} +Succeeded \(cached\)", again.stdout, re.MULTILINE)
     for step in ("DataQuality", "DataBias", "ModelQuality", "ModelBias", "Explainability"):
-        ran = next(line for line in run.stdout.splitlines() if line.startswith(f"{step} "))
+        ran = next(line for line in again.stdout.splitlines() if line.startswith(f"{step} "))
         assert ran.endswith("no violation.")  # than the version which the loop approved
     status = mlops(laptop, "status", "churn")
     assert "GateFailed" in status.stdout
@@ -73,9 +76,9 @@ def test_a_second_run_takes_its_steps_from_the_cache_and_a_gate_that_is_not_reac
 @pytest.mark.usefixtures("loop")
 def test_a_changed_parameter_misses_the_cache_where_it_matters_and_a_stage_is_deployed(laptop: Settings) -> None:
     worse = ("--param", "NumRound=40", "--param", "FailOnViolation=false")  # than the version that the loop approved
-    run = mlops(laptop, "run", "churn", *worse, "--param", "DeployTo=staging")
-    assert run.returncode == 0, run.stdout + run.stderr
-    ended = {line.split()[0]: line for line in run.stdout.splitlines() if "Succeeded" in line}
+    changed = mlops(laptop, "run", "churn", *worse, "--param", "DeployTo=staging")
+    assert changed.returncode == 0, changed.stdout + changed.stderr
+    ended = {line.split()[0]: line for line in changed.stdout.splitlines() if "Succeeded" in line}
     assert "(cached)" in ended["ProcessData"]
     for step in ("Tune", "Evaluate", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
         assert "(cached)" not in ended[step]
@@ -84,14 +87,20 @@ def test_a_changed_parameter_misses_the_cache_where_it_matters_and_a_stage_is_de
     assert label in ("0", "1")
 
 
-@pytest.mark.usefixtures("loop")
-def test_an_unknown_parameter_is_refused_with_the_known_ones(laptop: Settings) -> None:
-    run = mlops(laptop, "run", "churn", "--param", "NumRounds=1")
-    assert run.returncode == 1
-    assert (
-        "churn has no parameter NumRounds. It has: CurrentModelUrl, DeployTo, EndpointInstanceType, FailOn"
-        in run.stderr
-    )
+@pytest.fixture
+def here(laptop: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
+    """The laptop for commands in this process, where the SDK is imported already."""
+    before = dict(os.environ)
+    monkeypatch.setenv("MLOPS_STATE", str(laptop.state))
+    yield targets.connect(targets.LAPTOP)
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def test_an_unknown_parameter_is_refused_with_the_known_ones(here: Target) -> None:
+    known = "It has: CurrentModelUrl, DeployTo, EndpointInstanceType, FailOn"
+    with pytest.raises(LookupError, match=f"^churn has no parameter NumRounds. {known}"):
+        run.start(here, "churn", {"NumRounds": "1"})
 
 
 @pytest.mark.usefixtures("loop")
@@ -108,9 +117,10 @@ def test_models_logs_and_a_question(laptop: Settings) -> None:
     assert len(refused.stderr.splitlines()) == 1
 
 
-@pytest.mark.usefixtures("loop")
-def test_a_definition_is_json_and_nothing_else(laptop: Settings) -> None:
-    assert json.loads(mlops(laptop, "definition", "churn").stdout)["Version"] == "2020-12-01"
+@pytest.mark.usefixtures("here")
+def test_a_definition_is_json_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
+    cli.definition("churn")
+    assert json.loads(capfd.readouterr().out)["Version"] == "2020-12-01"
 
 
 @pytest.mark.usefixtures("loop")
