@@ -19,8 +19,11 @@ SCALING = "TargetTracking-"  # Application Auto Scaling's own, whose state is no
 
 
 def show(alarms: Sequence[Mapping[str, Any]], key: str) -> None:
-    """DescribeAlarms' entries, those in alarm first. `key` tells two of these tables of a session apart."""
-    found = sorted(alarms, key=lambda each: (each["StateValue"] != "ALARM", each["AlarmName"]))
+    """DescribeAlarms' entries, those in alarm first, autoscaling's own last. `key` tells two such tables apart."""
+    found = sorted(
+        alarms,
+        key=lambda each: (each["AlarmName"].startswith(SCALING), each["StateValue"] != "ALARM", each["AlarmName"]),
+    )
     if not found:
         st.caption("No alarm watches it.")
         return

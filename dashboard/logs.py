@@ -46,10 +46,11 @@ def _older(stream: str) -> None:
 
 
 def _lines(got: Lines, text: str) -> None:
+    lines = "1 line" if len(got.lines) == 1 else f"{len(got.lines)} lines"
     if text:
-        said = f"{len(got.lines)} lines with “{text}”" + (", the last ones; there may be more" if got.more else "")
+        said = f"{lines} with “{text}”" + (", the last ones; there may be more" if got.more else "")
     else:
-        said = f"The last {len(got.lines)} lines" if got.more else f"All {len(got.lines)} lines"
+        said = f"The last {lines}" if got.more else lines
     st.caption(look.plain(said))
     if got.lines:
         with st.container(height=420, border=False, autoscroll=True):
