@@ -25,7 +25,7 @@ def show() -> None:
     if not found:
         look.empty("This clone has no use case: each is a file in pipelines/ with a function `build`.", "mlops list")
         return
-    if not any(each.run for each in found):
+    if not any(each.run or glance.RUN in each.problems for each in found):
         look.empty("No use case ran in this account yet.", f"mlops run {found[-1].name}")
     for each in found:
         _card(each)
