@@ -95,6 +95,14 @@ def status_column(label: str, statuses: Iterable[str]) -> Any:
     return st.column_config.MultiselectColumn(label, options=known, color=[colour(each) for each in known])
 
 
+def pick(rows: Any, *, key: str, alt: str, **options: Any) -> int | None:
+    """A table, `rows` and `options` as st.dataframe has them, and the place of the row that is chosen in it."""
+    chosen: Any = st.dataframe(
+        rows, hide_index=True, on_select="rerun", selection_mode="single-row", key=key, alt=alt, **options
+    )
+    return next(iter(chosen.selection.rows), None)
+
+
 def ink() -> str:
     """The colour of text that a chart draws as a mark, which no theme colours: readable on the reader's background."""
     return "#d3d8df" if st.context.theme.type == "dark" else "#3c434e"

@@ -101,15 +101,12 @@ def _list(glance: Glance, identity: str) -> None:
     rows = [row(each) for each in found]
     if not any(each["Why"] for each in rows):
         rows = [{name: value for name, value in each.items() if name != "Why"} for each in rows]
-    event = st.dataframe(
+    place = look.pick(
         rows,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
         key=f"executions-{identity}-{token}",
+        alt=f"Executions of {name}: select a row to open it",
         column_config={"Started": st.column_config.DatetimeColumn(format="distance")},
     )
-    picked = [found[number] for number in event.selection.rows]
     options = [each["pipelineExecutionId"] for each in found]
     by_key = st.selectbox(
         "Execution",
@@ -118,7 +115,7 @@ def _list(glance: Glance, identity: str) -> None:
         format_func=lambda one: f"{one[:8]}  {_first(found, one)}",
         key=f"execution-{identity}",
     )
-    chosen = picked[0]["pipelineExecutionId"] if picked else by_key
+    chosen = options[place] if place is not None else by_key
     if chosen and chosen != identity:
         st.query_params["execution"] = chosen
         st.rerun()

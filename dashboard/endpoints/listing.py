@@ -66,16 +66,12 @@ def show() -> None:
 
 
 def _table(rows: list[Row]) -> None:
-    choice = st.dataframe(
+    place = look.pick(
         frame(rows),
-        hide_index=True,
-        width="stretch",
-        height="content",
-        on_select="rerun",
-        selection_mode="single-row",
         key="endpoints-table",
-        placeholder="–",
         alt="The endpoints, the newest first",
+        height="content",
+        placeholder="–",
         column_config={
             "status": look.status_column("status", [row.status for row in rows]),
             "requests": st.column_config.NumberColumn("requests, 1 h", format="localized"),
@@ -83,8 +79,7 @@ def _table(rows: list[Row]) -> None:
             "alarms": st.column_config.ListColumn("in ALARM"),
         },
     )
-    selected = choice["selection"]["rows"]
-    opened = rows[selected[0]].name if selected else None
+    opened = rows[place].name if place is not None else None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         named = st.selectbox(
             "Open", [row.name for row in rows], index=None, placeholder="an endpoint", key="endpoints-open", width=360

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
 from streamlit.column_config import DatetimeColumn
@@ -113,14 +112,7 @@ def _table(pipeline: str, chosen: str, found: Sequence[Document]) -> None:
         "status": look.status_column("status", [each["PipelineExecutionStatus"] for each in found]),
         "started": DatetimeColumn(format="YYYY-MM-DD HH:mm:ss"),
     }
-    event: Any = st.dataframe(
-        rows,
-        hide_index=True,
-        column_config=columns,
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"executions-after-{rows[0]['execution']}-{chosen}",
-        alt=f"Executions of {pipeline}: select a row to open it",
-    )
-    if event.selection.rows and (other := rows[event.selection.rows[0]]["execution"]) != chosen:
+    key, alt = f"executions-after-{rows[0]['execution']}-{chosen}", f"Executions of {pipeline}: select a row to open it"
+    place = look.pick(rows, key=key, alt=alt, column_config=columns)
+    if place is not None and (other := rows[place]["execution"]) != chosen:
         go(pipeline, execution=str(other))

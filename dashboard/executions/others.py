@@ -55,14 +55,8 @@ def _table(found: list[dict[str, Any]], prefix: str) -> None:
         for each in found
     ]
     names = [each["PipelineName"] for each in found]
-    event: Any = st.dataframe(
-        rows,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"others-{names[0]}",
-        alt="Pipelines that are no use case of this clone: select a row to open one",
-    )
+    alt = "Pipelines that are no use case of this clone: select a row to open one"
+    place = look.pick(rows, key=f"others-{names[0]}", alt=alt)
     chosen = st.selectbox("Open", names, index=None, placeholder="a pipeline", key=f"other-{names[0]}")
-    if chosen or event.selection.rows:
-        go(str(chosen or names[event.selection.rows[0]]))
+    if chosen or place is not None:
+        go(str(chosen or names[place or 0]))

@@ -57,18 +57,15 @@ def _table(group: Group, found: Page) -> None:
     serving = versions.serving(group)
     table = pd.DataFrame([row(each, serving) for each in found.packages])
     numbers = [str(each["ModelPackageVersion"]) for each in found.packages]
-    picked: Any = st.dataframe(
+    place = look.pick(
         table,
-        hide_index=True,
-        height="content",
-        on_select="rerun",
-        selection_mode="single-row",
         key=f"versions-{group.name}-{numbers[0]}",
-        column_config=_columns(),
         alt=f"Versions of {group.title}, newest first",
+        height="content",
+        column_config=_columns(),
     )
-    if rows := picked.selection.rows:
-        _open(numbers[rows[0]])
+    if place is not None:
+        _open(numbers[place])
     chosen = st.selectbox("Open a version", numbers, index=None, placeholder="Its number", key="open-version")
     if chosen:
         _open(chosen)
