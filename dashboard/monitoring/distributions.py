@@ -118,7 +118,7 @@ def histogram(baseline: Points | None, now: Points | None, bins: int = BINS) -> 
     return pd.concat(made, ignore_index=True)
 
 
-def shared_edges(sides: Sequence[Points], bins: int = BINS) -> np.ndarray:
+def shared_edges(sides: Sequence[Points], bins: int) -> np.ndarray:
     """Of equal width from the smallest to the largest value; all in one bin where there is one value only."""
     low, high = min(side[0][0] for side in sides), max(side[0][-1] for side in sides)
     if high <= low:

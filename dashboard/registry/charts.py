@@ -19,11 +19,11 @@ Rows = Sequence[dict[str, Any]]
 _ROW = 34  # pixels of a line in a chart of lines
 
 
-def _colour(labels: Sequence[str], *, legend: bool = True) -> alt.Color:
+def _colour(labels: Sequence[str]) -> alt.Color:
     return alt.Color(
         "version:N",
         scale=alt.Scale(domain=list(labels), range=look.SERIES[: len(labels)]),
-        legend=alt.Legend(title=None, orient="top") if legend else None,
+        legend=alt.Legend(title=None, orient="top"),
     )
 
 
