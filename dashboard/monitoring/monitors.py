@@ -18,7 +18,6 @@ from dashboard.alarms import SCALING
 from deploy import names, recurrence, retraining
 from deploy.declaration import Kind
 
-WORKERS = 16
 KEPT_SECONDS = 30  # what exists changes seldom; whoever changes it here is shown it at once
 _PAGES = 10  # of a list call, at most: accounts have thousands of other pipelines and alarms
 _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
@@ -115,7 +114,7 @@ def read() -> Account:
     refusals = _Refusals()
     sagemaker, scheduler = account.client("sagemaker"), account.client("scheduler")
     cloudwatch = account.client("cloudwatch")
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(account.AT_ONCE) as pool:
         asked = [
             pool.submit(refusals.guarded, call)
             for call in (

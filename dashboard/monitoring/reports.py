@@ -12,7 +12,7 @@ import streamlit as st
 from botocore.exceptions import ClientError
 
 from dashboard import account, objects
-from dashboard.monitoring.monitors import WORKERS, Monitor
+from dashboard.monitoring.monitors import Monitor
 from dashboard.monitoring.runs import Run
 from deploy import names, verdicts
 from mlops import storage
@@ -71,7 +71,7 @@ def read(monitor: Monitor, run: Run) -> Report:
     constraints = _input(inputs, "constraints.json", ANALYSIS)
     statistics = _input(inputs, STATISTICS) or _beside(constraints, STATISTICS)
     registered = job.get("Environment", {}).get("model_registered", "")
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(account.AT_ONCE) as pool:
         version = pool.submit(_version, sagemaker, monitor, registered)
         made = pool.submit(modified, s3, constraints)
         collected = inputs.get("data", "").rpartition("/")[0] if not monitor.managed else ""

@@ -17,7 +17,6 @@ from botocore.exceptions import ClientError
 from dashboard import account, changes, look, navigation, objects
 from dashboard.changes import Change
 from dashboard.monitoring import reports
-from dashboard.monitoring.monitors import WORKERS
 from deploy import retraining
 from deploy.state import find
 from deploy.verdicts import COLLECT
@@ -89,7 +88,7 @@ def read(endpoint: str) -> Retraining:
         "rule": lambda: events.describe_rule(Name=retraining.rule_name(endpoint)),
         "pipeline": lambda: sagemaker.describe_pipeline(PipelineName=name),
     }
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(account.AT_ONCE) as pool:
         listed = pool.submit(executions.recent, sagemaker, name, SHOWN)
         found = dict(zip(asks, pool.map(functools.partial(_answer, hidden), asks.values()), strict=True))
         summaries = listed.result()

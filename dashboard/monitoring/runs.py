@@ -19,7 +19,7 @@ import streamlit as st
 from botocore.exceptions import ClientError
 
 from dashboard import account
-from dashboard.monitoring.monitors import WORKERS, Monitor, listed
+from dashboard.monitoring.monitors import Monitor, listed
 from deploy.verdicts import CHECK, COLLECT
 from deploy.verdicts import VIOLATIONS as WITH_VIOLATIONS
 
@@ -117,7 +117,7 @@ def gather(
     before: datetime | None = None,
 ) -> dict[str, list[Run]]:
     """Histories, newest first; `known` is read, and given what has ended since."""
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(account.AT_ONCE) as pool:
         executions = list(pool.map(lambda each: _executions(sagemaker, each, count, before), monitors))
         pairs = list(zip(monitors, executions, strict=True))
         new = [each for monitor, found in pairs if not monitor.managed for each in found if _arn(each) not in known]

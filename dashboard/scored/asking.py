@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dashboard import account
 from dashboard.scored import captured
 from dashboard.scored.records import Scored
 
 MOST = 5000  # records at a time
 _JSON = "application/json"
-_WORKERS = 8  # within botocore's ten connections
 
 
 def ask(runtime: Any, endpoint: str, records: pd.DataFrame, ids: Sequence[str], said: Callable[[int], None]) -> Scored:
@@ -35,7 +35,7 @@ def ask(runtime: Any, endpoint: str, records: pd.DataFrame, ids: Sequence[str], 
         return answered(response["Body"].read().decode())
 
     found = []
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    with ThreadPoolExecutor(account.AT_ONCE) as pool:
         try:
             for number, answer in enumerate(pool.map(one, range(len(records))), 1):
                 found.append(answer)
