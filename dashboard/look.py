@@ -59,6 +59,7 @@ _STATES = {  # the words of SageMaker's, CodePipeline's, CodeBuild's and CloudWa
 }
 _COLOURS = {word: colour for colour, words in _STATES.items() for word in words}
 _BYTES = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_SENTENCE = 600  # characters of an error
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]()<>#+\-.!|~$:&]")
 _ICONS = {GOOD: "check_circle", BAD: "error", WARN: "warning", BUSY: "sync"}  # of Material Symbols
 
@@ -163,7 +164,9 @@ def sentence(error: Exception) -> str:
     if not isinstance(error, ClientError):
         return str(error)
     said, request = error.response["Error"], error.response.get("ResponseMetadata", {}).get("RequestId", "unknown")
-    return f"{said['Code']}: {said['Message']} (request id {request})"
+    words = " ".join(said.get("Message", "").split())  # a proxy on the way answers with a page of HTML
+    shown = words if len(words) <= _SENTENCE else f"{words[:_SENTENCE]} …"
+    return f"{said.get('Code', 'Unknown')}: {shown} (request id {request})"
 
 
 def harmless(text: str) -> str:

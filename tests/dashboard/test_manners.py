@@ -224,3 +224,17 @@ def test_an_error_is_one_sentence_with_the_request_s_id() -> None:
 def test_a_sentence_with_somebody_s_words_has_no_link_and_no_picture() -> None:
     assert look.harmless("no ![x](http://evil) <b> $x$ `mlops run`") == r"no !\[x\](http://evil) \<b> \$x\$ `mlops run`"
     assert look.harmless(r"\[x\](http://evil)") == r"\\\[x\\\](http://evil)"  # what escapes ours is escaped, too
+
+
+def test_a_page_of_html_for_an_answer_stays_a_sentence() -> None:
+    response: Any = {"Error": {"Code": "502", "Message": "<html>\n" + 5000 * "x" + "\n</html>"}}
+    said = look.sentence(ClientError(response, "ListPipelines"))
+    assert said.startswith("502: <html> xxx") and said.endswith("… (request id unknown)") and len(said) < 700
+
+
+def test_a_button_leads_to_pages_of_the_web_alone_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered: list[tuple[str, str]] = []
+    monkeypatch.setattr(look.st, "link_button", lambda label, address, icon, help: offered.append((address, help)))
+    for each in ("javascript:alert(1)", "https:", "", "http://[::1", "data:text/html,x", "https://aws@evil.test/x"):
+        look.leave("Open", each)
+    assert offered == [("https://aws@evil.test/x", "Leads to `evil.test`.")]
