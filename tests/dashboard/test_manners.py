@@ -234,7 +234,7 @@ def test_a_page_of_html_for_an_answer_stays_a_sentence() -> None:
 
 def test_a_button_leads_to_pages_of_the_web_alone_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
     offered: list[tuple[str, str]] = []
-    monkeypatch.setattr(look.st, "link_button", lambda label, address, icon, help: offered.append((address, help)))
+    monkeypatch.setattr(look.st, "link_button", lambda _, address, **given: offered.append((address, given["help"])))
     for each in ("javascript:alert(1)", "https:", "", "http://[::1", "data:text/html,x", "https://aws@evil.test/x"):
         look.leave("Open", each)
     assert offered == [("https://aws@evil.test/x", "Leads to `evil.test`.")]
