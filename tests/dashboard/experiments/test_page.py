@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -115,7 +116,7 @@ def run(sagemaker: Any, note: str) -> str:
     while (found := sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)) and found[
         "PipelineExecutionStatus"
     ] in executions.RUNNING:
-        pass
+        time.sleep(0.05)
     assert found["PipelineExecutionStatus"] == "Succeeded", found
     return str(arn.rsplit("/", 1)[1])
 
