@@ -73,7 +73,8 @@ class Account:
             if monitor in (each.name, each.kind):
                 return each
         known = ", ".join(each.name for each in self.of(endpoint)) or "none"
-        raise LookupError(f"{endpoint} has no monitor {monitor!r}. There are: {known}.")
+        readable = " that may be read" if self.refused else ""
+        raise LookupError(f"{endpoint} has no monitor {monitor!r}{readable}. There are: {known}.")
 
     def alarms_of(self, monitor: Monitor) -> list[dict[str, Any]]:
         return [each for each in self.alarms if ("MonitoringSchedule", monitor.name) in _dimensions(each)]
