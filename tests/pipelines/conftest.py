@@ -28,7 +28,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         "SAGEMAKER_ROLE_ARN": ROLE,
         "MLOPS_COMMIT": "0123456789abcdef",  # not the clone's, where somebody may commit meanwhile
     }
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:  # in this order nothing of moto's is left behind
         for name in [each for each in os.environ if each.startswith(("AWS_", "SAGEMAKER_"))]:
             patch.delenv(name)
         for name, value in environment.items():
