@@ -40,6 +40,12 @@ def test_without_a_monitor_it_says_how_to_get_one(app_test: Callable[..., Any]) 
     assert "mlops demo drift" in page.code[0].value
 
 
+def test_without_an_endpoint_its_lineage_says_how_to_get_one(app_test: Callable[..., Any]) -> None:
+    assert "mlops deploy churn" in [
+        line for each in app_test("delivery", lineage="").run().code for line in each.value.split("\n")
+    ]
+
+
 @pytest.mark.parametrize(("options", "said"), [((), "read-only"), (("--allow-changes",), "changes are allowed")])
 def test_an_account_of_aws_is_said_in_red(options: tuple[str, ...], said: str, app_test: Callable[..., Any]) -> None:
     shown = app_test("registry", argv=("--target", "aws", *options)).run()

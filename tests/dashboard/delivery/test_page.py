@@ -159,5 +159,3 @@ def test_lineage_as_a_graph_and_a_list(app_test: Open, monkeypatch: pytest.Monke
 def test_lineage_of_an_endpoint_that_is_not_there(app_test: Open) -> None:
     shown = app_test("delivery", lineage="gone").run()
     assert "There is no endpoint gone in us-east-1: mlops status lists those there are." in texts(shown)
-    shown = app_test("delivery", lineage="").run()
-    assert "mlops deploy churn" in texts(shown)
