@@ -7,13 +7,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from mlops import cli, run, targets
-from mlops.targets import Target
+from mlops import cli
 from sagelocal.config import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -88,19 +87,33 @@ def test_a_changed_parameter_misses_the_cache_where_it_matters_and_a_stage_is_de
 
 
 @pytest.fixture
-def here(laptop: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
-    """The laptop for commands in this process, where the SDK is imported already."""
+def inside(
+    laptop: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """`mlops` in this process, where the SDK is imported already: exit code, standard output and error."""
     before = dict(os.environ)
     monkeypatch.setenv("MLOPS_STATE", str(laptop.state))
-    yield targets.connect(targets.LAPTOP)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main(list(arguments))
+        said = capfd.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    yield run
     os.environ.clear()
     os.environ.update(before)
 
 
-def test_an_unknown_parameter_is_refused_with_the_known_ones(here: Target) -> None:
-    known = "It has: CurrentModelUrl, DeployTo, EndpointInstanceType, FailOn"
-    with pytest.raises(LookupError, match=f"^churn has no parameter NumRounds. {known}"):
-        run.start(here, "churn", {"NumRounds": "1"})
+Inside = Callable[..., tuple[int, str, str]]
+
+
+def test_an_unknown_parameter_is_refused_with_the_known_ones(inside: Inside) -> None:
+    code, _, said = inside("run", "churn", "--param", "NumRounds=1")
+    assert code == 1
+    assert "churn has no parameter NumRounds. It has: CurrentModelUrl, DeployTo, EndpointInstanceType, FailOn" in said
 
 
 @pytest.mark.usefixtures("loop")
@@ -117,26 +130,26 @@ def test_models_logs_and_a_question(laptop: Settings) -> None:
     assert len(refused.stderr.splitlines()) == 1
 
 
-@pytest.mark.usefixtures("here")
-def test_a_definition_is_json_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
-    cli.definition("churn")
-    assert json.loads(capfd.readouterr().out)["Version"] == "2020-12-01"
+def test_a_definition_is_json_and_nothing_else(inside: Inside) -> None:
+    assert json.loads(inside("definition", "churn")[1])["Version"] == "2020-12-01"
 
 
 @pytest.mark.usefixtures("loop")
-def test_a_deployed_version_leaves_nothing_to_change_and_undeploy_leaves_nothing(laptop: Settings) -> None:
+def test_a_deployed_version_leaves_nothing_to_change_and_undeploy_leaves_nothing(
+    laptop: Settings, inside: Inside
+) -> None:
     """The last test: it takes the others' endpoints down."""
     again = mlops(laptop, "deploy", "churn", "--version", "1")
     assert (again.returncode, again.stdout) == (0, "churn-production: nothing to change\n"), again.stderr
-    dry = mlops(laptop, "deploy", "churn", "--version", "1", "--instance-type", "ml.c5.large", "--dry-run")
-    assert "variant AllTraffic: instance type ml.m5.large → ml.c5.large" in dry.stdout
-    refused = mlops(laptop, "deploy", "churn", "--stage", "staging", "--strategy", "canary", "--bake", "3601")
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("error: The declaration of stage staging: canary has wait_interval=3601")
+    _, dry, _ = inside("deploy", "churn", "--version", "1", "--instance-type", "ml.c5.large", "--dry-run")
+    assert "variant AllTraffic: instance type ml.m5.large → ml.c5.large" in dry
+    code, _, refused = inside("deploy", "churn", "--stage", "staging", "--strategy", "canary", "--bake", "3601")
+    assert code == 1
+    assert refused.startswith("error: The declaration of stage staging: canary has wait_interval=3601")
     for stage in ("production", "staging"):
-        gone = mlops(laptop, "undeploy", "churn", "--stage", stage)
-        assert gone.returncode == 0, gone.stdout + gone.stderr
-        assert f"Nothing of churn-{stage} is left." in gone.stdout
+        code, gone, said = inside("undeploy", "churn", "--stage", stage)
+        assert code == 0, gone + said
+        assert f"Nothing of churn-{stage} is left." in gone
     sagemaker = laptop.client("sagemaker")
     assert sagemaker.list_endpoints()["Endpoints"] == []
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
