@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -44,8 +45,11 @@ _clients_of: list[Any] = []  # laptop, command line and guard of those that Stre
 def served(settings: Settings, *options: str) -> Iterator[str]:
     """The address of `mlops dashboard`, without a slash at its end."""
     environment = {**os.environ, "MLOPS_STATE": str(settings.state), "BROWSER": "true"}
+    with socket.socket() as probe:  # not the usual port, which tests beside these would find free at the same moment
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
     command = subprocess.Popen(
-        [sys.executable, "-m", "mlops.cli", "dashboard", *options],
+        [sys.executable, "-m", "mlops.cli", "dashboard", "--port", port, *options],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
