@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_LARGEST = 100_000_000  # bytes
+LARGEST = 100_000_000  # bytes of a report, and of a table that a page shows
 
 
 def split(uri: str) -> tuple[str, str]:
@@ -16,11 +16,11 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def read(s3: Any, uri: str) -> bytes:
-    """Raises LookupError for what is too large to be a report or a table of a job."""
-    found: bytes = _body(s3, uri).read(_LARGEST + 1)
-    if len(found) > _LARGEST:
-        raise LookupError(f"{uri} has more than {_LARGEST // 1_000_000} MB, which is too much to be read at once.")
+def read(s3: Any, uri: str, at_most: int | None = None) -> bytes:
+    """Raises LookupError for what has more than `at_most` bytes."""
+    found: bytes = _body(s3, uri).read(at_most and at_most + 1)
+    if at_most and len(found) > at_most:
+        raise LookupError(f"{uri} has more than {at_most // 1_000_000} MB, which is too much to be read at once.")
     return found
 
 
@@ -30,7 +30,8 @@ def _body(s3: Any, uri: str) -> Any:
 
 
 def read_json(s3: Any, uri: str) -> Any:
-    return json.loads(read(s3, uri))
+    """Raises LookupError for what is too large to be a report."""
+    return json.loads(read(s3, uri, LARGEST))
 
 
 def objects(s3: Any, uri: str) -> Iterator[dict[str, Any]]:

@@ -80,4 +80,4 @@ def _fit(sums: Any, probability: np.ndarray) -> bool:
 
 
 def _csv(s3: Any, uri: str, **options: Any) -> pd.DataFrame:
-    return pd.read_csv(io.BytesIO(storage.read(s3, uri)), **options)
+    return pd.read_csv(io.BytesIO(storage.read(s3, uri, storage.LARGEST)), **options)
