@@ -13,6 +13,8 @@ import webbrowser
 from contextlib import suppress
 from urllib.parse import urlencode
 
+import psutil
+
 from deploy import names, state
 from mlops import console
 from mlops.targets import AWS, Target
@@ -78,10 +80,23 @@ def _await_health(server: subprocess.Popen[bytes], port: int) -> None:
     """Raises RuntimeError when the server ends or does not answer in time; what it said is on stderr."""
     deadline = time.monotonic() + _START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
-        with suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
-            connection.request("GET", "/_stcore/health")
-            if connection.getresponse().status == 200:
-                return
+        if _listens(server.pid, port) and _is_healthy(port):
+            return
         time.sleep(0.1)
     raise RuntimeError("Streamlit did not start; its own words are above.")
+
+
+def _listens(pid: int, port: int) -> bool:
+    """Whether it is this process that does: another's server may have taken the port meanwhile."""
+    with suppress(psutil.Error):
+        sockets = psutil.Process(pid).net_connections("inet")
+        return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets)
+    return False
+
+
+def _is_healthy(port: int) -> bool:
+    with suppress(OSError, http.client.HTTPException):
+        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+        connection.request("GET", "/_stcore/health")
+        return connection.getresponse().status == 200
+    return False
