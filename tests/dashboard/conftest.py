@@ -82,8 +82,9 @@ def address(laptop: Settings) -> Iterator[str]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Not for longer: while it is there, Playwright's event loop runs in the tests' thread, and no other can."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here: apt install chromium")
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, of the extra [dev], drives the browser")
@@ -93,7 +94,7 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def profile(browser: Any) -> Iterator[Any]:
     """One for all windows: Streamlit's own code is fetched and compiled once."""
     opened = browser.new_context(viewport=SIZE, reduced_motion="reduce")
