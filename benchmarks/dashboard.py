@@ -233,7 +233,7 @@ def served() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard/server.py", "--server.port", str(port)]
     process = subprocess.Popen([*command, "--", "--target", "laptop"], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
         for _ in range(600):

@@ -16,15 +16,11 @@ Clients follow the environment (endpoint variables, credentials, region) that th
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import streamlit as st
 
-# Streamlit puts a script's folder first in sys.path, where each of our files would hide a library of its name.
-sys.path[:] = [each for each in sys.path if Path(each or ".").resolve() != Path(__file__).resolve().parent]
-
-from dashboard import account, changes, look, navigation, surroundings  # noqa: E402
+from dashboard import account, changes, look, navigation, surroundings
 
 _STYLE = Path(__file__).with_name("look.css")
 _ICON = Path(__file__).with_name("icon.svg")  # a browser would fetch Streamlit's own icons from Google
