@@ -180,9 +180,11 @@ def test_an_approval_that_nobody_answers_in_time_fails(
 
 
 def test_an_answer_counts_until_the_approval_expires_and_none_is_taken_after(app: App, clone: CloneOf) -> None:
-    app.pipeline(stage("Approve", approval(timeoutInMinutes=5)))
+    app.pipeline(stage("Approve", approval(timeoutInMinutes=5, configuration={"NotificationArn": "arn:t"})))
     late, last = app.begin(), app.begin()
-    app.store.update(ACTION, app.action(late, "Approve")["actionExecutionId"], {"_expires": app.now()})
+    waiting = app.action(late, "Approve")["actionExecutionId"]
+    app.store.wait(ACTION, waiting, lambda one: one.get("_notified"), timeout=10)  # else it may see the new time and end
+    app.store.update(ACTION, waiting, {"_expires": app.now()})
     with pytest.raises(AwsError, match="the request has expired"):
         app.answer(late)
     app.ask("StopPipelineExecution", pipelineName="p", pipelineExecutionId=late, abandon=True)
