@@ -1,5 +1,5 @@
-"""What the processing scripts of tabular classification share: the raw table in, refused where it can't be used, and
-stratified splits out. What a table means stays in the use case's own script.
+"""What the processing scripts of tables share: the raw table in, refused where it can't be used, and splits out, which
+have the classes in proportion where there are classes. What a table means stays in the use case's own script.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 FEWEST_OF_A_LABEL = 10  # fewer cannot be spread over three splits in proportion
+FEWEST_ROWS = 30  # of a table whose label is a number, or that has none
 
 
 class InputError(ValueError):
@@ -26,12 +27,15 @@ class Schema:
     """What a raw table must look like."""
 
     features: Mapping[str, type]  # in the order of a request; a number's type is its column's, str is a category
-    label: str
-    labels: Mapping[str, int]  # a label as written to 0 or 1
-    advice: str  # how to write labels, for a message
-    positive: str  # what a record with label 1 is or does: "churned"
+    label: str = ""  # none: there is nothing to predict
+    labels: Mapping[str, int | str] | None = None  # a label as written to its class; None: labels are numbers
+    advice: str = ""  # how to write labels, for a message
+    positive: str = ""  # what a record with label 1 is or does: "churned"; none where classes are not 0 and 1
     ignored: tuple[str, ...] = ()  # columns that may be there and are not learned from
     flags: tuple[str, ...] = ()  # numbers that are 0 or 1
+    blank: tuple[str, ...] = ()  # features that may stay blank, as the model knows what to do then
+    signed: tuple[str, ...] = ()  # numbers that may be below 0
+    coded: tuple[str, ...] = ()  # categories that are written as numbers
 
     @property
     def numbers(self) -> list[str]:
@@ -40,6 +44,16 @@ class Schema:
     @property
     def categories(self) -> list[str]:
         return [name for name, kind in self.features.items() if kind is str]
+
+    @property
+    def columns(self) -> list[str]:
+        """Features and, where there is one, the label."""
+        return [*self.features, *filter(None, [self.label])]
+
+    @property
+    def classes(self) -> list[int | str]:
+        """Of the label; none where it is a number."""
+        return sorted(set((self.labels or {}).values()), key=str)
 
 
 @dataclass
@@ -73,11 +87,12 @@ def prepare(args: SplitArgs, title: str, schema: Schema, clean: Clean) -> None:
     raw = read(Path(args.raw), schema)
     dropped: dict[str, int] = {}
     table, filled = clean(raw, dropped)
-    splits = split(table, schema.label, args.test_share, args.validation_share, args.seed)
+    strata = table[schema.label] if schema.labels else None
+    splits = split(table, strata, args.test_share, args.validation_share, args.seed)
     # Nothing is written before this line, so a refused input leaves no half of a result behind.
     for name, part in splits.items():
         write(part, Path(getattr(args, name)) / f"{name}.csv")
-    write(splits["train"].drop(columns=schema.label), Path(args.baseline) / "baseline.csv")
+    write(splits["train"][list(schema.features)], Path(args.baseline) / "baseline.csv")
     write_report(title, report_of(raw, table, schema, dropped, filled, splits), Path(args.report))
 
 
@@ -106,7 +121,7 @@ def read_file(path: Path) -> pd.DataFrame:
 
 
 def check_columns(table: pd.DataFrame, schema: Schema, where: str) -> None:
-    expected = [*schema.features, schema.label]
+    expected = schema.columns
     missing = [name for name in expected if name not in table.columns]
     extra = [name for name in table.columns if name not in [*expected, *schema.ignored]]
     if missing:
@@ -118,27 +133,37 @@ def check_columns(table: pd.DataFrame, schema: Schema, where: str) -> None:
 
 
 def typed(raw: pd.DataFrame, schema: Schema, dropped: dict[str, int]) -> pd.DataFrame:
-    """Values without blanks around them, labels as 0 or 1, numbers as float64; rows without a label are dropped.
+    """Values without blanks around them, labels as their classes, numbers as float64; rows without a label are dropped.
 
-    Raises InputError for a table without rows, unknown labels and values of the wrong type.
+    Raises InputError for a table without rows, unknown labels, values of the wrong type and columns without any value.
     """
     if raw.empty:
         raise InputError("The raw table has no rows. Point InputDataUrl at a table with records in it.")
     table = raw.apply(lambda column: column.str.strip().replace("", pd.NA))
-    table = keep(table, table[schema.label].notna(), dropped, f"blank {schema.label}")
-    table[schema.label] = labels(table[schema.label], schema)
+    if empty := [name for name in schema.columns if table[name].isna().all()]:
+        raise InputError(f"Column {named(empty)} has no value at all. Give it some, or take it out of FEATURES.")
+    if schema.label:
+        table = keep(table, table[schema.label].notna(), dropped, f"blank {schema.label}")
+        table[schema.label] = labels(table[schema.label], schema)
     table[schema.numbers] = table[schema.numbers].apply(numbers, schema=schema)
     check_categories(table, schema)
     return table
 
 
 def complete(table: pd.DataFrame, schema: Schema, dropped: dict[str, int]) -> pd.DataFrame:
-    """Features in order with their types, then the label; rows with a blank go. Raises InputError if few stay."""
+    """Features in order with their types, then the label; rows with a blank go, but of those in `schema.blank`.
+
+    Raises InputError if few stay.
+    """
     for name in schema.features:
-        table = keep(table, table[name].notna(), dropped, f"blank {name}")
+        if name not in schema.blank:
+            table = keep(table, table[name].notna(), dropped, f"blank {name}")
     check_enough(table, schema)
-    types: dict[str, Any] = {**schema.features, schema.label: int}
-    return table[list(types)].astype(types).reset_index(drop=True)
+    types: dict[str, Any] = {
+        name: float if kind is int and table[name].isna().any() else kind for name, kind in schema.features.items()
+    }
+    full = {name: kind for name, kind in types.items() if kind is not str or table[name].notna().all()}
+    return table[schema.columns].astype(full).reset_index(drop=True)
 
 
 def keep(table: pd.DataFrame, rows: pd.Series, dropped: dict[str, int], reason: str) -> pd.DataFrame:
@@ -148,22 +173,32 @@ def keep(table: pd.DataFrame, rows: pd.Series, dropped: dict[str, int], reason: 
 
 
 def labels(column: pd.Series, schema: Schema) -> pd.Series:
+    if schema.labels is None:
+        return numbers(column, schema)
     unknown = column[~column.isin(schema.labels)]
     if len(unknown):
         raise InputError(f"Column {schema.label!r} holds {named(unknown)}, {len(unknown)} rows. {schema.advice}")
-    return column.map(schema.labels)
+    found = column.map(schema.labels)
+    return found.astype(int) if all(isinstance(each, int) for each in schema.classes) else found
 
 
 def numbers(column: pd.Series, schema: Schema) -> pd.Series:
-    """As float64, blank as NaN. Raises InputError for text, values below 0, fractions where whole numbers belong."""
+    """As float64, blank as NaN.
+
+    Raises InputError for text, values below 0 of a column that is not signed, fractions where whole numbers belong.
+    """
     name = str(column.name)
     values = pd.to_numeric(column, errors="coerce").astype("float64")
     wrong = column[column.notna() & values.isna()]
     if len(wrong):
         raise InputError(f"Column {name!r} holds {named(wrong)}, {len(wrong)} rows, where a number is needed.")
-    limit, rule = (1, "0 or 1") if name in schema.flags else (float("inf"), "a finite number, 0 or more")
-    outside = ~values.between(0, limit) | (values == float("inf"))
-    if schema.features[name] is int:
+    least, most, rule = 0.0, float("inf"), "a finite number, 0 or more"
+    if name in schema.flags:
+        most, rule = 1.0, "0 or 1"
+    elif name in schema.signed:
+        least, rule = -float("inf"), "a finite number"
+    outside = ~values.between(least, most) | values.isin([float("inf"), -float("inf")])
+    if schema.features.get(name) is int:
         outside, rule = outside | (values % 1 != 0), rule.replace("finite", "whole")
     wrong = column[values.notna() & outside]
     if len(wrong):
@@ -173,14 +208,16 @@ def numbers(column: pd.Series, schema: Schema) -> pd.Series:
 
 def check_categories(table: pd.DataFrame, schema: Schema) -> None:
     """A category that is a number is nearly always a shifted column or another coding of the table."""
-    for name in schema.categories:
+    for name in set(schema.categories) - set(schema.coded):
         wrong = table[name][pd.to_numeric(table[name], errors="coerce").notna()]
         if len(wrong):
             raise InputError(f"Column {name!r} holds {named(wrong)}, {len(wrong)} rows, where a category is needed.")
 
 
 def check_enough(table: pd.DataFrame, schema: Schema) -> None:
-    counts = {value: int((table[schema.label] == value).sum()) for value in (0, 1)}
+    if not schema.labels and len(table) < FEWEST_ROWS:
+        raise InputError(f"The table has {len(table)} usable rows, and {FEWEST_ROWS} are needed. Give more records.")
+    counts = {value: int((table[schema.label] == value).sum()) for value in schema.classes}
     for value, count in counts.items():
         if count < FEWEST_OF_A_LABEL:
             raise InputError(
@@ -196,14 +233,15 @@ def named(values: Iterable[object]) -> str:
 
 
 def split(
-    table: pd.DataFrame, label: str, test_share: float, validation_share: float, seed: int
+    table: pd.DataFrame, strata: pd.Series | None, test_share: float, validation_share: float, seed: int
 ) -> dict[str, pd.DataFrame]:
-    """Disjoint `train`, `validation` and `test` with the label's share alike in each, the same for the same seed."""
+    """Disjoint `train`, `validation` and `test`, each stratum's share alike in all, the same for the same seed."""
     if min(test_share, validation_share) <= 0 or test_share + validation_share >= 1:
         raise InputError(f"Shares of {test_share} and {validation_share} leave no rows. Both > 0, together below 1.")
-    rest, test = train_test_split(table, test_size=test_share, stratify=table[label], random_state=seed)
+    rest, test = train_test_split(table, test_size=test_share, stratify=strata, random_state=seed)
     share = validation_share / (1 - test_share)
-    train, validation = train_test_split(rest, test_size=share, stratify=rest[label], random_state=seed)
+    left = None if strata is None else strata[rest.index]
+    train, validation = train_test_split(rest, test_size=share, stratify=left, random_state=seed)
     return {"train": train, "validation": validation, "test": test}
 
 
@@ -222,16 +260,26 @@ def report_of(
 ) -> dict[str, Any]:
     """What was done; `filled` is column to {"rows": how many, "with": what}."""
     label, positive = schema.label, schema.positive
+    told: dict[str, Any] = {}
+    if positive:
+        told = {"positive": positive, "positive_share": round(float(table[label].mean()), 4)}
+    elif schema.labels:
+        told = {"classes": {str(name): int(rows) for name, rows in table[label].value_counts().sort_index().items()}}
+    elif label:
+        told = {"label": {"name": label, "mean": float(table[label].mean()), "median": float(table[label].median())}}
     return {
         "rows_in": len(raw),
         "rows_out": len(table),
         "dropped": dropped,
         "filled": filled,
-        "positive": positive,
-        "positive_share": round(float(table[label].mean()), 4),
+        "blank": {name: int(rows) for name in schema.blank if (rows := table[name].isna().sum())},
+        **told,
         "categories": {name: table[name].value_counts().sort_index().to_dict() for name in schema.categories},
         "ranges": {name: [table[name].min().item(), table[name].max().item()] for name in schema.numbers},
-        "splits": {name: {"rows": len(part), "positive": int(part[label].sum())} for name, part in splits.items()},
+        "splits": {
+            name: {"rows": len(part), **({"positive": int(part[label].sum())} if positive else {})}
+            for name, part in splits.items()
+        },
     }
 
 
@@ -247,22 +295,38 @@ def write_report(title: str, report: dict[str, Any], folder: Path) -> None:
 def readable(title: str, report: dict[str, Any]) -> str:
     dropped = [f"- dropped {rows} rows: {reason}" for reason, rows in report["dropped"].items()]
     filled = [f"- filled {done['rows']} blank {name} with {done['with']}" for name, done in report["filled"].items()]
-    splits = [f"| {name} | {part['rows']} | {part['positive']} |" for name, part in report["splits"].items()]
-    counts = f"{report['rows_in']} rows in, {report['rows_out']} out"
+    blank = [f"- left {rows} blank {name}" for name, rows in report["blank"].items()]
+    counted = [str(report["positive"])] if "positive" in report else []
+    splits = [
+        " | ".join(["", name, str(part["rows"]), *(str(part["positive"]) for _ in counted), ""]).strip()
+        for name, part in report["splits"].items()
+    ]
     return "\n".join(
         [
             f"# {title}: what was done to the raw table",
             "",
-            f"{counts}, {report['positive_share']:.1%} of them {report['positive']}.",
+            f"{report['rows_in']} rows in, {report['rows_out']} out{target(report)}.",
             "",
             *(dropped or ["- dropped nothing"]),
             *(filled or ["- filled nothing"]),
+            *blank,
             "",
-            f"| split | rows | {report['positive']} |",
-            "|---|---|---|",
+            " | ".join(["", "split", "rows", *counted, ""]).strip(),
+            "|---" * (2 + len(counted)) + "|",
             *splits,
         ]
     )
+
+
+def target(report: Mapping[str, Any]) -> str:
+    """What is to be predicted, after the counts of a sentence."""
+    if "positive" in report:
+        return f", {report['positive_share']:.1%} of them {report['positive']}"
+    if "classes" in report:
+        return ": " + ", ".join(f"{rows} {name}" for name, rows in report["classes"].items())
+    if "label" in report:
+        return f"; {report['label']['name']} has mean {report['label']['mean']:,.4g}"
+    return ""
 
 
 def parse(usage: str | None, argv: list[str] | None) -> SplitArgs:

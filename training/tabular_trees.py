@@ -10,14 +10,12 @@ AWS's XGBoost image takes no metric definitions but has its own, which make `val
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import joblib
 import numpy as np
@@ -28,6 +26,9 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
+from training_job import parse, put_code, read_channel, run
+
+__all__ = ["parse", "run"]  # for the scripts that build on this
 
 
 @dataclass
@@ -62,18 +63,13 @@ class TreeArgs:
     """of sampling and folds"""
 
 
-Args = TypeVar("Args", bound=TreeArgs)
 Fit = Callable[[pd.DataFrame, pd.DataFrame], tuple[Pipeline, float]]  # train and validation to a model and odds factor
 
 
 def read(folder: Path, label: str, ignored: Sequence[str] = ()) -> pd.DataFrame:
     """All CSV files of a channel. Raises ValueError when there is nothing to learn from."""
-    files = sorted(folder.rglob("*.csv"))
-    if not files:
-        raise ValueError(f"Channel {folder} holds no .csv file. Give it the output of the processing script.")
-    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
-    table = table.drop(columns=list(ignored), errors="ignore")
-    if label not in table or set(table[label].unique()) != {0, 1}:
+    table = read_channel(folder, label).drop(columns=list(ignored), errors="ignore")
+    if set(table[label].unique()) != {0, 1}:
         raise ValueError(f"Channel {folder} needs a column {label} that holds both 0 and 1.")
     return table
 
@@ -219,43 +215,10 @@ def save(folder: Path, pipeline: Pipeline, facts: Mapping[str, Any]) -> None:
     (folder / "code").mkdir(parents=True, exist_ok=True)
     joblib.dump(pipeline, folder / "model.joblib")
     (folder / "metadata.json").write_text(json.dumps(facts, indent=2) + "\n")
-    shutil.copyfile(Path(__file__).with_name("tabular_inference.py"), folder / "code" / "inference.py")
+    put_code(folder / "code", "tabular_inference.py")
     print(f"best round {facts['best_round']}, threshold {facts['threshold']:.4f}")
     print(
         f"[{facts['best_round']}]",
         *(f"validation-{name}:{value:.6f}" for name, value in facts["validation"].items()),
         sep="\t",
     )
-
-
-def parse(kind: type[Args], usage: str | None, argv: list[str] | None, **choices: Sequence[str]) -> Args:
-    """Hyperparameters come as `--max_depth 6` from SageMaker, as `--max-depth 6` by hand; a string may be in quotes.
-
-    `choices` are the values that an option may have.
-    """
-    parser = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(kind):
-        flags = dict.fromkeys(["--" + field.name.replace("_", "-"), "--" + field.name])
-        convert = unquoted if isinstance(field.default, str) else type(field.default)
-        parser.add_argument(*flags, dest=field.name, type=convert, default=field.default)  # type: ignore[arg-type]
-    args = kind(**vars(parser.parse_args(argv)))
-    for name, known in choices.items():
-        if getattr(args, name) not in known:
-            said = f"{', '.join(known[:-1])} or {known[-1]}"
-            parser.error(f"argument --{name.replace('_', '-')}: {getattr(args, name)!r} is unknown. Use {said}.")
-    return args
-
-
-def unquoted(text: str) -> str:
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
-
-
-def run(main: Callable[[], None]) -> None:
-    """SageMaker makes the job's FailureReason of the first kilobyte of `failure`."""
-    try:
-        main()
-    except Exception as error:
-        folder = Path("/opt/ml/output")
-        if folder.is_dir():
-            (folder / "failure").write_text(f"{type(error).__name__}: {error}")
-        raise

@@ -79,6 +79,7 @@ def boosted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "metadata.json").write_text(json.dumps(facts))
     (folder / "code").mkdir()
     (folder / "code" / "inference.py").write_text(HANDLER.read_text())
+    (folder / "code" / "record_requests.py").write_text(HANDLER.with_name("record_requests.py").read_text())
     return folder
 
 

@@ -165,7 +165,7 @@ def changed(column: str, value: object) -> pd.DataFrame:
         (changed("Churn", "Maybe"), "Column 'Churn' holds 'Maybe', 2 rows. Use Yes and No, or 1 and 0."),
         (customers().head(0), "The raw table has no rows."),
         (customers().head(30), "Column 'Churn' has 8 usable rows of 1, and 10 are needed"),
-        (customers().assign(gender=""), "usable rows of 0, and 10 are needed"),
+        (customers().assign(gender=""), "Column 'gender' has no value at all."),
     ],
 )
 def test_unusable_input_is_one_clear_sentence_and_nothing_is_written(
