@@ -14,6 +14,7 @@ from typing import Any
 
 import streamlit as st
 
+from deploy.names import module_name
 from mlops import use_cases
 
 HERE = Path(__file__).resolve().parent
@@ -31,8 +32,8 @@ PAGES = {  # address: module; the first one is what opens
 @functools.cache
 def own_pages(folder: Path = HERE) -> dict[str, str]:
     """Of the use cases that have one, sorted by name: address to module."""
-    names = [case.name for case in use_cases.find_all() if (folder / f"{case.name}.py").is_file()]
-    return {name.replace("_", "-"): f"dashboard.{name}" for name in names}
+    modules = {case.name: module_name(case.name) for case in use_cases.find_all()}
+    return {name: f"dashboard.{own}" for name, own in modules.items() if (folder / f"{own}.py").is_file()}
 
 
 def module(address: str) -> ModuleType:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deploy import names
+
 Document = Mapping[str, Any]
 FILE = Path(__file__).parent / "model_cards.toml"
 STATUSES = {"Approved": "Approved", "Rejected": "Archived", "PendingManualApproval": "PendingReview"}
@@ -47,12 +49,12 @@ class Facts:
 
 def name(use_case: str, version: int) -> str:
     """Of a version's card."""
-    return f"{use_case.replace('_', '-')}-{version}"
+    return f"{names.aws_name(use_case)}-{version}"
 
 
 def declared(use_case: str, file: Path = FILE) -> dict[str, Any]:
     """What `model_cards.toml` says of a use case; nothing for one that isn't there."""
-    return dict(tomllib.loads(file.read_text(encoding="utf-8")).get(use_case, {}))
+    return dict(tomllib.loads(file.read_text(encoding="utf-8")).get(names.module_name(use_case), {}))
 
 
 def status(package: Document) -> str:

@@ -11,8 +11,20 @@ PROJECT_TAG = "mlops:use-case"
 MADE = "mlops deploy: "  # begins the description of our alarms: DescribeAlarms gives no tags
 
 
+def aws_name(use_case: str) -> str:
+    """Of what AWS calls after a use case, its pipeline and its package group, and what a user says: AWS's names have no
+    underscores. Files have, being modules: `linear_regression`.
+    """
+    return use_case.replace("_", "-")
+
+
+def module_name(use_case: str) -> str:
+    """Of a use case's files."""
+    return use_case.replace("-", "_")
+
+
 def endpoint_name(use_case: str, stage: str) -> str:
-    return f"{use_case.replace('_', '-')}-{stage}"
+    return f"{aws_name(use_case)}-{stage}"
 
 
 def owned(endpoint: str, config: str) -> bool:
@@ -96,4 +108,4 @@ def capture_config(destination: str, percentage: int = 100) -> dict[str, Any]:
 
 
 def tags(use_case: str) -> list[dict[str, str]]:
-    return [{"Key": PROJECT_TAG, "Value": use_case}]
+    return [{"Key": PROJECT_TAG, "Value": aws_name(use_case)}]

@@ -18,6 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from deploy import strategies
 from deploy.declaration import Stage
 from deploy.monitor_checks import DURATION
+from deploy.names import module_name
 from deploy.strategies import Strategy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,8 +92,8 @@ def _stage(name: str, members: Any, use_case: str) -> Stage:
     for each, over in own.items():  # all of them: a wrong word is told whoever is deployed
         _mapping(over, name, f"{USE_CASES}.{each}")
         _check_own(name, each, over)
-        found[each] = _read(merged(shared, over), name, each)
-    return found.get(use_case, found[""])
+        found[module_name(each)] = _read(merged(shared, over), name, each)
+    return found.get(module_name(use_case), found[""])
 
 
 def _mapping(members: Any, stage: str, path: str) -> None:
@@ -102,7 +103,7 @@ def _mapping(members: Any, stage: str, path: str) -> None:
 
 
 def _check_own(stage: str, use_case: str, members: Document) -> None:
-    if not (ROOT / "pipelines" / f"{use_case}.py").is_file():
+    if not (ROOT / "pipelines" / f"{module_name(use_case)}.py").is_file():
         raise ValueError(f"{_name()}: {stage} has {USE_CASES}.{use_case}, and there is no pipelines/{use_case}.py.")
     for each in members:
         if each not in OWN:

@@ -124,7 +124,7 @@ def meanings(use_case: str, root: Path = ROOT) -> dict[str, str]:
     processing script, which is read and not imported: scripts import each other as a job's folder holds them. Empty
     where it says nothing: then labels are taken as they are written.
     """
-    script = root / "processing" / f"{use_case}.py"
+    script = root / "processing" / f"{names.module_name(use_case)}.py"
     if not script.is_file():
         return {}
     for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):

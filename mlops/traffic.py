@@ -147,7 +147,7 @@ def made_by(package: Mapping[str, Any], use_case: str) -> str:
 
 
 def shifted(use_case: str, records: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
-    name = f"data.{use_case}_shift"
+    name = f"data.{names.module_name(use_case)}_shift"
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -7,12 +7,14 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy import names
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
 class UseCase:
-    name: str
+    name: str  # as AWS and users know it: with dashes where its files have underscores
     summary: str  # first line of its module's docstring
 
 
@@ -25,15 +27,15 @@ def find_all(root: Path = ROOT) -> list[UseCase]:
             continue
         tree = ast.parse(text)
         if any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body):
-            found.append(UseCase(path.stem, (ast.get_docstring(tree) or "").partition("\n")[0]))
+            found.append(UseCase(names.aws_name(path.stem), (ast.get_docstring(tree) or "").partition("\n")[0]))
     return found
 
 
 def check(name: str, root: Path = ROOT) -> str:
     """The name itself. Raises LookupError naming the known use cases when it is none."""
     known = [case.name for case in find_all(root)]
-    if name in known:
-        return name
+    if names.aws_name(name) in known:
+        return names.aws_name(name)
     near = difflib.get_close_matches(name, known, 1)
     hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known) or 'none'}."
     raise LookupError(f"There is no use case {name!r}. {hint}")

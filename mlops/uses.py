@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.names import module_name
 from pipelines import source
 
 INSTALLED = ("setup.py", "constraints.txt")  # a change of either changes what every pipeline runs on
@@ -33,7 +34,8 @@ def files(root: Path, use_case: str) -> dict[str, tuple[str, ...]]:
     """Each file that the use case uses, by its path under `root`, with the files that lead to it: the use case's own
     first, itself last.
     """
-    own = [f"pipelines/{use_case}.py", f"data/{use_case}.py", *INSTALLED]
+    module = module_name(use_case)
+    own = [f"pipelines/{module}.py", f"data/{module}.py", *INSTALLED]
     found: dict[str, tuple[str, ...]] = {path: (path,) for path in own if (root / path).is_file()}
     reader = _Reader(root, sorted(_paths(root, *SCRIPTS)))
     _follow(found, reader)

@@ -34,6 +34,7 @@ from sagemaker.core.workflow.properties import PropertyFile
 from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.mlops.workflow.steps import ProcessingStep, Step
 
+from deploy.names import aws_name
 from pipelines import steps
 from pipelines.jobs import Text, artifact, processing, text
 from pipelines.project import Project
@@ -283,7 +284,7 @@ class Checks:
         config: Text | None = None,
     ) -> Check:
         rules = {
-            "--model-package-group-name": self.use_case,
+            "--model-package-group-name": aws_name(self.use_case),
             "--skip-check": text(self.skip_check),
             "--register-new-baseline": text(self.register_new_baseline),
         }

@@ -31,7 +31,7 @@ from sagemaker.mlops.workflow.retry import (
 from sagemaker.mlops.workflow.steps import CacheConfig, ProcessingStep, TrainingStep, TuningStep
 from sagemaker.train.model_trainer import ModelTrainer
 
-from deploy.names import tags
+from deploy.names import aws_name, tags
 from pipelines.project import Project
 from pipelines.source import CODE
 
@@ -85,7 +85,7 @@ def processing(
     processor = Processor(
         sagemaker_session=project.session,
         role=project.role,
-        base_job_name=use_case,
+        base_job_name=aws_name(use_case),
         image_uri=image(project.region, framework),
         entrypoint=code.command,
         instance_count=1,
@@ -135,7 +135,7 @@ def trainer(
     return ModelTrainer(
         sagemaker_session=project.session,
         role=project.role,
-        base_job_name=use_case,
+        base_job_name=aws_name(use_case),
         training_image=image(project.region, framework),
         source_code=source,
         compute=Compute(

@@ -30,7 +30,7 @@ from sagemaker.mlops.workflow.quality_check_step import (
     QualityCheckStep,
 )
 
-from deploy.names import tags
+from deploy.names import aws_name, tags
 from pipelines import steps
 from pipelines.checks import CSV, MEMBERS, Check, Checks, Table
 from pipelines.jobs import Text
@@ -134,7 +134,7 @@ class ManagedChecks:
             "skip_check": checks.skip_check,
             "fail_on_violation": checks.fail_on_violation,
             "register_new_baseline": checks.register_new_baseline,
-            "model_package_group_name": checks.use_case,
+            "model_package_group_name": aws_name(checks.use_case),
         }
 
     def _bias(self) -> clarify.BiasConfig:

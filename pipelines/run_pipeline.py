@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from deploy import names
 from deploy.registry import ensure_group
 
 if TYPE_CHECKING:  # the SDK takes two seconds to import, and --help needs none of it
@@ -29,7 +30,7 @@ def load(module_name: str, project: Project) -> Pipeline:
     """
     import importlib
 
-    name = module_name if "." in module_name else f"pipelines.{module_name}"
+    name = module_name if "." in module_name else f"pipelines.{names.module_name(module_name)}"
     try:
         build = importlib.import_module(name).build
     except ModuleNotFoundError as error:

@@ -29,7 +29,7 @@ from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import ProcessingStep, Step, TrainingStep, TuningStep
 from sagemaker.train.tuner import HyperparameterTuner
 
-from deploy.names import VARIANT, capture_config, capture_uri, tags
+from deploy.names import VARIANT, aws_name, capture_config, capture_uri, tags
 from pipelines.jobs import (
     CACHE,
     JOB_RETRIES,
@@ -219,7 +219,7 @@ def register(
         response_types=CONTENT_TYPES,
         inference_instances=["ml.t2.medium", "ml.m5.large", "ml.m5.xlarge"],
         transform_instances=["ml.m5.large", "ml.m5.xlarge"],
-        model_package_group_name=use_case,
+        model_package_group_name=aws_name(use_case),
         approval_status=approval,
         model_metrics=together(each.metrics for each in checks),
         drift_check_baselines=together(each.baselines for each in checks),
@@ -256,7 +256,7 @@ def create_model(
 ) -> ModelStep:
     begin_model_step(project)
     definition = container(project, use_case, model, framework)
-    project.session.create_model(use_case, role=project.role, container_defs=definition, tags=tags(use_case))
+    project.session.create_model(aws_name(use_case), role=project.role, container_defs=definition, tags=tags(use_case))
     return ModelStep(name, step_args=project.session.context, retry_policies=SERVICE_RETRIES)
 
 
@@ -289,7 +289,7 @@ def deploy_when(
     and dependencies on a condition step too (aws/sagemaker-python-sdk issue 3565). Two that know nothing of each other
     have always been valid.
     """
-    name = [use_case.replace("_", "-"), stage]  # deploy.names.endpoint_name, when the pipeline runs
+    name = [aws_name(use_case), stage]  # deploy.names.endpoint_name, when the pipeline runs
     create = create_model(project, use_case, model, framework)
     variant = {
         "VariantName": VARIANT,
@@ -316,5 +316,6 @@ def deploy_when(
     )
 
 
-def pipeline(project: Project, name: str, *, parameters: Sequence[Parameter], steps: Sequence[Step]) -> Pipeline:
-    return Pipeline(name=name, parameters=list(parameters), steps=list(steps), sagemaker_session=project.session)
+def pipeline(project: Project, use_case: str, *, parameters: Sequence[Parameter], steps: Sequence[Step]) -> Pipeline:
+    whole = {"parameters": list(parameters), "steps": list(steps)}
+    return Pipeline(name=aws_name(use_case), **whole, sagemaker_session=project.session)

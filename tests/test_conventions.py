@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from deploy.names import module_name
 from mlops.use_cases import find_all
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ["pipelines", "processing", "training", "evaluation", "deploy", "sagelocal", "mlops", "data", "dashboard"]
 JOBS = ["processing", "training", "evaluation"]  # what runs inside jobs
-USE_CASES = [case.name for case in find_all()]
+USE_CASES = [module_name(case.name) for case in find_all()]
 FORBIDDEN = {
     **{folder: {"pipelines", "deploy", "sagelocal", "mlops", "data"} for folder in JOBS},
     "sagelocal": {"pipelines", "processing", "training", "deploy", "mlops", "data", "sagemaker"},

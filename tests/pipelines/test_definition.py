@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from deploy.names import module_name
 from mlops import use_cases
 from pipelines.run_pipeline import load
 from sagelocal.api.errors import AwsError
@@ -72,7 +73,7 @@ def requests(definition: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 def test_the_use_cases_are_found(project: Any) -> None:
     assert "churn" in USE_CASES
-    assert all(hasattr(importlib.import_module(f"pipelines.{name}"), "build") for name in USE_CASES)
+    assert all(hasattr(importlib.import_module(f"pipelines.{module_name(name)}"), "build") for name in USE_CASES)
 
 
 @pytest.mark.parametrize("use_case", USE_CASES)
