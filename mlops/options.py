@@ -20,6 +20,14 @@ class Where(StrEnum):
 
 UseCase = Annotated[str, typer.Argument(metavar="USE_CASE", help="What `mlops list` lists, such as churn.")]
 TargetOption = Annotated[Where, typer.Option("--target", help="Where to work; in a build here, as its variables say.")]
+# Commands on a user's own file, whose target is a column, take the place by another name.
+ColumnOption = Annotated[
+    str, typer.Option("--target", metavar="COLUMN", help="The column to explain or predict; where to work is --on.")
+]
+OnOption = Annotated[Where, typer.Option("--on", help="Where to work: --target names a column here.")]
+TableFile = Annotated[
+    Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="A CSV or Parquet file.")
+]
 Stage = Annotated[str, typer.Option("--stage", help="The endpoint is <use case>-<stage>.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask; without a terminal nothing is asked.")]
 Version = Annotated[int | None, typer.Option("--version", min=1, help="The newest if none is named.")]
