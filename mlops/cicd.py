@@ -12,6 +12,7 @@ from mlops import cicd_retained, console
 from mlops.cicd_stacks import Change, Review, Stacks
 from mlops.errors import Failure
 from mlops.targets import Target
+from mlops.use_cases import find_all
 
 ROOT = Path(__file__).absolute().parents[1]
 TEMPLATES = ROOT / "deploy" / "cloudformation"
@@ -37,7 +38,7 @@ def up(target: Target, project: str, source: Source, remote: str = REMOTE, *, ye
     stacks = Stacks(target.client("cloudformation"), target.poll)
     address = _remote(target, project, remote) if target.settings else None
     review = _review(yes or target.settings is not None)
-    chosen = _source(target, project, source)
+    chosen = {**_source(target, project, source), "UseCases": ",".join(case.name for case in find_all())}
     names = {part: f"{project}-{part}" for part in PARTS}
     _check(stacks, names["cicd"], chosen)
     inherited: dict[str, str] = {}

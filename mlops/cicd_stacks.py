@@ -49,7 +49,7 @@ class Stacks:
             ChangeSetType="CREATE" if new else "UPDATE",
             TemplateBody=body,
             Parameters=given,
-            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],  # templates have loops
             ImportExistingResources=True,  # model package groups that registering made before the stack
         )["Id"]
         changes = self._changes(name, change_set)

@@ -58,7 +58,7 @@ def test_checkov_finds_nothing_but_a_planted_fault(tmp_path):
 
 def test_what_is_suppressed_has_a_reason():
     for name in TEMPLATES:
-        for resource in read(name)["Resources"].values():
+        for resource in Stack(name).template["Resources"].values():
             for tool in resource.get("Metadata", {}).values():
                 assert all(len(each["comment"]) > 10 for each in tool["skip"])
 
@@ -80,8 +80,9 @@ def test_every_use_case_has_its_group_and_is_known_to_both_stacks():
 
 
 def test_policies_are_no_longer_than_aws_takes():
-    """6,144 characters a managed policy, 10 policies a role; for nine use cases."""
-    stack = Stack("baseline", {"UseCases": "census,churn,clusters,demand,fraud,images,news,ratings,routing"})
+    """6,144 characters a managed policy, 10 policies a role; for half as many use cases again as there are."""
+    more = "demand,fraud,images,news,ratings"
+    stack = Stack("baseline", {"UseCases": ",".join([*(each.name for each in find_all(ROOT)), more])})
     for each in stack.of("AWS::IAM::ManagedPolicy"):
         text = json.dumps(stack.properties(each)["PolicyDocument"], separators=(",", ":"))
         assert len(text) <= 6144, each

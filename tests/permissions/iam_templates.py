@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,18 @@ def read(name: str) -> dict[str, Any]:
     return dict(yaml.load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"), _Loader))
 
 
+def _replaced(value: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        for written, meant in values.items():
+            value = value.replace(written, meant)
+        return value
+    if isinstance(value, list):
+        return [_replaced(each, values) for each in value]
+    if isinstance(value, dict):
+        return {_replaced(key, values): _replaced(each, values) for key, each in value.items()}
+    return value
+
+
 class Stack:
     """`parameters` go before a template's defaults; a parameter without either is its own name."""
 
@@ -59,11 +71,23 @@ class Stack:
             if key in declared
         }
         self._conditions = self.template.get("Conditions", {})
+        self.template["Resources"] = dict(self._expanded(self.template["Resources"]))
         self.resources: dict[str, Any] = {
             key: each
             for key, each in self.template["Resources"].items()
             if "Condition" not in each or self._holds({"Condition": each["Condition"]})
         }
+
+    def _expanded(self, resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Loops of AWS::LanguageExtensions as the resources that they make."""
+        for key, each in resources.items():
+            if not key.startswith("Fn::ForEach::"):
+                yield key, each
+                continue
+            variable, collection, body = each
+            for item in self.resolve(collection):
+                values = {f"${{{variable}}}": item, f"&{{{variable}}}": re.sub(r"[^A-Za-z0-9]", "", item)}
+                yield from _replaced(body, values).items()
 
     def properties(self, logical_id: str) -> dict[str, Any]:
         return dict(self.resolve(self.resources[logical_id].get("Properties", {})))
