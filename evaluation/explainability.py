@@ -4,9 +4,11 @@
 
 The config is SageMaker Clarify's analysis_config.json: `methods.shap` and `methods.pdp`. A folder with model.tar.gz
 gives exact SHAP values of its trees (tree_shap.py); without one the config's predictor, an endpoint or a model, is
-asked for Kernel SHAP. Results are Clarify's: analysis.json, explanations_shap/out.csv, constraint_violations.json where
-there is a baseline, and a report; TreeSHAP's are under `tree_shap` where Clarify has `kernel_shap`. In a pipeline also
-check.json and drift_check_baseline/ (analysis_baseline.py). Options are environment variables, too.
+asked for Kernel SHAP. So is an artifact of `estimator_inference.py`: what kind of model won may change from version to
+version, and values of two methods cannot be compared. Results are Clarify's: analysis.json, explanations_shap/out.csv,
+constraint_violations.json where there is a baseline, and a report; TreeSHAP's are under `tree_shap` where Clarify has
+`kernel_shap`. In a pipeline also check.json and drift_check_baseline/ (analysis_baseline.py). Options are environment
+variables, too.
 
 `local_values(folder, table)` is the calculation alone, for whoever has a table in memory.
 """
@@ -25,6 +27,7 @@ import analysis_config
 import analysis_data
 import analysis_job
 import analysis_metrics
+import artifact_scores
 import model_artifact
 import numpy as np
 import pandas as pd
@@ -37,6 +40,7 @@ from shap_values import Explanation
 
 KIND = "MODEL_EXPLAINABILITY"
 PDP_RECORDS = 2000  # of the dataset, drawn at random, that partial dependence of an artifact is averaged over
+KERNEL_RECORDS = 500  # the same of Kernel SHAP, which asks an artifact for `num_samples` answers a record
 
 
 @dataclass
@@ -115,12 +119,16 @@ def local_values(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def open_up(config: Config, table: Table, artifact: model_artifact.Artifact, output: Path) -> Explained:
-    """SHAP of the artifact's trees, and partial dependence of its probabilities."""
+    """SHAP and partial dependence of an artifact: of its trees, or by asking it where any estimator may be inside."""
+    if "problem" in artifact.metadata:
+        model = artifact_scores.ArtifactScores(artifact)
+        records = tree_shap.typed(_sample(table, model.names, KERNEL_RECORDS))
+        return _asked(config, records, model, output)
     methods, trees = config["methods"], tree_shap.Trees(artifact)
     shap = tree_shap.explain(methods["shap"], table, trees, output) if "shap" in methods else None
     found: dict[str, Any] = {"tree_shap": shap.document()} if shap else {}
     if "pdp" in methods:
-        sample = tree_shap.typed(_sample(table, trees.names(table)))
+        sample = tree_shap.typed(_sample(table, trees.names(table), PDP_RECORDS))
         found["pdp"] = partial_dependence.depend(methods["pdp"], sample, trees, found.get("tree_shap"))
     return Explained(shap, found)
 
@@ -132,7 +140,11 @@ def ask(config: Config, table: Table, output: Path, model_name: str = "", model:
     if model is None:
         with analysis_model.serving(config.get("predictor") or {}, table.kind, model_name) as serving:
             return ask(config, table, output, model_name, serving)
-    methods, features = config["methods"], table.read()[table.features]
+    return _asked(config, table.read()[table.features], model, output)
+
+
+def _asked(config: Config, features: pd.DataFrame, model: Any, output: Path) -> Explained:
+    methods = config["methods"]
     shap = shap_values.kernel(methods["shap"], features, model, output) if "shap" in methods else None
     found: dict[str, Any] = {"kernel_shap": shap.document()} if shap else {}
     if "pdp" in methods:
@@ -184,13 +196,13 @@ def write_report(
     write(report, output, options.get("name", "report"))
 
 
-def _sample(table: Table, names: list[str]) -> pd.DataFrame:
-    """PDP_RECORDS at random, or all if there are fewer; each part is thinned to what is still likely to be drawn."""
+def _sample(table: Table, names: list[str], records: int) -> pd.DataFrame:
+    """So many at random, or all if there are fewer; each part is thinned to what is still likely to be drawn."""
     generator, kept, keys = np.random.default_rng(0), pd.DataFrame(columns=names), np.array([])
     for part in table.parts(names):
         kept = part if kept.empty else pd.concat([kept, part], ignore_index=True)
         keys = np.append(keys, generator.random(len(part)))
-        at = np.sort(np.argsort(keys)[:PDP_RECORDS])
+        at = np.sort(np.argsort(keys)[:records])
         kept, keys = kept.iloc[at].reset_index(drop=True), keys[at]
     return kept
 

@@ -38,14 +38,14 @@ class Trees:
         Raises:
             ValueError: the model is none of trees.
         """
-        found = self.artifact.explain(_columns(records))
+        found = self.artifact.explain(as_requested(records))
         if found is not None:
             return found.to_numpy()[:, :, np.newaxis], [str(name) for name in found]
         return self._by_shap(records)
 
     def scores(self, records: pd.DataFrame) -> np.ndarray:
         """Probabilities of shape (records, 1)."""
-        return self.artifact.predict(_columns(records))["probability"].to_numpy(float)[:, np.newaxis]
+        return self.artifact.predict(as_requested(records))["probability"].to_numpy(float)[:, np.newaxis]
 
     def expected(self, records: pd.DataFrame, found: np.ndarray) -> np.ndarray:
         """What the model answers without knowing a feature, in the values' unit: shape (labels,)."""
@@ -110,7 +110,7 @@ def typed(records: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _columns(records: pd.DataFrame) -> dict[str, list[Any]]:
+def as_requested(records: pd.DataFrame) -> dict[str, list[Any]]:
     """As a request has them: a blank is no value."""
     blank = records.isna()
     return {

@@ -311,3 +311,29 @@ def test_without_the_library_shap_boosted_trees_are_explained_and_others_say_wha
     assert list(explainability.local_values(boosted, customers(5))) == ["plan", "months", "paid"]
     with pytest.raises(ModuleNotFoundError, match="pip install shap, or in a job evaluation/explainability_by_shap.py"):
         explainability.local_values(forest, customers(5))
+
+
+def test_whatever_estimator_won_is_asked_for_kernel_shap(tmp_path: Path) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    sys.path.insert(0, str(HANDLER.parent))
+    import estimator_artifact
+
+    frame = customers(60)
+    estimator = Pipeline([("encode", encoder()), ("classify", LogisticRegression())]).fit(frame, answers(frame))
+    estimator_artifact.save(tmp_path / "model", estimator, frame, problem="binary", label="left")
+    frame.assign(left=answers(frame)).to_csv(tmp_path / "data.csv", index=False)
+    config = {"label": "left", "dataset_type": "text/csv", "methods": {"shap": {"num_samples": 30}}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    args = explainability.Args(
+        config=str(tmp_path / "config.json"),
+        data=str(tmp_path / "data.csv"),
+        model=str(tmp_path / "model"),
+        output=str(tmp_path / "output"),
+    )
+    explainability.run(args)
+    found = json.loads((tmp_path / "output" / "analysis.json").read_text())["explanations"]["kernel_shap"]["label0"]
+    local = pd.read_csv(tmp_path / "output" / "explanations_shap" / "out.csv")
+    assert list(found["global_shap_values"]) == ["plan", "months", "paid"]
+    whole = found["expected_value"] + local.sum(axis=1).to_numpy()
+    assert whole == pytest.approx(estimator.predict_proba(frame)[:, 1], abs=1e-6)
