@@ -19,6 +19,13 @@ class Artifact:
     handler: ModuleType  # model_fn, input_fn, predict_fn, output_fn, perhaps explain_fn
     model: Any  # what model_fn returned
     metadata: dict[str, Any]
+    folder: Path  # unpacked
+
+    def estimator(self) -> Any:
+        """What an artifact keeps as model.joblib, for analyses that fit it anew; its classes are beside the handler."""
+        import joblib
+
+        return joblib.load(self.folder / "model.joblib")
 
     def records(self, table: pd.DataFrame) -> pd.DataFrame:
         """The table as a request carries it, read by the artifact's own `input_fn`: the same columns."""
@@ -49,7 +56,8 @@ def load(folder: Path, workspace: Path) -> Artifact:
                 f"The model in {folder} lacks {needed.relative_to(folder)}: give it the training job's output."
             )
     handler = import_file(code)
-    return Artifact(handler, handler.model_fn(str(folder)), json.loads((folder / "metadata.json").read_text()))
+    metadata = json.loads((folder / "metadata.json").read_text())
+    return Artifact(handler, handler.model_fn(str(folder)), metadata, folder)
 
 
 def import_file(path: Path) -> ModuleType:
