@@ -84,6 +84,8 @@ EXTRAS = {
     "dashboard": ["streamlit>=1.67", "altair>=6"],
     # Kernel SHAP of models that only answer requests, SHAP of scikit-learn's trees, and mitigation of bias.
     "checks": ["shap>=0.51", "fairlearn>=0.15"],
+    # The interactive page of a case study: of the package only its copy of plotly.js.
+    "eda": ["plotly>=7"],
     # What built-in algorithm images compute with beyond the base install: k-NN's index.
     "algorithms": ["faiss-cpu>=1.9"],
     "dev": [
@@ -106,7 +108,7 @@ EXTRAS = {
 }
 
 # The tests run what these are for.
-EXTRAS["dev"] += [*EXTRAS["algorithms"], *EXTRAS["checks"], *EXTRAS["dashboard"], *EXTRAS["notebooks"]]
+EXTRAS["dev"] += [*EXTRAS["eda"], *EXTRAS["algorithms"], *EXTRAS["checks"], *EXTRAS["dashboard"], *EXTRAS["notebooks"]]
 EXTRAS["dev"] += EXTRAS["forecast"]  # a second opinion on the statistics of A/B tests, too
 DATA = ["css", "html", "j2", "js", "json", "md", "sh", "svg", "toml", "txt", "yaml", "yml"]
 

@@ -37,24 +37,29 @@ SHORT, LONG = 22, 40  # letters of a cell that stay on one line, and that have s
 WIDE = 6.0  # inches; narrower figures stand two in a row
 ROWS_SHOWN = 12  # a longer table shows its marked rows, and all of them when it is opened
 MOST_POINTS = 800  # of one plotted thing; more become a bitmap inside the SVG, which would hold a line for each
+PAGE, PARTS = "report_page.html.j2", ("report_table.html.j2", "report_style.css")  # that the page takes in
 # What matplotlib writes -> what the page has in its place. Black is what a plot without a style of its own has.
 THEME = {INK: "currentColor", "#000000": "currentColor", "#ffffff": "var(--card)", LINE: "var(--edge)"}
 
 
 def page(report: Report, drawn: dict[int, list[Figure]]) -> str:
     """The page. `drawn` has the figures of the pictures to show, by the section's position."""
-    from jinja2 import Environment, FileSystemLoader
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("report_page.html.j2").render(
+    return template(PAGE).render(
         report=report,
         named=list(report.named)[:NAMED_SHOWN],
         unnamed=max(0, len(report.named) - NAMED_SHOWN),
         sections=[shown for place, section in enumerate(report.sections) if (shown := _section(place, section, drawn))],
         left_out=left_out(report, drawn),
     )
+
+
+def template(name: str) -> Any:
+    """A page's template of this folder."""
+    from jinja2 import Environment, FileSystemLoader
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    ).get_template(name)
 
 
 def _section(place: int, section: Text | Table | Picture, drawn: dict[int, list[Figure]]) -> dict[str, Any] | None:
@@ -64,11 +69,13 @@ def _section(place: int, section: Text | Table | Picture, drawn: dict[int, list[
         wide = len(svgs) > 1 or any(figure.get_size_inches()[0] > WIDE for figure in figures or [])
         return {"kind": "picture", "of": section, "svgs": svgs, "wide": wide} if figures else None
     if isinstance(section, Table):
-        return {"kind": "table"} | _table(known(section))
+        return {"kind": "table"} | shown_table(section)
     return {"kind": "text", "of": section}
 
 
-def _table(table: Table) -> dict[str, Any]:
+def shown_table(table: Table) -> dict[str, Any]:
+    """What the template's `grid` takes: `of`, `numeric`, `rows`, and `first`, the ones to show of a `long` table."""
+    table = known(table)
     numeric = numeric_columns(table)
     rows = [(place in table.marks, list(map(_cell, row, numeric))) for place, row in enumerate(table.rows)]
     long = len(rows) > ROWS_SHOWN

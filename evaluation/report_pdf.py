@@ -17,11 +17,11 @@ MOST_PICTURES = 12
 DPI = 150
 
 
-def pdf(report: Report, drawn: dict[int, list[Figure]]) -> bytes:
+def pdf(report: Report, drawn: dict[int, list[Figure]], most_pictures: int = MOST_PICTURES) -> bytes:
     """The document. `drawn` has the figures of the pictures, by the section's position."""
     paper = Paper(report.title)
     _head(paper, report)
-    shown = dict(list(drawn.items())[:MOST_PICTURES])
+    shown = dict(list(drawn.items())[:most_pictures])
     for place, section in enumerate(report.sections):
         if isinstance(section, Text):
             _text(paper, section)
