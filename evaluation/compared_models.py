@@ -76,9 +76,10 @@ def sections(comparison: Mapping[str, Any] | None) -> list[Section]:
         ]
         for each in models
     ]
+    title = comparison.get("title", "Models compared")
     columns = ["model", f"{metric}, mean", "deviation", "to the best", "interval", "p", "p (Holm)", ""]
     return [
-        Table("Models compared", columns, rows, note=explained(comparison), marks=frozenset({0})),
+        Table(title, columns, rows, note=explained(comparison), marks=frozenset({0})),
         Picture(
             "Differences to the best",
             figures(comparison)["model_comparison"],

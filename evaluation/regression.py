@@ -1,0 +1,183 @@
+"""Judges a model of numbers on data that it never saw: metrics with intervals, residuals, one page.
+
+    python evaluation/regression.py --model DIR --train DIR --test DIR --output DIR --predictions DIR
+
+Writes `evaluation.json` (the shape of SageMaker's ModelMetrics, `regression_metrics.<metric>.value` for a pipeline's
+condition), PNGs, `report.html` and `report.pdf`, and for analyses of the model beside it `predictions.csv`: the test
+set with the column `prediction`, and `lower` and `upper` of a model with intervals.
+
+What the artifact's metadata.json says, the page shows: `scale` "log" (errors are relative: metrics of logarithms,
+logarithmic axes), `unit` of the label, `interval` {"level": 0.95, "method": "…"} of its intervals, `groups` (columns
+whose values are compared), `comparison` and `comparisons` of models (compared_models.py), `assumptions` of a linear
+model (linear_assumptions.py), and `curves` to be measured here by refits on the train channel (learning_curves.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import analysis_report
+import learning_curves
+import model_artifact
+import numpy as np
+import pandas as pd
+import regression_metrics as metrics
+import regression_report
+
+
+@dataclass
+class Args:
+    model: str = "/opt/ml/processing/input/model"
+    """folder with model.tar.gz, or with an unpacked model"""
+    train: str = "/opt/ml/processing/input/train"
+    """folder with the records that it learnt from, for the curves; need not be there"""
+    test: str = "/opt/ml/processing/input/test"
+    """folder with CSV files (header, features, label as a number): is measured"""
+    output: str = "/opt/ml/processing/output/evaluation"
+    """folder for evaluation.json, the PNGs and the report"""
+    predictions: str = "/opt/ml/processing/output/predictions"
+    """folder for predictions.csv"""
+    resamples: int = 1000
+    """bootstrap resamples behind each interval"""
+    shuffles: int = 5
+    """times that each feature is shuffled for its permutation importance"""
+    seed: int = 0
+    """of resamples and shuffles"""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A data set with the model's answers."""
+
+    table: pd.DataFrame  # the records, without the label
+    answers: np.ndarray  # shape (rows,)
+    found: dict[str, np.ndarray]  # prediction, perhaps lower and upper, of shape (rows,)
+
+
+def main(args: Args) -> None:
+    with tempfile.TemporaryDirectory() as workspace:
+        artifact = model_artifact.load(Path(args.model), Path(workspace))
+        facts = artifact.metadata
+        test = score(artifact, read(Path(args.test), facts["label"]), facts["label"])
+        check_scale(test, facts)
+        importance = permutation_importance(artifact, test, args.shuffles, args.seed)
+        curves = measure_curves(artifact, Path(args.train))
+    evaluation = evaluate(test, facts, args)
+    evaluation["feature_importance"] = {"permutation": importance["mean"].round(6).to_dict()}
+    if curves:
+        evaluation["curves"] = curves
+    report = regression_report.describe(evaluation, facts, test.table, test.answers, test.found, importance)
+    write(evaluation, report, Path(args.output))
+    write_predictions(test, facts["label"], Path(args.predictions))
+    print(*(f"test:{name}={each['value']:.6f}" for name, each in evaluation["regression_metrics"].items()))
+    print(report.verdict)
+
+
+def read(folder: Path, label: str) -> pd.DataFrame:
+    """All CSV files of the folder. Raises ValueError for a set that cannot be judged."""
+    files = sorted(folder.rglob("*.csv"))
+    if not files:
+        raise ValueError(f"{folder} holds no .csv file. Give it a split as the processing script wrote it.")
+    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
+    if label not in table:
+        raise ValueError(f"{folder} needs a column {label!r}, and has {', '.join(table.columns)}.")
+    if not pd.api.types.is_numeric_dtype(table[label]) or not np.isfinite(table[label]).all():
+        raise ValueError(f"{folder}: column {label!r} must hold a number in each row.")
+    if len(table) < 2:
+        raise ValueError(f"{folder} holds {len(table)} records, and 2 are needed to say how good a model is.")
+    return table
+
+
+def score(artifact: model_artifact.Artifact, table: pd.DataFrame, label: str) -> Scored:
+    records = table.drop(columns=label)
+    found = artifact.predict(artifact.records(records))
+    return Scored(records, table[label].to_numpy(float), {name: found[name].to_numpy(float) for name in found})
+
+
+def check_scale(test: Scored, facts: Mapping[str, Any]) -> None:
+    least = min(test.answers.min(), test.found["prediction"].min())
+    if facts.get("scale") == "log" and least <= 0:
+        raise ValueError(f"The model's scale is log, and {facts['label']} or its prediction goes down to {least:g}.")
+
+
+def evaluate(test: Scored, facts: Mapping[str, Any], args: Args) -> dict[str, Any]:
+    log, predicted = facts.get("scale") == "log", test.found["prediction"]
+    features = len(facts["features"])
+    found: dict[str, Any] = {
+        "regression_metrics": metrics.with_intervals(test.answers, predicted, features, log, args.resamples, args.seed),
+        "dataset": {"records": len(test.answers), "features": features, "mean": float(test.answers.mean())},
+        "model": {"label": facts["label"]},
+    }
+    if "lower" in test.found:
+        level = facts.get("interval", {}).get("level", metrics.LEVEL)
+        bounds = test.found["lower"], test.found["upper"]
+        found["interval"] = metrics.coverage(test.answers, predicted, *bounds, level)
+    return found
+
+
+def permutation_importance(artifact: model_artifact.Artifact, test: Scored, shuffles: int, seed: int) -> pd.DataFrame:
+    """Rise of the RMSE (on the model's scale) when a feature is shuffled: index features, columns `mean`, `deviation`.
+
+    Breiman, "Random Forests", 2001. All shuffles of a feature go through the model in one call.
+    """
+    random, rows = np.random.default_rng(seed), len(test.answers)
+    scale = np.log if artifact.metadata.get("scale") == "log" else np.asarray
+
+    def error(predicted: np.ndarray) -> np.ndarray:
+        wrong = scale(predicted.reshape(-1, rows)) - scale(test.answers)
+        return np.sqrt((wrong**2).mean(axis=1))
+
+    whole = error(test.found["prediction"])[0]
+    repeated = artifact.records(pd.concat([test.table] * shuffles, ignore_index=True))
+    answers = {}
+    for name in test.table.columns:
+        order = np.concatenate([random.permutation(rows) + start * rows for start in range(shuffles)])
+        shuffled = artifact.predict(repeated.assign(**{name: repeated[name].to_numpy()[order]}))
+        answers[name] = error(shuffled["prediction"].to_numpy(float)) - whole
+    table = pd.DataFrame(answers)
+    found = pd.DataFrame({"mean": table.mean(), "deviation": table.std(ddof=1).fillna(0.0)})
+    return found.sort_values("mean", ascending=False)
+
+
+def measure_curves(artifact: model_artifact.Artifact, train: Path) -> dict[str, Any]:
+    """Of an estimator with intervals the curves are its `point`'s: the same model without them."""
+    plan = artifact.metadata.get("curves")
+    if not plan or not train.exists():
+        return {}
+    label = artifact.metadata["label"]
+    table = read(train, label)
+    estimator = getattr(artifact.model.estimator, "point", artifact.model.estimator)
+    # The same types as in a request: the handler's own reading, which its estimator learnt from.
+    typed = artifact.handler.table_of(artifact.records(table.drop(columns=label)), artifact.model)
+    return learning_curves.curves(estimator, typed.assign(**{label: table[label].to_numpy(float)}), label, plan)
+
+
+def write(evaluation: dict[str, Any], report: analysis_report.Report, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n")
+    for name, figure in regression_report.figures(report).items():
+        figure.savefig(folder / f"{name}.png", dpi=130, bbox_inches="tight")
+    analysis_report.write(report, folder)
+
+
+def write_predictions(scored: Scored, label: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    scored.table.assign(**{label: scored.answers}, **scored.found).to_csv(folder / "predictions.csv", index=False)
+
+
+def parse(argv: list[str] | None = None) -> Args:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for field in fields(Args):
+        flag = "--" + field.name.replace("_", "-")
+        parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
+    return Args(**vars(parser.parse_args(argv)))
+
+
+if __name__ == "__main__":
+    main(parse())
