@@ -15,8 +15,8 @@ Out, as `application/json` `{"predictions": [...]}`, and as `text/csv` without a
 | clustering | `{"label": 2, "name": "Loyal"}` | `2,Loyal` |
 
 Bounds are there where the model has `predict_interval`. A blank of a column that may not be blank, a text where a
-number belongs, a missing or an unknown column: status 400 and `{"error": …}`. A category that training never saw is
-answered, as the model's own encoder has it.
+number belongs, a number beyond the artifact's `limits`, a missing or an unknown column: status 400 and
+`{"error": …}`. A category that training never saw is answered, as the model's own encoder has it.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Model:
     blank: list[str]  # features that may be blank
     threshold: float  # binary: the label is 1 from this probability on
     names: dict[str, str]  # clustering: a label's name
+    limits: dict[str, list[float]]  # the least and the largest number that a request may hold, of some features
 
 
 def model_fn(model_dir: str) -> Model:
@@ -81,6 +82,7 @@ def model_fn(model_dir: str) -> Model:
         facts.get("blank", []),
         facts.get("threshold", 0.5),
         facts.get("names", {}),
+        facts.get("limits", {}),
     )
 
 
@@ -92,7 +94,10 @@ def predict_fn(data: Columns | Refused, model: Model) -> Any:  # dict of columns
     if isinstance(data, Refused):
         return data
     try:
-        return answer(table_of(data, model), model)
+        table = table_of(data, model)
+        if isinstance(data, Asked):
+            check_limits(table, model.limits)
+        return answer(table, model)
     except ValueError as error:
         if isinstance(data, Asked):
             return Refused(str(error))
@@ -115,6 +120,17 @@ def values_of(name: str, values: Any, kind: str) -> Any:
     if kind == "number":
         return np.asarray(read_numbers(name, list(values)), dtype="float64")
     return pd.Series([text or None for text in strip(name, list(values))], dtype=object)
+
+
+def check_limits(table: pd.DataFrame, limits: dict[str, list[float]]) -> None:
+    """Raises ValueError for numbers so far from what the model learned from that they may be in another unit."""
+    for name, (least, most) in limits.items():
+        wrong = table[name][(table[name] < least) | (table[name] > most)]
+        if len(wrong):
+            raise ValueError(
+                f"Column {name} holds {wrong.iloc[0]:g}, and the model knows nothing of numbers below {least:g} or "
+                f"above {most:g}. Check its unit."
+            )
 
 
 def answer(table: pd.DataFrame, model: Model) -> dict[str, Any]:
