@@ -27,6 +27,8 @@ from eda_reading import Source, read, sources
 from pyarrow import parquet
 from tabular import InputError
 
+NONE = "none"  # a parameter of a pipeline can't be empty
+
 
 @dataclass
 class Args:
@@ -36,7 +38,7 @@ class Args:
     """folder for table.parquet"""
     quality: str = "/opt/ml/processing/quality"
     """folder for quality.json and quality.md"""
-    target: str = ""
+    target: str = NONE
     """column that is to be explained by the others, if there is one"""
     corrupt_share: float = 0.05
     """share of a column's values that may be of another type than the rest: they are corrupt and become missing; with
@@ -60,8 +62,10 @@ def main(args: Args) -> None:
 
 
 def chosen(target: str, names: list[str]) -> str:
-    """Raises InputError for a target that the table lacks."""
-    if target and target not in names:
+    """Empty if there is none. Raises InputError for a target that the table lacks."""
+    if target == NONE:
+        return ""
+    if target not in names:
         raise InputError(f"There is no column {target!r} to explain. The table has {', '.join(names[:30])}.")
     return target
 
