@@ -21,13 +21,16 @@ from typing import Any
 
 import case_study_chart_guide
 import case_study_report
+from case_study_correlations import correlations
+from case_study_distributions import overview
 from case_study_section import Section
 from case_study_table import SAMPLE, CaseTable
+from case_study_target import relations
 
 Analysis = Callable[[CaseTable, dict[str, Any]], Section | None]
 
 # In the order of the report.
-ANALYSES: tuple[Analysis, ...] = ()
+ANALYSES: tuple[Analysis, ...] = (overview, correlations, relations)
 
 
 @dataclass
