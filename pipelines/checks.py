@@ -167,10 +167,11 @@ class Checks:
         names = {
             "analysis_type": "MODEL_QUALITY",
             "problem_type": self.table.problem,
-            "inference_attribute": "predicted_label",
-            "probability_attribute": "probability",
+            "inference_attribute": "prediction" if self.table.problem == "Regression" else "predicted_label",
             "ground_truth_attribute": self.table.label,
         }
+        if self.table.problem == "BinaryClassification":
+            names["probability_attribute"] = "probability"
         return self._quality("MODEL_QUALITY", "model_quality", steps.output(report, "predictions"), names)
 
     def data_bias(self, train: Text) -> Check:
