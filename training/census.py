@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import decision_threshold
 import numpy as np
 import pandas as pd
 import tabular_trees as trees
@@ -96,7 +97,7 @@ def candidate(train: pd.DataFrame, validation: pd.DataFrame, args: Args, strengt
     pipeline = fit(train, validation, args, strength, progress=args.mitigation == "none")
     answers, groups = validation[LABEL], validation[args.facet]
     probability = trees.predict(pipeline, 1.0, validation.drop(columns=LABEL))
-    threshold = trees.cheapest_threshold(answers.to_numpy(), probability, 1.0, 2.0)
+    threshold = decision_threshold.cheapest(answers.to_numpy(), probability, 1.0, 2.0)
     labels = (probability >= threshold).astype(int)
     metrics = trees.measure(answers, probability) | {"accuracy": float((labels == answers).mean())}
     differences = (

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import decision_threshold
 import numpy as np
 import pandas as pd
 import tabular_trees as trees
@@ -51,7 +52,7 @@ def main(args: Args) -> None:
         optional=[ID],
         fill=FILL,
         odds_factor=factor,
-        threshold=trees.cheapest_threshold(validation[LABEL].to_numpy(), probability, *costs.values()),
+        threshold=decision_threshold.cheapest(validation[LABEL].to_numpy(), probability, *costs.values()),
         costs=costs,
         metrics=trees.measure(validation[LABEL], probability),
     )

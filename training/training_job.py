@@ -18,12 +18,15 @@ Args = TypeVar("Args", bound=Any)  # a dataclass
 HERE = Path(__file__).parent
 
 
-def read_channel(folder: Path, label: str = "") -> pd.DataFrame:
-    """All CSV files of a channel. Raises ValueError when there are none, no rows, or no column of that label."""
+def read_channel(folder: Path, label: str = "", texts: Sequence[str] = ()) -> pd.DataFrame:
+    """All CSV files of a channel; columns of `texts` are text even if all their values are numbers.
+
+    Raises ValueError when there are none, no rows, or no column of that label.
+    """
     files = sorted(folder.rglob("*.csv"))
     if not files:
         raise ValueError(f"Channel {folder} holds no .csv file. Give it the output of the processing script.")
-    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
+    table = pd.concat([pd.read_csv(path, dtype=dict.fromkeys(texts, object)) for path in files], ignore_index=True)
     if label and label not in table:
         raise ValueError(f"Channel {folder} needs a column {label}, and has {', '.join(table.columns)}.")
     if table.empty:

@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 
+import decision_threshold
 import tabular_trees as trees
 
 SCRIPT = Path(__file__).parents[2] / "training" / "churn.py"
@@ -141,12 +142,12 @@ def test_the_threshold_is_the_cheapest_of_all() -> None:
         chosen = probability >= threshold
         return 50 * chosen.sum() + 300 * answers[~chosen].sum()
 
-    found = trees.cheapest_threshold(answers, probability, 50, 300)
+    found = decision_threshold.cheapest(answers, probability, 50, 300)
     assert cost(found) == min(cost(threshold) for threshold in np.arange(0, 1.005, 0.005))
 
 
 def test_an_offer_that_never_pays_is_made_to_nobody() -> None:
-    assert trees.cheapest_threshold(np.array([0, 1]), np.array([0.2, 0.9]), 500, 300) == 1.0
+    assert decision_threshold.cheapest(np.array([0, 1]), np.array([0.2, 0.9]), 500, 300) == 1.0
 
 
 def test_cross_validation_reports_and_saves_nothing(channels: Path, tmp_path: Path) -> None:
