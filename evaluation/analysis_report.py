@@ -96,10 +96,10 @@ def write(report: Report, folder: Path, name: str = "report") -> None:
     (folder / f"{name}.pdf").write_bytes(pdf(report, drawn))
 
 
-def drawings(report: Report) -> dict[int, list[Figure]]:
-    """The figures of the pictures that are shown, by the section's position."""
+def drawings(report: Report, most: int = MOST_PICTURES) -> dict[int, list[Figure]]:
+    """The figures of the first `most` pictures, by the section's position."""
     pictures = [place for place, section in enumerate(report.sections) if isinstance(section, Picture)]
-    return {place: _figures(report.sections[place]) for place in pictures[:MOST_PICTURES]}
+    return {place: _figures(report.sections[place]) for place in pictures[:most]}
 
 
 def _figures(picture: Any) -> list[Figure]:

@@ -23,14 +23,23 @@ import case_study_chart_guide
 import case_study_report
 from case_study_correlations import correlations
 from case_study_distributions import overview
+from case_study_leakage import leakage
 from case_study_section import Section
-from case_study_table import SAMPLE, CaseTable
+from case_study_table import SAMPLE, CaseTable, Kind
 from case_study_target import relations
 
 Analysis = Callable[[CaseTable, dict[str, Any]], Section | None]
 
+PLURALS: dict[Kind, str] = {
+    "number": "numbers",
+    "category": "categories",
+    "boolean": "yes/no",
+    "time": "times",
+    "text": "texts",
+    "identifier": "identifiers",
+}
 # In the order of the report.
-ANALYSES: tuple[Analysis, ...] = (overview, correlations, relations)
+ANALYSES: tuple[Analysis, ...] = (overview, correlations, relations, leakage)
 
 
 @dataclass
@@ -84,8 +93,7 @@ def guide(sections: list[Section]) -> Section:
 
 
 def glance(table: CaseTable) -> dict[str, str]:
-    kinds = [kind for kind in ("number", "category", "boolean", "time", "text", "identifier") if table.of_kind(kind)]
-    counts = {kind: str(len(table.of_kind(kind))) for kind in kinds}
+    counts = {name: str(len(found)) for kind, name in PLURALS.items() if (found := table.of_kind(kind))}
     return {"rows": f"{table.rows:,}", "columns": str(len(table.columns)), **counts}
 
 

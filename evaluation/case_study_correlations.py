@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from analysis_report import Table
 from case_study_bins import boxes, codes, crossed, edges, numbers
-from case_study_chart_guide import MOST_CELLS, MOST_POINTS, Ask, choose
+from case_study_chart_guide import MOST_BARS, MOST_CELLS, MOST_POINTS, MOST_RANKS, Ask, choose
 from case_study_dependence import cramers_v, mutual_information, pearson, spearman
 from case_study_section import Chart, Section
 from case_study_table import CaseTable
@@ -128,7 +128,7 @@ def _heat(title: str, matrix: Matrix, low: float, caption: str) -> list[Chart]:
 
 def _pair_chart(sample: pd.DataFrame, table: CaseTable, first: str, second: str) -> Chart:
     """The pair as the guide has it: points, a density, boxes, or a table of shades."""
-    categorical = {name: table.columns[name] in ("category", "boolean") for name in (first, second)}
+    categorical = {name: _named(sample[name], table.columns[name]) for name in (first, second)}
     if categorical[second] and not categorical[first]:
         first, second = second, first
     pair, title = sample[[first, second]].dropna(), f"{second} by {first}"
@@ -136,7 +136,8 @@ def _pair_chart(sample: pd.DataFrame, table: CaseTable, first: str, second: str)
         return _shades(pair, first, second, title)
     if categorical[first]:
         kept = pair[first].value_counts().index[: choose(Ask("correlation", x="category")).most]
-        groups = {str(name): numbers(_scale(pair.loc[pair[first] == name, second])) for name in kept}
+        kept = kept if table.columns[first] == "category" else sorted(kept)
+        groups = {_label(name): numbers(_scale(pair.loc[pair[first] == name, second])) for name in kept}
         box = boxes(groups)
         return Chart("correlation", "box", title, box | {"y_title": second, "x_title": first})
     x, y = _scale(pair[first]).to_numpy(float), _scale(pair[second]).to_numpy(float)
@@ -144,6 +145,15 @@ def _pair_chart(sample: pd.DataFrame, table: CaseTable, first: str, second: str)
     if choose(Ask("correlation", points=len(pair), x="number")).kind == "scatter":
         return Chart("correlation", "scatter", title, {"x": x.tolist(), "y": y.tolist()} | axes)
     return density(x, y, title, axes)
+
+
+def _label(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _named(values: pd.Series, kind: str) -> bool:
+    """Whether values are read one by one: categories, and numbers of which there are only a few."""
+    return kind in ("category", "boolean") or (kind == "number" and values.nunique() <= MOST_BARS)
 
 
 def _scale(values: pd.Series) -> pd.Series:
@@ -154,9 +164,13 @@ def _scale(values: pd.Series) -> pd.Series:
 
 
 def _shades(pair: pd.DataFrame, first: str, second: str, title: str) -> Chart:
-    counts = pd.crosstab(pair[second].astype(str), pair[first].astype(str))
-    kept = counts.loc[counts.sum(1).nlargest(15).index, counts.sum().nlargest(15).index]
-    shares = kept / kept.sum()
+    counts = pd.crosstab(pair[second], pair[first])
+    counts = counts.loc[
+        counts.index.isin(counts.sum(axis=1).nlargest(MOST_RANKS).index),
+        counts.columns.isin(counts.sum().nlargest(MOST_RANKS).index),
+    ]
+    shares = counts / counts.sum()
+    shares.index, shares.columns = shares.index.map(_label), shares.columns.map(_label)
     data = {
         "x": list(shares.columns), "y": list(shares.index), "low": 0, "high": 1,
         "z": shares.round(4).to_numpy().tolist(),

@@ -17,12 +17,20 @@ if TYPE_CHECKING:
 
 COLOURS = ("#2f6f9f", "#d9622b", "#2f855a", "#8250a8", "#b7791f", "#8a97a6")
 NAME = 24  # letters of a label
+MOST_COLUMNS, MOST_ROWS = 8, 12  # of a matrix in half the page's width
 FULL = 7.0  # inches of a figure that fills the page's width
 
 
 def figure(chart: Chart) -> Figure:
-    """Narrow ones are as wide as `report_pictures.WIDTH`, so two stand side by side on the paper."""
-    return KINDS[chart.kind](chart.data)
+    """With its title. Narrow ones are as wide as `report_pictures.WIDTH`, so two stand side by side on the paper."""
+    drawn = KINDS[chart.kind](chart.data)
+    drawn.suptitle(plain(chart.title), x=0.01, ha="left", fontsize=9, fontweight="bold", color=INK)
+    return drawn
+
+
+def is_wide(chart: Chart) -> bool:
+    """Whether the figure fills the page's width."""
+    return chart.kind == "heatmap" and (len(chart.data["x"]) > MOST_COLUMNS or len(chart.data["y"]) > MOST_ROWS)
 
 
 def _names(labels: Sequence[Any]) -> list[str]:
@@ -184,7 +192,7 @@ def _heatmap(data: Mapping[str, Any]) -> Figure:
     from matplotlib.colors import LinearSegmentedColormap
 
     columns, rows = _names(data["x"]), _names(data["y"])
-    large = len(columns) > 8 or len(rows) > 10
+    large = len(columns) > MOST_COLUMNS or len(rows) > MOST_ROWS
     drawn, axes = panel(1.3 + (0.2 if large else 0.25) * max(len(rows), 4), FULL if large else WIDTH)
     signed = data.get("low") is not None and data["low"] < 0
     shades = ["#c8531d", "#f1f4f7", "#2f6f9f"] if signed else ["#f1f4f7", "#2f6f9f"]
@@ -193,7 +201,8 @@ def _heatmap(data: Mapping[str, Any]) -> Figure:
     image = axes.imshow(
         z, cmap=colours, vmin=data.get("low"), vmax=data.get("high"), aspect="auto", interpolation="nearest"
     )
-    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=7)
+    turned: Any = {} if upright(columns) else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(columns)), columns, fontsize=7, **turned)
     axes.set_yticks(range(len(rows)), rows, fontsize=7)
     if data.get("text") and len(columns) <= 12:
         low, high = np.nanmin(z, initial=np.inf), np.nanmax(z, initial=-np.inf)

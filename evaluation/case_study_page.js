@@ -27,11 +27,17 @@ function layout(own, width) {
     xaxis: merged(own.xaxis), yaxis: merged(own.yaxis),
     autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: ink, size: 12, family: getComputedStyle(document.body).fontFamily },
-    margin: { l: 44, r: 14, t: 14, b: 40 },
+    margin: { l: 40, r: 12, t: 10, b: 24 },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal", font: { size: 12 } },
     hoverlabel: { font: { size: 12 } },
     dragmode: width < 600 ? false : "zoom", // on a phone a finger scrolls the page
   };
+}
+
+// Numbers in cells stay where they fit.
+function fitted(data, width) {
+  const crowded = (trace) => trace.type === "heatmap" && width / (trace.x.length + 2) < 36;
+  return data.map((trace) => (crowded(trace) ? { ...trace, texttemplate: "" } : trace));
 }
 
 async function plotly() {
@@ -47,7 +53,7 @@ async function draw(host) {
   ready ??= plotly();
   await ready;
   const { data, layout: own } = themed(charts[host.dataset.chart]);
-  await Plotly.react(host, data, layout(own, innerWidth), { responsive: true, displaylogo: false, displayModeBar: false });
+  await Plotly.react(host, fitted(data, host.clientWidth), layout(own, innerWidth), { responsive: true, displaylogo: false, displayModeBar: false });
   host.dataset.drawn = "yes";
 }
 

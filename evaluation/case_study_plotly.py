@@ -24,7 +24,7 @@ DIVERGING = [[0, "#c8531d"], [0.5, "@track"], [1, "#2f7ab5"]]
 SHADES = [[0, "@track"], [1, "#2f7ab5"]]
 DIGITS = 5  # that count
 NAME = 26  # letters of a label; all of it is in the tip
-LINE_HEIGHT, FRAME, HEIGHT = 26, 90, 320  # pixels
+LINE_HEIGHT, FRAME, HEIGHT = 26, 80, 290  # pixels
 
 Drawing = dict[str, Any]
 
@@ -81,12 +81,10 @@ def _bar(data: Mapping[str, Any], layout: Drawing) -> list[Drawing]:
         line = {"color": _colour(place), "width": 2}
         at = {"x": labels, "y": values} if standing else {"x": values, "y": labels}
         traces.append({"type": "scatter", "mode": "lines+markers", "name": name, **at, "line": line})
+    if not standing:
+        layout["xaxis"], layout["yaxis"] = layout["yaxis"], layout["xaxis"]
     _name_axis(layout, labels, standing)
     if not standing:
-        layout["xaxis"], layout["yaxis"] = (
-            layout["xaxis"] | {"title": layout["yaxis"]["title"], "type": layout["yaxis"].get("type", "linear")},
-            layout["yaxis"] | {"title": layout["xaxis"]["title"], "type": "category"},
-        )
         layout["height"] = max(200, FRAME + LINE_HEIGHT * len(labels) * max(1, round(0.7 * len(series))))
     return traces
 
@@ -108,7 +106,7 @@ def _name_axis(layout: Drawing, labels: Sequence[str], below: bool) -> None:
         for label in labels
     ]
     short = [label if len(label) <= NAME else label[: NAME - 1] + "…" for label in short]
-    names = {"type": "category", "tickmode": "array", "tickvals": list(labels), "ticktext": short}
+    names = {"type": "category", "tickmode": "array", "tickvals": list(labels), "ticktext": short, "showgrid": False}
     if below:
         layout["xaxis"] |= names
     else:

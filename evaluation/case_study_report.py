@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import case_study_matplotlib
 import case_study_plotly
 import report_page
 import report_pdf
-from analysis_report import Picture, Report, Table, Text
+from analysis_report import Picture, Report, Table, Text, drawings
 from case_study_section import Chart, Section
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PAGE = "case_study_page.html.j2"
 PARTS = ("case_study_style.css", "case_study_page.js")  # that the page takes in
+MANY, SMALLER = 9, 50  # charts, from which they stand closer and are so many pixels lower
 WIDE_COLUMNS = 14  # of a matrix, or labels, from which a chart takes the page's whole width
 MOST_FINDINGS = 3  # of one section in the summary
 PAPER_PICTURES = 80
@@ -29,15 +35,15 @@ def write(title: str, subtitle: str, glance: Mapping[str, str], sections: Sequen
 def page(title: str, subtitle: str, glance: Mapping[str, str], sections: Sequence[Section]) -> str:
     from markupsafe import Markup
 
-    drawings: list[dict[str, Any]] = []
+    drawn: list[dict[str, Any]] = []
     return report_page.template(PAGE).render(
         title=title,
         subtitle=subtitle,
         glance=list(glance.items()),
         warnings=_said(sections, "warnings"),
         findings=_said(sections, "findings"),
-        sections=[_shown(section, drawings) for section in sections],
-        charts=Markup(case_study_plotly.embedded(drawings)),
+        sections=[_shown(section, drawn) for section in sections],
+        charts=Markup(case_study_plotly.embedded(drawn)),
         plotly=case_study_plotly.script(),
     )
 
@@ -46,13 +52,20 @@ def _said(sections: Sequence[Section], kind: str) -> list[tuple[Section, str]]:
     return [(section, text) for section in sections for text in getattr(section, kind)[:MOST_FINDINGS]]
 
 
-def _shown(section: Section, drawings: list[dict[str, Any]]) -> dict[str, Any]:
-    charts = []
+def _shown(section: Section, drawn: list[dict[str, Any]]) -> dict[str, Any]:
+    charts, many = [], len(section.charts) > MANY
     for chart in section.charts:
-        drawn = case_study_plotly.drawing(chart)
-        charts.append({"of": chart, "place": len(drawings), "height": drawn["layout"]["height"], "wide": _wide(chart)})
-        drawings.append(drawn)
-    return {"of": section, "charts": charts, "tables": [report_page.shown_table(table) for table in section.tables]}
+        drawing = case_study_plotly.drawing(chart)
+        layout = drawing["layout"]
+        layout["height"] -= SMALLER * (many and layout["height"] == case_study_plotly.HEIGHT)
+        charts.append({"of": chart, "place": len(drawn), "height": layout["height"], "wide": _wide(chart)})
+        drawn.append(drawing)
+    return {
+        "of": section,
+        "many": many,
+        "charts": charts,
+        "tables": [report_page.shown_table(table) for table in section.tables],
+    }
 
 
 def _wide(chart: Chart) -> bool:
@@ -69,12 +82,23 @@ def paper(title: str, subtitle: str, glance: Mapping[str, str], sections: Sequen
     if findings:
         parts.append(Text("What the data say", [f"{section.title}: {text}" for section, text in findings]))
     for section in sections:
-        parts.append(Text(section.title, section.text))
-        parts += [
-            Picture(chart.title, case_study_matplotlib.figure(chart), chart.title, chart.caption)
-            for chart in section.charts
-        ]
-        parts += section.tables
+        parts += [Text(section.title, section.text), *_pictures(section.charts), *section.tables]
     report = Report(title, verdict, False if warnings else None, subtitle, sections=parts)
-    figures = {place: [part.figure] for place, part in enumerate(parts) if isinstance(part, Picture)}
-    return report_pdf.pdf(report, figures, PAPER_PICTURES)  # type: ignore[arg-type]
+    return report_pdf.pdf(report, drawings(report, PAPER_PICTURES), PAPER_PICTURES)
+
+
+def _pictures(charts: Sequence[Chart]) -> Iterator[Picture]:
+    """Charts that follow each other are one picture, in which two stand side by side; a wide one has its own line."""
+    for wide, group in itertools.groupby(charts, case_study_matplotlib.is_wide):
+        shown = list(group)
+        for several in [[each] for each in shown] if wide else [shown]:
+            titles: dict[str, list[str]] = {}
+            for chart in several:
+                titles.setdefault(chart.caption, []).append(chart.title)
+            notes = [f"{', '.join(names)}: {caption}" for caption, names in titles.items() if caption]
+            figures = functools.partial(_drawn, several)
+            yield Picture("", figures, ", ".join(chart.title for chart in several), "  ".join(notes))
+
+
+def _drawn(charts: Sequence[Chart]) -> list[Figure]:
+    return [case_study_matplotlib.figure(chart) for chart in charts]

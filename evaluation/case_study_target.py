@@ -27,7 +27,8 @@ from case_study_table import CaseTable
 from case_study_target_pictures import balance, picture
 from scipy import stats
 
-MOST_CLASSES = 20  # a number with no more different values is one of classes
+MOST_CLASSES = 20
+MOST_WHOLE = 10  # different whole numbers, up to which they are classes
 MOST_CATEGORIES = 60
 SHOWN = 6  # columns with a picture
 RARE = 0.1  # share of a class from which the target is unbalanced
@@ -73,7 +74,9 @@ def relations(table: CaseTable, facts: dict[str, Any]) -> Section | None:
 
 def is_classes(values: pd.Series, kind: str) -> bool:
     """Whether a target is one of classes rather than a number."""
-    return kind in ("category", "boolean") or (kind == "number" and values.nunique() <= MOST_CLASSES)
+    if kind == "number":
+        return values.nunique() <= MOST_WHOLE and bool((values.dropna() % 1 == 0).all())
+    return kind in ("category", "boolean")
 
 
 def unusable(target: str, kind: str, values: pd.Series) -> str:

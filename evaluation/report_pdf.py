@@ -88,10 +88,11 @@ def _picture(paper: Paper, section: Picture, figures: Sequence[Figure]) -> None:
         wide, high = (float(each) * 25.4 for each in figure.get_size_inches())
         width = full if across == 2 or wide < 1.4 * full else min(paper.width, wide)
         sizes.append((width, width * high / wide))
-    title = len(paper.broken(section.title, paper.width, 10, True)) * 10 * POINT * LEADING
+    title = len(paper.broken(section.title, paper.width, 10, True)) * 10 * POINT * LEADING if section.title else 0
     paper.gap(3)
     paper.need(title + max(height for _, height in sizes[:across]) + 2)
-    paper.lines(section.title, 10, bold=True)
+    if section.title:
+        paper.lines(section.title, 10, bold=True)
     for row in range(0, len(images), across):
         height = max(height for _, height in sizes[row : row + across])
         paper.need(height + 2)
