@@ -92,8 +92,10 @@ def train(
     metrics: Sequence[str] = (),
     max_hours: int = 1,
     name: str = "Train",
+    script: str = "",
 ) -> TrainingStep:
-    """`training/<use case>.py` in script mode; `metrics` are names that it prints as `<name>=<number>`.
+    """`training/<use case>.py`, or another `script` there, in script mode; `metrics` are names that it prints as
+    `<name>=<number>`.
 
     None for XGBoost: to AWS its image is a built-in algorithm, also in script mode, and CreateTrainingJob refuses with
     "You can't override the metric definitions for Amazon SageMaker algorithms". What a script prints the way XGBoost
@@ -101,9 +103,10 @@ def train(
     """
     if metrics and framework == "xgboost":
         raise ValueError(f"Metrics {', '.join(metrics)}: AWS defines the XGBoost image's itself and refuses others.")
-    code = project.source(f"training/{use_case}.py")
+    file = f"{script or use_case}.py"
+    code = project.source(f"training/{file}")
     requirements = REQUIREMENTS if code.requirements else None
-    source = SourceCode(source_dir=code.uri, entry_script=f"{use_case}.py", requirements=requirements)
+    source = SourceCode(source_dir=code.uri, entry_script=file, requirements=requirements)
     job = trainer(project, use_case, source, hyperparameters, instance_type, framework, max_hours)
     if metrics:
         job.with_metric_definitions([MetricDefinition(name=each, regex=metric_regex(each)) for each in metrics])
@@ -118,9 +121,9 @@ def tune(
     channels: Mapping[str, Text],
     hyperparameters: Mapping[str, Any],
     ranges: Mapping[str, ParameterRange],
-    objective: str,
+    objective: Text,
     instance_type: Text,
-    objective_type: str = "Maximize",
+    objective_type: Text = "Maximize",
     jobs: int = 6,
     parallel: int = 2,
     strategy: str = "Bayesian",

@@ -73,7 +73,7 @@ class SplitArgs:
     test_share: float = 0.2
     """share of the records held out for the final judgement"""
     validation_share: float = 0.16
-    """share of the records for early stopping and for what is chosen afterwards, such as a threshold"""
+    """share of the records for early stopping and for what is chosen afterwards, such as a threshold; 0: none"""
     seed: int = 0
     """of the split"""
 
@@ -96,14 +96,18 @@ def prepare(args: SplitArgs, title: str, schema: Schema, clean: Clean) -> None:
     write_report(title, report_of(raw, table, schema, dropped, filled, splits), Path(args.report))
 
 
-def read(folder: Path, schema: Schema) -> pd.DataFrame:
-    """All files of the folder as one table of text, each value as written and `<NA>` where there is none."""
+def read(folder: Path, schema: Schema | None = None) -> pd.DataFrame:
+    """All files of the folder as one table of text, each value as written and `<NA>` where there is none.
+
+    Without a schema its columns may be any.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((".", "_")))
     if not files:
         raise InputError(f"No input: {folder} holds no file. Point InputDataUrl at the raw table, CSV or parquet.")
     tables = [read_file(path) for path in files]
     for path, table in zip(files, tables, strict=True):
-        check_columns(table, schema, path.name)
+        if schema:
+            check_columns(table, schema, path.name)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -235,10 +239,18 @@ def named(values: Iterable[object]) -> str:
 def split(
     table: pd.DataFrame, strata: pd.Series | None, test_share: float, validation_share: float, seed: int
 ) -> dict[str, pd.DataFrame]:
-    """Disjoint `train`, `validation` and `test`, each stratum's share alike in all, the same for the same seed."""
-    if min(test_share, validation_share) <= 0 or test_share + validation_share >= 1:
-        raise InputError(f"Shares of {test_share} and {validation_share} leave no rows. Both > 0, together below 1.")
+    """Disjoint `train`, `validation` and `test`, each stratum's share alike in all, the same for the same seed.
+
+    Without a share there is no `validation`: what is to be chosen is chosen by cross-validation of `train`.
+    """
+    if test_share <= 0 or validation_share < 0 or test_share + validation_share >= 1:
+        raise InputError(
+            f"Shares of {test_share} and {validation_share} leave no rows. The first > 0, the second >= 0, both "
+            "together below 1."
+        )
     rest, test = train_test_split(table, test_size=test_share, stratify=strata, random_state=seed)
+    if not validation_share:
+        return {"train": rest, "test": test}
     share = validation_share / (1 - test_share)
     left = None if strata is None else strata[rest.index]
     train, validation = train_test_split(rest, test_size=share, stratify=left, random_state=seed)
@@ -329,12 +341,14 @@ def target(report: Mapping[str, Any]) -> str:
     return ""
 
 
-def parse(usage: str | None, argv: list[str] | None) -> SplitArgs:
+def parse(usage: str | None, argv: list[str] | None, kind: type[Any] = SplitArgs, **defaults: Any) -> Any:
+    """`kind` adds options of a use case's own to SplitArgs; `defaults` take the place of those that are there."""
     parser = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(SplitArgs):
+    for field in fields(kind):
         flag = "--" + field.name.replace("_", "-")
         parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
-    return SplitArgs(**vars(parser.parse_args(argv)))
+    parser.set_defaults(**defaults)
+    return kind(**vars(parser.parse_args(argv)))
 
 
 def run(main: Callable[[], None]) -> None:

@@ -1,0 +1,241 @@
+"""AutoML's last training job: of all families' candidates, the best one alone, blended or stacked, as one model.
+
+    python training/automl_ensemble.py --train DIR --trials DIR --model-dir DIR --target COLUMN --problem binary
+
+`trials` holds the artifacts of `automl.py`'s jobs. All of their candidates answered for the same rows without having
+learnt from them, so what is put on top is learnt from those answers: weights by greedy selection with replacement
+(Caruana et al. 2004, "Ensemble Selection from Libraries of Models"), or a linear model over log-odds (stacking). Which
+of the three serves is decided by cross-validation over these answers: each way is learnt on some folds' answers and
+judged on another's. The members are then fitted to all rows.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import automl_task
+import numpy as np
+from automl_blend import Blend, combine, stacker_inputs
+from automl_candidates import REFIT, Candidate, kept, read, refit, save
+from automl_task import Task
+from model_comparison import compare
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from training_job import parse as parse_args
+from training_job import run
+
+GREEDY_ROUNDS = 30
+MOST_MEMBERS = 8
+SHOWN_TRIALS = 300
+
+
+@dataclass
+class Args:
+    train: str = os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train")
+    """folder with CSV files: raw columns and the target, the same that the trials had"""
+    trials: str = os.environ.get("SM_CHANNEL_TRIALS", "/opt/ml/input/data/trials")
+    """folder with the model.tar.gz of each trial, or with unpacked artifacts"""
+    model_dir: str = os.environ.get("SM_MODEL_DIR", "/opt/ml/model")
+    """where the artifact goes"""
+    target: str = "target"
+    """the column to predict"""
+    problem: str = "auto"
+    """binary, multiclass, regression or auto, as in the trials"""
+    metric: str = ""
+    """what is made best, as in the trials"""
+    seconds: float = 60.0
+    """the members are refitted within about so many; what would take longer is left out"""
+    threads: int = 1
+    """threads of a fit"""
+    seed: int = 0
+    """of folds, as in the trials"""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How candidates become one model: weights of each, or a stacker over those whose weight is not 0."""
+
+    name: str
+    score: float  # cross-validated over the candidates' answers; better if higher
+    weights: np.ndarray
+    stacker: Any = None
+
+
+def main(args: Args) -> None:
+    began = time.monotonic()
+    task, rows = read(args)
+    candidates, tried = collect(Path(args.trials), task)
+    ways = judge(candidates, task)
+    for each in ways:
+        print(f"{each.name} {task.metric}={task.shown(each.score):.6f}")
+    best = affordable(ways[0], candidates, args.seconds)
+    chosen = [number for number in range(len(candidates)) if best.weights[number] > 0]
+    members = []
+    for number in chosen:
+        members.append(refit(candidates[number], task, args.threads))
+        print(f"member {candidates[number].family} weighs {best.weights[number] / best.weights.sum():.2f}", flush=True)
+    model = Blend(task.tidy, members, list(best.weights[chosen]), task.classes, best.stacker)
+    save(
+        Path(args.model_dir),
+        model,
+        rows,
+        task,
+        args,
+        leaderboard=leaderboard(candidates, ways, best, task),
+        comparison=comparison(candidates, best, task),
+        tried=tried,
+    )
+    print(f"{best.name} of {len(chosen)} in {time.monotonic() - began:.0f} s")
+    print(f"[0]\tvalidation-{task.metric}:{task.shown(best.score):.6f}", flush=True)
+
+
+def collect(folder: Path, task: Task) -> tuple[list[Candidate], list[dict[str, Any]]]:
+    """All candidates, best first, and all that was tried. Raises ValueError without any, or for other rows."""
+    candidates, tried = list[Candidate](), list[dict[str, Any]]()
+    with tempfile.TemporaryDirectory() as workspace:
+        places = [path.parent for path in sorted(folder.rglob("candidates.json"))]
+        for number, archive in enumerate(sorted(folder.rglob("model.tar.gz"))):
+            place = Path(workspace) / str(number)
+            with tarfile.open(archive) as bundle:
+                bundle.extractall(place, filter="data")
+            places.append(place)
+        for place in places:
+            found, looked = kept(place)
+            candidates, tried = candidates + found, tried + looked
+    if not candidates:
+        raise ValueError(
+            f"Channel {folder} holds no trial's artifact. Give it those of the tuning job's training jobs."
+        )
+    if any(len(each.predictions) != len(task.answers) for each in candidates):
+        raise ValueError(f"The trials in {folder} had another table than {len(task.answers)} rows: give both the same.")
+    candidates.sort(key=lambda each: -each.score)
+    return candidates, tried
+
+
+def judge(candidates: list[Candidate], task: Task) -> list[Way]:
+    """The best candidate alone, a blend and a stack, the best of them first; of equals the simplest."""
+    answers = np.stack([each.predictions for each in candidates])
+    alone = np.eye(len(candidates))[0]
+    ways = [Way("best candidate", candidates[0].score, alone)]
+    parts = portions(task)
+    blended = crossed(lambda rows: greedy(answers, task, rows), answers, task, parts)
+    ways.append(Way("blend", blended, greedy(answers, task, task.judged)))
+    used = ways[-1].weights > 0
+    if used.sum() > 1:
+        stacked = crossed_stack(answers[used], task, parts)
+        fitted = stacker(task).fit(stacker_inputs(answers[used][:, task.judged]), task.answers[task.judged])
+        ways.append(Way("stack", stacked, used.astype(float), fitted))
+    return sorted(ways, key=lambda each: -each.score)
+
+
+def portions(task: Task) -> list[np.ndarray]:
+    """Judged rows by fold; of a single hold-out, five portions of it."""
+    if len(task.folds) > 1:
+        return [judged for _, judged in task.folds]
+    return [np.sort(each) for each in np.array_split(np.random.default_rng(task.seed).permutation(task.judged), 5)]
+
+
+def crossed(
+    weigh: Callable[[np.ndarray], np.ndarray], answers: np.ndarray, task: Task, parts: list[np.ndarray]
+) -> float:
+    """The score of weights that were learnt on all parts but the judged one."""
+    whole = np.full(answers.shape[1:], np.nan)
+    for number, rows in enumerate(parts):
+        others = np.concatenate([each for place, each in enumerate(parts) if place != number])
+        whole[rows] = combine(answers[:, rows], weigh(others))
+    return task.score(whole, task.judged)
+
+
+def greedy(answers: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray:
+    """How often each candidate is taken: always that which makes the mean of those taken best."""
+    counts, total = np.zeros(len(answers)), np.zeros(answers.shape[1:])
+    best, best_counts = -np.inf, counts
+    for taken in range(1, GREEDY_ROUNDS + 1):
+        allowed = [number for number in range(len(answers)) if counts[number] or (counts > 0).sum() < MOST_MEMBERS]
+        scores = {number: task.score((total + answers[number]) / taken, rows) for number in allowed}
+        choice = max(scores, key=lambda each: scores[each])
+        counts = counts + np.eye(len(answers))[choice]
+        total = total + answers[choice]
+        if scores[choice] > best:
+            best, best_counts = scores[choice], counts
+    return best_counts
+
+
+def stacker(task: Task) -> Any:
+    if task.classes is None:
+        return RidgeCV(alphas=np.logspace(-3, 3, 7))
+    return LogisticRegression(C=0.1, max_iter=500)
+
+
+def crossed_stack(answers: np.ndarray, task: Task, parts: list[np.ndarray]) -> float:
+    whole = np.full(answers.shape[1:], np.nan)
+    for number, rows in enumerate(parts):
+        others = np.concatenate([each for place, each in enumerate(parts) if place != number])
+        fitted = stacker(task).fit(stacker_inputs(answers[:, others]), task.answers[others])
+        whole[rows] = combine(answers[:, rows], [], fitted)
+    return task.score(whole, task.judged)
+
+
+def affordable(way: Way, candidates: list[Candidate], seconds: float) -> Way:
+    """The same without the members of least weight, as long as refitting all would take too long; a stack stays."""
+    weights = way.weights.copy()
+    if way.stacker is not None:
+        return way
+    while (weights > 0).sum() > 1:
+        needed = sum(REFIT * each.seconds for each, weight in zip(candidates, weights, strict=True) if weight > 0)
+        if needed <= seconds:
+            break
+        weights[np.argmin(np.where(weights > 0, weights, np.inf))] = 0
+    return Way(way.name, way.score, weights)
+
+
+def leaderboard(candidates: list[Candidate], ways: list[Way], best: Way, task: Task) -> list[dict[str, Any]]:
+    """Ways and candidates, best first: `{"name", "family", "score", "weight", "seconds", "config", "chosen"}`."""
+    rows: list[dict[str, Any]] = [
+        {"name": each.name, "score": task.shown(each.score), "chosen": each.name == best.name}
+        for each in ways[:]
+        if each.name != "best candidate" or each.name == best.name
+    ]
+    whole = best.weights.sum()
+    rows += [
+        {
+            "name": each.family,
+            "family": each.family,
+            "score": task.shown(each.score),
+            "weight": round(float(weight / whole), 4),
+            "seconds": round(each.seconds, 3),
+            "config": each.config,
+        }
+        for each, weight in zip(candidates, best.weights, strict=True)
+    ]
+    sign = -1 if task.metric in automl_task.LOSSES else 1
+    return sorted(rows, key=lambda each: -sign * each["score"])
+
+
+def comparison(candidates: list[Candidate], best: Way, task: Task) -> dict[str, Any] | None:
+    """Of the best candidate of each family, fold by fold; None of a single hold-out."""
+    if len(task.folds) < 2:
+        return None
+    first = {each.family: each for each in reversed(candidates)}
+    scores = {
+        name: np.array([task.score(each.predictions, judged) for _, judged in task.folds])
+        for name, each in first.items()
+    }
+    if len(scores) < 2:
+        return None
+    learn, judged = task.folds[0]
+    return compare(scores, task.metric, len(learn), len(judged))
+
+
+def parse(argv: list[str] | None = None) -> Args:
+    return parse_args(Args, __doc__, argv, problem=(*automl_task.METRICS, "auto"))
+
+
+if __name__ == "__main__":
+    run(lambda: main(parse()))

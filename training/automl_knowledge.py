@@ -1,0 +1,128 @@
+"""What earlier searches on other tables found: where to begin on a table that is like them, and on which families.
+
+`automl_knowledge.json` is written by benchmarks/automl_knowledge.py. A table is described by meta-features, numbers
+that can be had in a second; the tables nearest by them lend their best configurations. A table never lends to itself:
+entries with the columns of the table at hand are left out, so what is measured on it is measured fairly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from automl_task import Task
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+KNOWLEDGE = Path(__file__).with_name("automl_knowledge.json")
+NEAREST = 3  # tables that lend
+LANDMARK_ROWS = 1000
+LEAST_SHARE = 0.25  # of the time that it would get by equal shares, for a family that helped nowhere
+
+Entry = Mapping[str, Any]
+
+
+def read(path: Path = KNOWLEDGE) -> list[Entry]:
+    """Entries `{"table", "columns", "problem", "features", "families": {name: {"share", "configurations"}}}`."""
+    return json.loads(path.read_text())["tables"] if path.exists() else []
+
+
+def columns_digest(columns: Iterable[str]) -> str:
+    """Of the names of all columns, in no order: what tells the same table from another."""
+    return hashlib.sha256("\0".join(sorted(columns)).encode()).hexdigest()[:16]
+
+
+def nearest(features: Mapping[str, float], digest: str, problem: str, entries: Sequence[Entry]) -> list[Entry]:
+    """Those of the same kind of problem whose meta-features are nearest, of other tables than the one at hand."""
+    regression = problem == "regression"
+    others = [each for each in entries if each["columns"] != digest and (each["problem"] == "regression") == regression]
+    if not others:
+        return []
+    names = sorted(features)
+    known = np.array([[each["features"][name] for name in names] for each in others])
+    own = np.array([features[name] for name in names])
+    scale = np.maximum(np.vstack([known, own]).std(axis=0), 1e-9)
+    order = np.argsort((((known - own) / scale) ** 2).sum(axis=1), kind="stable")
+    return [others[each] for each in order[:NEAREST]]
+
+
+def starts(family: str, lenders: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Configurations to begin with: the best of each lender, then the second best of each."""
+    lists = [each["families"].get(family, {}).get("configurations", []) for each in lenders]
+    longest = max(map(len, lists), default=0)
+    found = [dict(each[place]) for place in range(longest) for each in lists if place < len(each)]
+    return [each for number, each in enumerate(found) if each not in found[:number]]
+
+
+def shares(families: Sequence[str], lenders: Sequence[Entry]) -> dict[str, float]:
+    """Of the time, together 1: as much as a family weighed in the lenders' ensembles, and a least share for each."""
+    weighed = {
+        name: float(np.mean([each["families"].get(name, {}).get("share", 0.0) for each in lenders])) if lenders else 0.0
+        for name in families
+    }
+    least = LEAST_SHARE / len(families)
+    raised = {name: max(least, weighed[name] if lenders else 1.0) for name in families}
+    whole = sum(raised.values())
+    return {name: value / whole for name, value in raised.items()}
+
+
+def features(task: Task) -> dict[str, float]:
+    """Meta-features: size, kinds of columns, blanks, balance, skewness, and how well three simple models do."""
+    table, categories = task.table, task.categories
+    numbers = table.drop(columns=categories)
+    skewness = numbers.skew(skipna=True).abs().clip(upper=20) if len(numbers.columns) else pd.Series(dtype=float)
+    counts = [table[name].nunique() for name in categories]
+    share = np.bincount(task.answers).min() / len(table) if task.classes else 0.0
+    return {
+        "log_rows": float(np.log10(len(table))),
+        "log_columns": float(np.log10(len(table.columns))),
+        "categories": len(categories) / len(table.columns),
+        "blanks": float(table.isna().mean().mean()),
+        "classes": float(np.log2(task.kinds)) if task.kinds else 0.0,
+        "smallest_class": float(share),
+        "skewness": float(np.log1p(skewness.fillna(0.0).mean())) if len(skewness) else 0.0,
+        "cardinality": float(np.log10(np.mean(counts))) if counts else 0.0,
+        **landmarks(task),
+    }
+
+
+def landmarks(task: Task) -> dict[str, float]:
+    """Accuracy above that of the most frequent class, or R², of a small tree, a linear model and a neighbour."""
+    classified = task.classes is not None
+    learn, judge = task.folds[0]
+    learn, judge = learn[:LANDMARK_ROWS], judge[:LANDMARK_ROWS]
+    numbers = [name for name in task.table if name not in task.categories]
+    encode = make_column_transformer(
+        (
+            OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2),
+            task.categories,
+        ),
+        (SimpleImputer(keep_empty_features=True), numbers),
+    )
+    models = {
+        "tree": (DecisionTreeClassifier if classified else DecisionTreeRegressor)(max_depth=3, random_state=0),
+        "linear": LogisticRegression(max_iter=100) if classified else Ridge(),
+        "neighbour": (KNeighborsClassifier if classified else KNeighborsRegressor)(n_neighbors=5),
+    }
+    truth, found = task.answers[judge], {}
+    for name, model in models.items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fitted = make_pipeline(encode, StandardScaler(), model).fit(task.table.iloc[learn], task.answers[learn])
+        said = fitted.predict(task.table.iloc[judge])
+        trivial = np.bincount(truth).max() / len(truth) if classified else 0.0
+        value = accuracy_score(truth, said) - trivial if classified else r2_score(truth, said)
+        found[f"landmark_{name}"] = float(np.clip(value, -1.0, 1.0))
+    return found
