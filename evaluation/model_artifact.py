@@ -27,6 +27,13 @@ class Artifact:
 
         return joblib.load(self.folder / "model.joblib")
 
+    def rivals(self) -> dict[str, Any]:
+        """Fitted estimators by name that this one was chosen among, itself one of them; none where none were kept."""
+        import joblib
+
+        path = self.folder / "rivals.joblib"
+        return joblib.load(path) if path.exists() else {}
+
     def records(self, table: pd.DataFrame) -> pd.DataFrame:
         """The table as a request carries it, read by the artifact's own `input_fn`: the same columns."""
         return pd.DataFrame(self.handler.input_fn(table.to_json(orient="records"), "application/json"))

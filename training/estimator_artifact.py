@@ -27,6 +27,7 @@ def save(
     modules: Sequence[str] = (),
     blank: Sequence[str] = (),
     optional: Sequence[str] = (),
+    rivals: Mapping[str, Any] | None = None,
     **facts: Any,
 ) -> None:
     """Writes model.joblib, metadata.json and code/.
@@ -36,11 +37,15 @@ def save(
         problem: binary, multiclass, regression or clustering.
         modules: files of this folder with classes that the estimator is made of, such as `titanic_features.py`.
         optional: columns that a request may carry and the model ignores.
+        rivals: fitted estimators by name that this one was chosen among, itself one of them: for evaluations, as
+            rivals.joblib. Serving never opens it.
         facts: more of metadata.json, that `estimator_inference.py` (threshold, names) or an evaluation reads
             (docs/pipelines.md has the list).
     """
     put_code(folder / "code", "estimator_inference.py", *modules)
     joblib.dump(estimator, folder / "model.joblib")
+    if rivals:
+        joblib.dump(dict(rivals), folder / "rivals.joblib")
     known: Mapping[str, Any] = {
         "problem": problem,
         "label": label,

@@ -69,6 +69,8 @@ def parse(kind: type[Args], usage: str | None, argv: list[str] | None, **choices
     parser = argparse.ArgumentParser(description=usage, formatter_class=argparse.RawDescriptionHelpFormatter)
     for field in fields(kind):
         flags = dict.fromkeys(["--" + field.name.replace("_", "-"), "--" + field.name])
+        if len(field.name) == 1:  # as the images' own toolkit writes it, which runs a tuning job's trials
+            flags["-" + field.name] = None
         convert = unquoted if isinstance(field.default, str) else type(field.default)
         parser.add_argument(*flags, dest=field.name, type=convert, default=field.default)  # type: ignore[arg-type]
     args = kind(**vars(parser.parse_args(argv)))
