@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def key(name: str, path: Path) -> str:
     """`data/<use case>/<first 16 hex digits of the content's SHA-256>/<file name>`."""
-    return f"data/{name}/{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}/{path.name}"
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"data/{name}/{digest[:16]}/{path.name}"
 
 
 def upload(s3: Any, bucket: str, name: str) -> str:
@@ -26,7 +28,11 @@ def upload(s3: Any, bucket: str, name: str) -> str:
 
     Raises LookupError and ArchiveError as `fetch` does, ClientError when the bucket refuses.
     """
-    path = fetch(name)
+    return upload_file(s3, bucket, name, fetch(name))
+
+
+def upload_file(s3: Any, bucket: str, name: str, path: Path) -> str:
+    """The same of a file that somebody has: `name` is the use case that it is for."""
     where = key(name, path)
     if not exists(s3, bucket, where):
         s3.upload_file(str(path), bucket, where)

@@ -54,13 +54,13 @@ def leakage(table: CaseTable, facts: dict[str, Any]) -> Section | None:
     rows = [(name, round(score, 3)) for name, score in sorted(scores.items(), key=lambda pair: -pair[1])]
     text = [
         f"How much of {target} each column predicts all by itself: 0 is no better than guessing, 1 is everything. "
-        "Learned from one half of the rows and judged on the other. A column that is known only after the target, or is "
-        "made of it, must not be learned from: whether it is so only somebody who knows where the data come from can say."
+        "Learned from one half of the rows and judged on the other. A column that is known only after the target, or "
+        "is made of it, must not be learned from: whether it is so only who knows the data's source can say."
     ]
     if repeated:
         text.append(
-            f"{repeated:,} of {len(sample):,} rows have the same features as another one. Twins have to stay on one side "
-            f"of a split; {conflicts:,} differ from their twin in {target}, which no model of these columns can tell."
+            f"{repeated:,} of {len(sample):,} rows have the same features as another one. Twins have to stay on one "
+            f"side of a split; {conflicts:,} differ from their twin in {target}, which no model of these columns can tell."
         )
     tables = [Table("What each column predicts alone", ["column", "of the target"], rows)]
     if leads:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mlops import console, executions
@@ -50,13 +50,19 @@ def _took(step: Step) -> str:
 
 
 def run(
-    target: Target, use_case: str, parameters: dict[str, str], selection: Selection | None = None, *, detach: bool
+    target: Target,
+    use_case: str,
+    parameters: dict[str, str],
+    selection: Selection | None = None,
+    *,
+    detach: bool,
+    raw: str = "",
 ) -> str:
-    """The execution's ARN. Raises Failure when it ends as anything but Succeeded, LookupError for a parameter that the
-    pipeline doesn't have.
+    """The execution's ARN; `raw` is the URI of a table of the user's own. Raises Failure when it ends as anything but
+    Succeeded, LookupError for a parameter that the pipeline doesn't have.
     """
     with console.stderr().status("Building the pipeline (the SageMaker SDK takes a moment to import) …"):
-        execution = start(target, use_case, parameters, selection)
+        execution = start(target, use_case, parameters, selection, raw=raw)
     console.note(f"Execution {execution}")
     if detach:
         console.say(execution)
@@ -74,13 +80,19 @@ def run(
 
 
 def start(
-    target: Target, use_case: str, parameters: dict[str, str], selection: Selection | None = None, **named: str
+    target: Target,
+    use_case: str,
+    parameters: dict[str, str],
+    selection: Selection | None = None,
+    *,
+    raw: str = "",
+    **named: str,
 ) -> str:
     """The new execution's ARN; `named` are its PipelineExecutionDisplayName and -Description."""
     from pipelines import run_pipeline
     from pipelines.project import Project
 
-    project = Project.from_environment(target.session)
+    project = replace(Project.from_environment(target.session), raw=raw)
     pipeline = run_pipeline.load(use_case, project)
     known = sorted(each.name for each in pipeline.parameters)
     if unknown := sorted(set(parameters) - set(known)):

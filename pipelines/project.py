@@ -78,6 +78,7 @@ class Project:
     root: Path = ROOT  # the folder that holds processing/, training/ and evaluation/
     revision: Revision = field(default_factory=Revision)  # of the code; recorded with what is registered
     s3: Any = field(default=None, compare=False)  # boto3 client
+    raw: str = ""  # URI of a user's own table, for pipelines of any table: in place of the repository's data set
 
     @classmethod
     def from_environment(cls, boto_session: boto3.Session | None = None, role: str | None = None) -> Project:
@@ -121,6 +122,8 @@ class Project:
 
         Raises LookupError and ArchiveError as `data.archives.fetch` does.
         """
+        if self.raw:
+            return self.raw
         from data.bucket import upload  # pandas: not for those who bring their own data
 
         return upload(self.s3, self.bucket, use_case)
