@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 MOST_PICTURES = 20  # in the page; of a report on hundreds of features nobody looks at more
 NAMED_SHOWN = 30
 EMPTY = (None, "", "–")
+NUMBER = re.compile(r"[-+−]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,17 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells are texts, numbers, None, a Badge or a Gauge; `marks` holds the rows (by position) to look at first."""
+    """Cells are texts, numbers, None, a Badge or a Gauge; `marks` holds the rows (by position) to look at first.
+
+    A long table begins with these alone, to be opened, unless it is one to be read `whole`.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     note: str = ""
     marks: frozenset[int] = frozenset()
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,5 @@ def numeric_columns(table: Table) -> list[bool]:
 def is_number(cell: Any) -> bool:
     """Whether a cell is a number, or the text of one."""
     if isinstance(cell, str):
-        cell = cell.replace(",", "").rstrip(" %").lstrip("+-−")
-        return cell.replace(".", "", 1).isdigit()
+        return NUMBER.fullmatch(cell.replace(",", "").rstrip(" %")) is not None
     return isinstance(cell, numbers.Real) and not isinstance(cell, bool)

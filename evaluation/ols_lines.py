@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Summary = Mapping[str, Any]
@@ -45,6 +45,8 @@ def title(name: str) -> str:
 
 def shown(value: Any) -> Any:
     """As a text, so that a very small probability keeps its digits."""
+    if isinstance(value, float) and value == 0:
+        return "below 1e-300"
     if isinstance(value, float):
         return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
     return value
@@ -180,15 +182,19 @@ def reading(summary: Summary) -> list[str]:
     ]
 
 
-DESCENT = [
-    "The same weights, by walking downhill from the mean answer. An epoch is one pass over the records. Batch takes "
-    "one step a pass, by the exact slope; stochastic takes one for each record, mini-batch one for each few dozen, by "
-    "slopes that are right on average only.",
-    "Batch arrives at the very same weights, each optimiser at its own pace: momentum rolls through the long valley "
-    "that plain descent creeps along, and AdaGrad, RMSProp and Adam give each weight a pace of its own. Sampled rows "
-    "get close within a pass or two and then tremble: what is left is less than the weights' own standard errors, so "
-    "little that the data know is lost. Anchored steps (SVRG) subtract the samples' noise, and arrive.",
-]
+def descent(walks: Sequence[Mapping[str, Any]]) -> list[str]:
+    left = max(each["standard_errors"] for each in walks if not each["exact"])
+    return [
+        "The same weights, by walking downhill from the mean answer. An epoch is one pass over the records. Batch "
+        "takes one step a pass, by the exact slope; stochastic takes one for each record, mini-batch one for each few "
+        "dozen, by slopes that are right on average only.",
+        "Batch arrives at the very same weights, each optimiser at its own pace: momentum rolls through the long "
+        "valley that plain descent creeps along, and AdaGrad, RMSProp and Adam give each weight a pace of its own. "
+        "Sampled rows get close within a pass or two and then tremble: at the end a weight is off by up to "
+        f"{left:.2g} of its own standard errors. Anchored steps (SVRG) subtract the samples' noise, and arrive.",
+    ]
+
+
 WALKS = (
     "In standard errors: the difference as a share of how unsure the weight is anyhow; 0 is below 0.0001. A dash: the "
     "walk never had all weights within 1e-6."

@@ -11,6 +11,7 @@ from analysis_report import Picture
 from report_pictures import BASELINE, CURRENT, INK, MORE
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Facts = Mapping[str, Any]
@@ -75,28 +76,40 @@ def quantiles(probability: np.ndarray) -> np.ndarray:
 
 
 def losses(walks: Sequence[Facts]) -> Picture:
-    groups = list(dict.fromkeys(each["name"].split(", ")[0] for each in walks))
+    """A panel for each choice of rows with its optimisers, and one of plain descent with each choice of rows."""
+    found: dict[str, dict[str, Facts]] = {}
+    for each in walks:
+        rows, optimiser = each["name"].split(", ")
+        found.setdefault(rows, {})[optimiser] = each
 
     def draw() -> list[Figure]:
-        return [loss_panel(group, [each for each in walks if each["name"].startswith(group + ",")]) for group in groups]
+        by_rows = {rows: optimisers["plain"] for rows, optimisers in found.items()}
+        return [
+            *(loss_panel(rows, optimisers, OPTIMISERS) for rows, optimisers in found.items()),
+            loss_panel(
+                "plain, by choice of rows", by_rows, dict(zip(by_rows, (BASELINE, MORE[0], CURRENT), strict=True))
+            ),
+        ]
 
     note = "The loss above the lowest possible, which the normal equations find; both axes are logarithmic."
-    return Picture(
-        "Loss against epochs", draw, "The loss of each optimiser by epoch, for batch, stochastic and mini-batch", note
-    )
+    alt = "The loss of each optimiser by epoch, for batch, stochastic and mini-batch"
+    return Picture("Loss against epochs", draw, alt, note)
 
 
-def loss_panel(group: str, walks: Sequence[Facts]) -> Figure:
+def loss_panel(title: str, walks: Mapping[str, Facts], colours: Mapping[str, str]) -> Figure:
     figure, axes = report_pictures.panel(3.0)
-    for each in walks:
-        name = each["name"].split(", ")[1]
+    for name, each in walks.items():
         # The start, epoch 0, stands where a logarithmic axis can have it.
         epochs = np.maximum(each["epochs"], 0.5)
-        axes.loglog(epochs, np.maximum(each["excess"], FLOOR), color=OPTIMISERS[name], linewidth=1.6, label=name)
+        axes.loglog(epochs, np.maximum(each["excess"], FLOOR), color=colours[name], linewidth=1.6, label=name)
     axes.set(xlabel="epoch", ylabel="loss above the lowest")
-    axes.set_title(group, color=INK)
-    axes.legend(fontsize=8)
+    finish(axes, title)
     return figure
+
+
+def finish(axes: Axes, title: str = "") -> None:
+    axes.set_title(title, fontsize=9, color=INK, loc="left")
+    axes.legend(fontsize=7, frameon=False, labelcolor=INK)
 
 
 def surfaces(surface: Facts) -> Picture:
@@ -141,18 +154,18 @@ def surface_panel(surface: Facts, paths: Facts, colours: Mapping[str, str], titl
         axes.plot(at[:, 0], at[:, 1], ".-", color=colours[name], linewidth=1.1, markersize=3, label=name)
     axes.plot(*best, "*", color=INK, markersize=10)
     axes.set(xlabel=f"weight of {surface['features'][0]}", ylabel=f"weight of {surface['features'][1]}")
-    axes.set_title(title, color=INK)
-    axes.legend(fontsize=8)
+    finish(axes, title)
     return figure
 
 
 def penalties(facts: Facts) -> Picture:
     names = [row["name"] for row in facts["summary"]["coefficients"]]
+    plain = np.array([row["coefficient"] for row in facts["summary"]["coefficients"]])
     found = facts["penalties"]
 
     def draw() -> list[Figure]:
         return [
-            *(path_panel(names, each, found["paths"][each], found["chosen"][each]) for each in ("l2", "l1")),
+            *(path_panel(names, plain, each, found["paths"][each], found["chosen"][each]) for each in ("l2", "l1")),
             error_panel(found),
         ]
 
@@ -162,18 +175,20 @@ def penalties(facts: Facts) -> Picture:
     )
 
 
-def path_panel(names: Sequence[str], kind: str, path: Sequence[Facts], chosen: float) -> Figure:
+def path_panel(
+    names: Sequence[str], unpenalised: np.ndarray, kind: str, path: Sequence[Facts], chosen: float
+) -> Figure:
     figure, axes = report_pictures.panel(3.2)
     strengths = [each[kind] for each in path]
     weights = np.array([each["weights"] for each in path])
-    largest = np.argsort(-np.abs(weights[-1, 1:]))[:TOP] + 1
+    largest = np.argsort(-np.abs(unpenalised[1:]))[:TOP] + 1
     colours = dict(zip(largest.tolist(), (CURRENT, *MORE, INK), strict=False))
     for column in range(1, weights.shape[1]):
         label = report_pictures.plain(names[column], 18) if column in colours else None
         axes.plot(strengths, weights[:, column], color=colours.get(column, BASELINE), linewidth=1.3, label=label)
     axes.axvline(chosen, color=BASELINE, linewidth=1, linestyle="--")
     axes.set(xscale="log", xlabel=f"strength of {kind.upper()}", ylabel="weight")
-    axes.legend(fontsize=7)
+    finish(axes)
     return figure
 
 
@@ -184,5 +199,5 @@ def error_panel(found: Facts) -> Figure:
         axes.plot([each[kind] for each in path], [each["rmse"] for each in path], color=colour, label=kind.upper())
         axes.axvline(found["chosen"][kind], color=colour, linewidth=1, linestyle="--")
     axes.set(xscale="log", xlabel="strength", ylabel="error on validation (RMSE of the logarithm)")
-    axes.legend()
+    finish(axes)
     return figure

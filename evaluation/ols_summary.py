@@ -196,7 +196,7 @@ def describe(
         lines("The residuals", ols_lines.RESIDUALS, summary, theirs),
         ols_pictures.residuals(X, y, facts),
         agreement(differences),
-        Text("Gradient descent", ols_lines.DESCENT),
+        Text("Gradient descent", ols_lines.descent(facts["walks"])),
         ols_pictures.losses(facts["walks"]),
         walks(facts["walks"]),
         ols_pictures.surfaces(facts["surface"]),
@@ -235,7 +235,7 @@ def coefficient_table(summary: Mapping[str, Any]) -> Table:
         "Of a number, a row is about one standard deviation more of it; of a category, about it in the place of the "
         "most frequent."
     )
-    return Table("The coefficients", columns, rows, note=note, marks=doubtful)
+    return Table("The coefficients", columns, rows, note=note, marks=doubtful, whole=True)
 
 
 def agreement(differences: Sequence[Difference]) -> Table:
@@ -266,7 +266,7 @@ def walks(walked: Sequence[Mapping[str, Any]]) -> Table:
         for each in walked
     ]
     columns = ["rows, optimiser", "epochs", "within 1e-6 after", "largest difference of a weight", "in standard errors"]
-    return Table("Where each walk ended", columns, rows, note=ols_lines.WALKS)
+    return Table("Where each walk ended", columns, rows, note=ols_lines.WALKS, whole=True)
 
 
 def parse(argv: list[str] | None = None) -> Args:

@@ -78,7 +78,7 @@ def shown_table(table: Table) -> dict[str, Any]:
     table = known(table)
     numeric = numeric_columns(table)
     rows = [(place in table.marks, list(map(_cell, row, numeric))) for place, row in enumerate(table.rows)]
-    long = len(rows) > ROWS_SHOWN
+    long = len(rows) > ROWS_SHOWN and not table.whole
     first = [row for row in rows if row[0]][: 2 * ROWS_SHOWN] or rows[: ROWS_SHOWN // 2]
     return {"of": table, "numeric": numeric, "rows": rows, "long": long, "first": first if long else rows}
 
