@@ -21,10 +21,21 @@ from typing import Any
 
 import case_study_chart_guide
 import case_study_report
+from case_study_chi_squared import chi_squared_tests
 from case_study_correlations import correlations
 from case_study_distributions import overview
+from case_study_duplicates import duplicates
+from case_study_effects import effect_sizes
+from case_study_fits import distributions_fitted
 from case_study_leakage import leakage
+from case_study_missing import missing_values
+from case_study_moments import descriptive_statistics
+from case_study_normality import normal_plots
+from case_study_outliers import outliers
+from case_study_quality import data_quality
+from case_study_scaling import normalisations
 from case_study_section import Section
+from case_study_synthetic import binning_and_features
 from case_study_table import SAMPLE, CaseTable, Kind
 from case_study_target import relations
 
@@ -39,7 +50,23 @@ PLURALS: dict[Kind, str] = {
     "identifier": "identifiers",
 }
 # In the order of the report.
-ANALYSES: tuple[Analysis, ...] = (overview, correlations, relations, leakage)
+ANALYSES: tuple[Analysis, ...] = (
+    data_quality,
+    overview,
+    missing_values,
+    duplicates,
+    descriptive_statistics,
+    distributions_fitted,
+    normal_plots,
+    outliers,
+    normalisations,
+    correlations,
+    chi_squared_tests,
+    effect_sizes,
+    relations,
+    binning_and_features,
+    leakage,
+)
 
 
 @dataclass

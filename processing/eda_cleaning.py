@@ -80,10 +80,10 @@ def as_text(bare: pa.Array, done: Done) -> pa.Array:
 
 def as_numbers(bare: pa.Array, done: Done) -> pa.Array:
     reading = done.reading
-    if reading.style:
-        decorated = v.matches(bare, v.STYLES[reading.style][0])
-        done.note(f"written with {reading.style}", bare.filter(pa.array(decorated)))
-        bare = pc.if_else(pa.array(decorated), v.undecorated(bare, reading.style), bare)
+    for style in reading.styles:
+        decorated = v.matches(bare, v.STYLES[style][0])
+        done.note(f"written with {style}", bare.filter(pa.array(decorated)))
+        bare = pc.if_else(pa.array(decorated), v.undecorated(bare, style), bare)
     known = bare.is_valid().to_numpy(zero_copy_only=False)
     if pa.types.is_integer(reading.type) and (exact := exact_integers(bare)) is not None:
         return exact

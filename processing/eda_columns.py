@@ -26,6 +26,7 @@ CATEGORY_SHARE = 0.05  # of the rows, up to which more of them are
 IDENTIFIER_SHARE = 0.95  # of the values are different: each names one thing
 WORDS = 2.5  # on average, from which different texts are prose
 RUN = 20  # rows from which different whole numbers without a gap are a count of the rows
+DECIMAL_COMMA, PERCENT = "a decimal comma", "a percent sign"
 EPOCHS = {"s": (6e8, 4.2e9), "ms": (6e11, 4.2e12), "us": (6e14, 4.2e15)}  # 1989 to 2103
 
 
@@ -244,7 +245,7 @@ class Reading:
 
     kind: str  # number, category, boolean, time, text or identifier
     type: pa.DataType
-    style: str = ""  # of numbers: one of eda_values.STYLES
+    styles: tuple[str, ...] = ()  # of numbers: among eda_values.STYLES
     times: tuple[str, ...] = ()  # formats that occur
     month_first: bool = False
     epoch: str = ""  # unit of times that are numbers since 1970
@@ -288,14 +289,25 @@ def reading_of_numbers(column: Column) -> Reading:
         return Reading(kind, pa.string(), notes=("codes with leading zeros: kept as text",))
     if column.long and not column.fractional:
         return Reading("identifier", pa.string(), notes=("more digits than a number holds exactly: kept as text",))
-    style = column.styled.most_common(1)[0][0] if column.styled else ""
-    whole = not column.fractional and not style
+    styles = styles_of(column)
+    whole = not column.fractional and not styles
     if whole and not column.infinite and column.distinct.count == 2 and (column.low, column.high) == (0, 1):
         return Reading("boolean", pa.bool_(), truths=("1", "0"))
     for unit, (first, last) in EPOCHS.items():
         if whole and v.time_like(column.name) and first <= column.low and column.high <= last:
             return Reading("time", pa.timestamp("us"), epoch=unit, notes=(f"counts {unit} since 1970: read as times",))
-    return Reading("identifier" if numbers_rows(column, whole) else "number", number_type(column, whole), style=style)
+    return Reading("identifier" if numbers_rows(column, whole) else "number", number_type(column, whole), styles=styles)
+
+
+def styles_of(column: Column) -> tuple[str, ...]:
+    """How decorated numbers are to be read. A comma is a decimal one only if that is how most have it, and a percent
+    sign among bare numbers is another unit: such values are corrupt."""
+    if not column.styled:
+        return ()
+    main = column.styled.most_common(1)[0][0]
+    if main == DECIMAL_COMMA or (main == PERCENT and column.styled[PERCENT] > column.numbers):
+        return (main,)
+    return tuple(style for style in column.styled if style not in (DECIMAL_COMMA, PERCENT))
 
 
 def number_type(column: Column, whole: bool) -> pa.DataType:

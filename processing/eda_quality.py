@@ -74,10 +74,17 @@ def column_found(column: Column, done: Done, rows: int) -> dict[str, Any]:
         "missing": done.missing,
         "missing_share": done.missing / rows,
         "missing_as_written": column.missing,
-        "distinct": column.distinct.count,
+        "distinct": different(column, done),
         "distinct_exact": column.distinct.exact,
         "findings": list(findings(column, done)),
     }
+
+
+def different(column: Column, done: Done) -> int:
+    """Values in the clean table, as near as the raw ones tell."""
+    if done.reading.kind == "boolean":
+        return min(2, column.distinct.count)
+    return column.distinct.count - len(done.reading.unified)
 
 
 def findings(column: Column, done: Done) -> Iterator[Finding]:
