@@ -16,6 +16,7 @@ from sagemaker.core.model_registry import create_model_package_from_containers
 from sagemaker.core.parameter import ParameterRange
 from sagemaker.core.shapes import MetricDefinition
 from sagemaker.core.training.configs import SourceCode
+from sagemaker.core.transformer import Transformer
 from sagemaker.core.workflow.conditions import Condition, ConditionIn
 from sagemaker.core.workflow.execution_variables import ExecutionVariables
 from sagemaker.core.workflow.functions import Join, JsonGet
@@ -26,7 +27,7 @@ from sagemaker.mlops.workflow.endpoint_step import EndpointConfigStep, EndpointS
 from sagemaker.mlops.workflow.fail_step import FailStep
 from sagemaker.mlops.workflow.model_step import ModelStep
 from sagemaker.mlops.workflow.pipeline import Pipeline
-from sagemaker.mlops.workflow.steps import ProcessingStep, Step, TrainingStep, TuningStep
+from sagemaker.mlops.workflow.steps import ProcessingStep, Step, TrainingStep, TransformStep, TuningStep
 from sagemaker.train.tuner import HyperparameterTuner
 
 from deploy.names import VARIANT, aws_name, capture_config, capture_uri, tags
@@ -261,6 +262,34 @@ def create_model(
     definition = container(project, use_case, model, framework)
     project.session.create_model(aws_name(use_case), role=project.role, container_defs=definition, tags=tags(use_case))
     return ModelStep(name, step_args=project.session.context, retry_policies=SERVICE_RETRIES)
+
+
+def transform(
+    project: Project,
+    use_case: str,
+    *,
+    model: Model,
+    data: Text,
+    instance_type: Text,
+    framework: str = "xgboost",
+    output_filter: str = "$",
+    name: str = "Transform",
+) -> list[Step]:
+    """A model and a batch transform job of it over CSV files without headers; answers stand beside their records."""
+    create = create_model(project, use_case, model, framework, name=f"CreateModelTo{name}")
+    transformer = Transformer(
+        model_name=create.properties.ModelName,
+        instance_count=1,
+        instance_type=instance_type,
+        assemble_with="Line",
+        accept="text/csv",
+        sagemaker_session=project.session,
+        tags=tags(use_case),
+    )
+    step_args = transformer.transform(
+        data, content_type="text/csv", split_type="Line", join_source="Input", output_filter=output_filter
+    )
+    return [create, TransformStep(name, step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)]
 
 
 def when(
