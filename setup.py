@@ -61,6 +61,7 @@ REQUIREMENTS = [
     "certifi",
     "cryptography>=45",
     "joblib>=1.4",
+    "threadpoolctl>=3",
     "jsonschema>=4.23",
     "junitparser>=5",
     "markupsafe>=3",
@@ -82,8 +83,8 @@ EXTRAS = {
     "notebooks": ["sagemaker-headless-execution-driver==0.0.13", "ipykernel>=7"],
     "spark": ["pyspark>=4,<5"],
     "dashboard": ["streamlit>=1.67", "altair>=6"],
-    # Kernel SHAP of models that only answer requests, SHAP of scikit-learn's trees, and mitigation of bias.
-    "checks": ["shap>=0.51", "fairlearn>=0.15"],
+    # Kernel SHAP of models that only answer requests, SHAP of scikit-learn's trees, LIME, and mitigation of bias.
+    "checks": ["shap>=0.51", "lime>=0.2", "fairlearn>=0.15"],
     # The interactive page of a case study: of the package only its copy of plotly.js.
     "eda": ["plotly>=7"],
     # What built-in algorithm images compute with beyond the base install: k-NN's index.

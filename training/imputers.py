@@ -29,7 +29,7 @@ from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 UNKNOWN = "Unknown"
-DRAWS = 5  # of multiple imputation: Rubin, "Multiple Imputation for Nonresponse in Surveys", 1987
+DRAWS, ROUNDS = 5, 5  # of multiple imputation: Rubin, "Multiple Imputation for Nonresponse in Surveys", 1987
 
 
 def imputer(name: str, groups: Sequence[str] = (), seed: int = 0) -> Any:
@@ -45,7 +45,7 @@ def imputer(name: str, groups: Sequence[str] = (), seed: int = 0) -> Any:
         "group": lambda: GroupImputer(groups),
         "knn": lambda: MatrixImputer(KNNImputer(n_neighbors=15, weights="distance")),
         "mice": lambda: MatrixImputer(MultipleImputer(seed=seed)),
-        "bayesian_ridge": lambda: MatrixImputer(IterativeImputer(random_state=seed)),
+        "bayesian_ridge": lambda: MatrixImputer(IterativeImputer(max_iter=20, tol=0.01, random_state=seed)),
         "bayesian_pca": lambda: MatrixImputer(BayesianPCAImputer()),
         "model": lambda: ModelImputer(seed=seed),
     }
@@ -180,7 +180,8 @@ class MultipleImputer(TransformerMixin, BaseEstimator):
         self.seed = seed
 
     def fit(self, matrix: np.ndarray, answers: Any = None) -> Self:
-        each = (IterativeImputer(sample_posterior=True, random_state=self.seed + draw) for draw in range(self.draws))
+        options = {"sample_posterior": True, "max_iter": ROUNDS}
+        each = (IterativeImputer(**options, random_state=self.seed + draw) for draw in range(self.draws))
         self.imputers_ = [imputer.fit(matrix) for imputer in each]
         return self
 

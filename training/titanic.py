@@ -19,10 +19,12 @@ import decision_threshold
 import estimator_artifact
 import imputer_comparison
 import model_comparison
+import numpy as np
 import pandas as pd
 import training_job
 from balanced_classifier import BalancedClassifier
 from imputers import imputer
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import MissingIndicator
@@ -106,6 +108,7 @@ def main(args: Args) -> None:
         return
     search = choose(families(args), args).fit(*divide(train))
     model, settings = search.best_estimator_, readable(search.best_params_)
+    rivals = best_of_each(search, train)
     print(f"Chosen: {settings['model']}, {settings}; search:roc_auc={search.best_score_:.4f}", flush=True)
     comparison = compare_models(rows, answers, args)
     filled = compare_imputers(model, rows, answers, args)
@@ -121,6 +124,7 @@ def main(args: Args) -> None:
         modules=["titanic_features.py", "imputers.py", "balanced_classifier.py"],
         blank=BLANK,
         optional=[ID],
+        rivals=rivals,
         threshold=decision_threshold.cheapest(validation[LABEL].to_numpy(), probability, 1.0, 2.0),
         costs={"action": 1.0, "miss": 2.0},  # a wrong label costs the same either way
         settings=settings,
@@ -184,6 +188,16 @@ def choose(names: list[str], args: Args) -> GridSearchCV:
     start = pipeline(FAMILIES[names[0]].classifier, imputer(args.imputer, ALIKE, args.seed))
     splitter = cross_validation.scheme("stratified", folds=args.folds, seed=args.seed)
     return GridSearchCV(start, grid, scoring="roc_auc", cv=splitter, error_score="raise")
+
+
+def best_of_each(search: GridSearchCV, train: pd.DataFrame) -> dict[str, Pipeline]:
+    """The best of each kind of model that was tried, fitted to all of the training records."""
+    order = np.argsort(search.cv_results_["rank_test_score"], kind="stable")
+    best = dict[str, dict[str, Any]]()
+    for parameters in (search.cv_results_["params"][place] for place in order):
+        best.setdefault(readable(parameters)["model"], parameters)
+    fresh = clone(search.estimator)
+    return {name: clone(fresh).set_params(**each).fit(*divide(train)) for name, each in best.items()}
 
 
 def readable(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-# "Braund, Mr. Owen Harris" has the title Mr; what stands for the same is one title, and the few others are Rare.
+# "Braund, Mr. Owen Harris" has the title Mr. What stands for the same is one title. The few others are Rare of men, as
+# of officers and clergymen; of women they count as Mrs.
 TITLE = r",\s*([^,.]+)\."
 TITLES = {each: each for each in ("Mr", "Mrs", "Miss", "Master")} | {"Mme": "Mrs", "Mlle": "Miss", "Ms": "Miss"}
 RARE = "Rare"
@@ -50,10 +51,11 @@ class PassengerFeatures(TransformerMixin, BaseEstimator):
         numbers = {name: rows[name].astype(float).clip(*self.ranges_[name]) for name in NUMBERS}
         texts = {name: text(rows[name]) for name in TEXTS}
         family = 1 + numbers["SibSp"] + numbers["Parch"]
+        rare = pd.Series(np.where(texts["Sex"] == "female", "Mrs", RARE), index=rows.index)
         title = texts["Name"].str.extract(TITLE, expand=False).str.strip()
         return pd.DataFrame(
             {
-                "Title": title.map(TITLES).fillna(RARE).where(texts["Name"].notna()),
+                "Title": title.map(TITLES).fillna(rare).where(texts["Name"].notna()),
                 "Sex": texts["Sex"],
                 "Deck": texts["Cabin"].str[0],
                 "Embarked": texts["Embarked"],
