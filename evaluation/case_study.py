@@ -27,6 +27,7 @@ from case_study_distributions import overview
 from case_study_duplicates import duplicates
 from case_study_effects import effect_sizes
 from case_study_fits import distributions_fitted
+from case_study_flow import losses
 from case_study_leakage import leakage
 from case_study_missing import missing_values
 from case_study_moments import descriptive_statistics
@@ -35,9 +36,12 @@ from case_study_outliers import outliers
 from case_study_quality import data_quality
 from case_study_scaling import normalisations
 from case_study_section import Section
+from case_study_shares import parts_of_wholes
 from case_study_synthetic import binning_and_features
 from case_study_table import SAMPLE, CaseTable, Kind
 from case_study_target import relations
+from case_study_texts import texts
+from case_study_times import times
 
 Analysis = Callable[[CaseTable, dict[str, Any]], Section | None]
 
@@ -52,7 +56,9 @@ PLURALS: dict[Kind, str] = {
 # In the order of the report.
 ANALYSES: tuple[Analysis, ...] = (
     data_quality,
+    losses,
     overview,
+    parts_of_wholes,
     missing_values,
     duplicates,
     descriptive_statistics,
@@ -62,10 +68,12 @@ ANALYSES: tuple[Analysis, ...] = (
     normalisations,
     correlations,
     chi_squared_tests,
-    effect_sizes,
     relations,
-    binning_and_features,
+    effect_sizes,
     leakage,
+    binning_and_features,
+    times,
+    texts,
 )
 
 

@@ -60,7 +60,7 @@ def leakage(table: CaseTable, facts: dict[str, Any]) -> Section | None:
     if repeated:
         text.append(
             f"{repeated:,} of {len(sample):,} rows have the same features as another one. Twins have to stay on one "
-            f"side of a split; {conflicts:,} differ from their twin in {target}, which no model of these columns can tell."
+            f"side of a split; {conflicts:,} differ from their twin in {target}, as no model of these columns can."
         )
     tables = [Table("What each column predicts alone", ["column", "of the target"], rows)]
     if leads:
