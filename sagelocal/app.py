@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sagelocal.cicd.codebuild.engine import Builder
     from sagelocal.cicd.codepipeline.engine import Delivery
     from sagelocal.endpoints.manager import Manager
+    from sagelocal.jobs.automl.operations import AutoML
     from sagelocal.jobs.runner import Runner
     from sagelocal.jobs.tuning.engine import Tuner
     from sagelocal.model_cards.export import Exporter
@@ -39,6 +40,7 @@ class SageLocal:
     environments: Environments
     jobs: Runner
     tuning: Tuner
+    automl: AutoML
     workflow: Engine
     endpoints: Manager
     scaler: Scaler
@@ -52,6 +54,7 @@ class SageLocal:
         from sagelocal.cicd.codebuild.engine import Builder
         from sagelocal.cicd.codepipeline.engine import Delivery
         from sagelocal.endpoints.manager import Manager
+        from sagelocal.jobs.automl.operations import AutoML
         from sagelocal.jobs.runner import Runner
         from sagelocal.jobs.tuning.engine import Tuner
         from sagelocal.model_cards.export import Exporter
@@ -70,6 +73,7 @@ class SageLocal:
         self.environments = Environments(settings.state)
         self.jobs = Runner(self)
         self.tuning = Tuner(self)
+        self.automl = AutoML(self)
         self.workflow = Engine(self)
         self.endpoints = Manager(self)
         self.scaler = Scaler(self)
@@ -92,6 +96,7 @@ class SageLocal:
         """Takes up what a stop or a kill interrupted: jobs first, so that executions find theirs running."""
         self.jobs.resume()
         self.tuning.resume()
+        self.automl.resume()
         self.endpoints.resume()
         self.scaler.resume()
         self.monitoring.resume()
@@ -112,6 +117,7 @@ class SageLocal:
         self.workflow.close()
         self.monitoring.close()
         self.model_cards.close()
+        self.automl.close()
         self.tuning.close()
         self.environments.close()  # first the installs that jobs and endpoints wait for
         self.jobs.close()

@@ -38,6 +38,7 @@ _STATUS_KINDS = (
     "ProcessingJob",
     "TrainingJob",
     "HyperParameterTuningJob",
+    "AutoMLJob",
     "TransformJob",
     "Pipeline",
     "PipelineExecution",

@@ -23,6 +23,7 @@ def handlers() -> dict[str, generic.Handler]:
     from sagelocal.endpoints import operations as endpoints
     from sagelocal.experiments import operations as experiments
     from sagelocal.jobs import processing, training, transform
+    from sagelocal.jobs.automl import operations as automl
     from sagelocal.jobs.tuning import operations as tuning
     from sagelocal.lineage import operations as lineage
     from sagelocal.model_cards import operations as model_cards
@@ -36,6 +37,7 @@ def handlers() -> dict[str, generic.Handler]:
         **processing.OPERATIONS,
         **training.OPERATIONS,
         **tuning.OPERATIONS,
+        **automl.OPERATIONS,
         **transform.OPERATIONS,
         **workflow.OPERATIONS,
         **callback.OPERATIONS,
@@ -55,6 +57,7 @@ def refused() -> dict[str, Paths]:
     from sagelocal import registry
     from sagelocal.endpoints import operations as endpoints
     from sagelocal.jobs import processing, training
+    from sagelocal.jobs.automl import operations as automl
     from sagelocal.jobs.tuning import operations as tuning
     from sagelocal.monitoring import operations as monitoring
     from sagelocal.search import operations as search
@@ -64,6 +67,7 @@ def refused() -> dict[str, Paths]:
         **processing.REFUSED,
         **training.REFUSED,
         **tuning.REFUSED,
+        **automl.REFUSED,
         **workflow.REFUSED,
         **registry.REFUSED,
         **endpoints.REFUSED,

@@ -103,6 +103,15 @@ RESOURCES: dict[str, Resource] = {
                 "A hyperparameter tuning job with the name, {name}, already exists. Choose a different name.",
             ),
         ),
+        Resource(  # AWS's words for these were not found, but for the errors' codes in the API reference
+            "AutoMLJob",
+            "automl-job",
+            "AutoMLJobSummaries",
+            "AutoMLJobStatus",
+            order="Descending",
+            missing=("ResourceNotFound", "Could not find AutoML job with name: {name}"),
+            exists=("ResourceInUse", "An AutoML job with the name {name} already exists ({arn})"),
+        ),
         Resource(
             "Pipeline",
             "pipeline",

@@ -126,6 +126,12 @@ def _check(*kinds: str) -> Callable[[Step], Iterator[str]]:
     return problems
 
 
+def _ensembling(step: Step) -> Iterator[str]:
+    """An AutoML step takes this mode only (developer guide, AutoML step)."""
+    if ((step["Arguments"].get("AutoMLJobConfig") or {}).get("Mode")) != "ENSEMBLING":
+        yield f"AutoMLJobConfig.Mode of AutoML step '{step['Name']}' must be ENSEMBLING"
+
+
 def _for_each(step: Step) -> Iterator[str]:
     where, arguments = f"ForEach step '{step['Name']}'", step["Arguments"]
     items, at_once = arguments.get("IterableItems"), arguments.get("MaxConcurrency")
@@ -201,6 +207,12 @@ STEP_TYPES: dict[str, StepType] = {
             "TrainingJobDefinitions",
         ),
     ),
+    "AutoML": StepType(  # BestCandidateProperties are of reports that no candidate has here
+        properties=answers("DescribeAutoMLJob"),
+        retries=_ALL_ERRORS,
+        problems=_ensembling,
+        cache_key=_arguments("AutoMLJobConfig", "AutoMLJobObjective", "InputDataConfig", "ProblemType"),
+    ),
     "Transform": StepType(
         properties=answers("DescribeTransformJob"),
         retries=_ALL_ERRORS,
@@ -263,7 +275,7 @@ STEP_TYPES: dict[str, StepType] = {
 }  # fmt: skip
 
 # What else AWS's service and SDK 3.27 know; CreatePipeline refuses them like any type that nothing runs.
-NOT_RUN = ("AutoML", "EMR", "EMRServerless", "InferenceComponent", "Job")
+NOT_RUN = ("EMR", "EMRServerless", "InferenceComponent", "Job")
 
 
 def members(kind: str) -> tuple[str, ...]:

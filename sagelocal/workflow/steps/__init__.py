@@ -29,6 +29,7 @@ RUN: dict[str, Callable[[Attempt], Result]] = {
     "Training": jobs.run_training,
     "Transform": transform.run_transform,
     "Tuning": tuning.run_tuning,
+    "AutoML": jobs.run_automl,
     "Model": models.create_model,
     "RegisterModel": models.register_model,
     "EndpointConfig": endpoints.create_endpoint_config,

@@ -68,6 +68,10 @@ def run_training(attempt: Attempt) -> Result:
     return run_job("TrainingJob", attempt)
 
 
+def run_automl(attempt: Attempt) -> Result:
+    return run_job("AutoMLJob", attempt)
+
+
 def _job_error(kind: str, reason: str) -> str:
     """The exception type of a failed job; AWS starts such a FailureReason with the error's name.
 

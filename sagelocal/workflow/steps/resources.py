@@ -35,6 +35,7 @@ RESOURCES = {
     "Processing": Resource("ProcessingJob", "ProcessingJob"),
     "Training": Resource("TrainingJob", "TrainingJob"),
     "Tuning": Resource("HyperParameterTuningJob", "TuningJob", name_length=32),
+    "AutoML": Resource("AutoMLJob", "AutoMLJob", name_length=32),
     "Transform": Resource("TransformJob", "TransformJob"),
     "QualityCheck": Resource("ProcessingJob", "QualityCheck"),
     "ClarifyCheck": Resource("ProcessingJob", "ClarifyCheck"),
