@@ -10,7 +10,7 @@ from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import Step, TrainingStep
 
 from pipelines import checks, steps
-from pipelines.jobs import artifact, processing
+from pipelines.jobs import artifact
 from pipelines.project import Project
 
 # The floor is a cross-validated ROC-AUC of 0.925, measured on the test split's 6,513 people with a standard error of
@@ -86,13 +86,13 @@ def build(project: Project) -> Pipeline:
     mitigated, fair = candidate("reweighing", "Mitigated", mitigated_floor)
     compared = {"model": model, "mitigated": mitigated}
     sources = {"test": test, **{name: artifact(project, "census", each) for name, each in compared.items()}}
-    trade_off = processing(
+    trade_off = steps.analyse(
         project,
         "census",
         "TradeOff",
-        "evaluation/fairness_trade_off.py",
-        inputs={name: (uri, f"/opt/ml/processing/input/{name}") for name, uri in sources.items()},
-        outputs={"trade_off": "/opt/ml/processing/output/trade_off"},
+        "fairness_trade_off",
+        inputs=sources,
+        outputs=["trade_off"],
         instance_type=instance,
         framework="xgboost",
         arguments=["--facets", ",".join(FACETS)],

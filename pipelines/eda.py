@@ -6,7 +6,6 @@ from sagemaker.core.workflow.parameters import ParameterString
 from sagemaker.mlops.workflow.pipeline import Pipeline
 
 from pipelines import steps
-from pipelines.jobs import processing
 from pipelines.project import Project
 
 NONE = "none"  # a parameter's value can't be empty
@@ -28,15 +27,14 @@ def build(project: Project) -> Pipeline:
         instance_type=instance,
         arguments=["--target", target, "--corrupt-share", corrupt_share],
     )
-    study = processing(
+    study = steps.analyse(
         project,
         "eda",
         "CaseStudy",
-        "evaluation/case_study.py",
-        inputs={name: (steps.output(clean, name), f"/opt/ml/processing/input/{name}") for name in ("table", "quality")},
-        outputs={"report": "/opt/ml/processing/output/report"},
+        "case_study",
+        inputs={name: steps.output(clean, name) for name in ("table", "quality")},
+        outputs=["report"],
         instance_type=instance,
-        framework="sklearn",
         arguments=["--target", target, "--order", order, "--title", title],
     )
     parameters = [raw, target, order, title, corrupt_share, instance]

@@ -125,7 +125,7 @@ def tune(
     objective: Text,
     instance_type: Text,
     objective_type: Text = "Maximize",
-    jobs: int = 6,
+    jobs: Text = 6,  # also a parameter
     parallel: int = 2,
     strategy: str = "Bayesian",
     framework: str = "xgboost",
@@ -168,18 +168,46 @@ def evaluate(
 
     Its output `predictions` is what checks of the model look at.
     """
-    inputs = {"model": artifact(project, use_case, model), **data}
+    return analyse(
+        project,
+        use_case,
+        name,
+        problem,
+        inputs={"model": artifact(project, use_case, model), **data},
+        outputs=["evaluation", "predictions"],
+        instance_type=instance_type,
+        framework=framework,
+        arguments=arguments,
+    )
+
+
+def analyse(
+    project: Project,
+    use_case: str,
+    name: str,
+    script: str,
+    *,
+    inputs: Mapping[str, Text],
+    outputs: Sequence[str],
+    instance_type: Text,
+    framework: str = "sklearn",
+    arguments: Sequence[Text] = (),
+) -> ProcessingStep:
+    """A step `name` that runs `evaluation/<script>.py`: inputs in /opt/ml/processing/input/<name>, outputs from
+    /opt/ml/processing/output/<name>. `metric()` reads the evaluation.json of an output `evaluation`.
+    """
+    told = PropertyFile(name="evaluation", output_name="evaluation", path="evaluation.json")
     return processing(
         project,
         use_case,
         name,
-        f"evaluation/{problem}.py",
+        f"evaluation/{script}.py",
         inputs={name: (uri, f"/opt/ml/processing/input/{name}") for name, uri in inputs.items()},
-        outputs={name: f"/opt/ml/processing/output/{name}" for name in ("evaluation", "predictions")},
+        outputs={name: f"/opt/ml/processing/output/{name}" for name in outputs},
         instance_type=instance_type,
         framework=framework,
         arguments=arguments,
-        property_files=[PropertyFile(name="evaluation", output_name="evaluation", path="evaluation.json")],
+        property_files=[told] if "evaluation" in outputs else [],
     )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
 from sagemaker.mlops.workflow.pipeline import Pipeline
-from sagemaker.mlops.workflow.steps import ProcessingStep
 
 from pipelines import checks, steps
-from pipelines.jobs import Text, artifact, processing
+from pipelines.jobs import artifact
 from pipelines.project import Project
 
 # The floor is a cross-validated ROC-AUC of 0.865. The test split's 179 passengers measure it with a standard error of
@@ -64,23 +63,26 @@ def build(project: Project) -> Pipeline:
         instance_type=instance,
     )
 
-    def told(name: str, script: str, output: str, **inputs: Text) -> ProcessingStep:
-        """A report on the model, which nothing depends on."""
-        sources = {"model": artifact(project, "titanic", model), **inputs}
-        return processing(
+    made = artifact(project, "titanic", model)
+    reports = [  # on the model, and nothing depends on them
+        steps.analyse(
             project,
             "titanic",
-            name,
-            f"evaluation/{script}.py",
-            inputs={each: (uri, f"/opt/ml/processing/input/{each}") for each, uri in sources.items()},
-            outputs={output: f"/opt/ml/processing/output/{output}"},
+            "Imputation",
+            "imputation",
+            inputs={"model": made},
+            outputs=["imputation"],
             instance_type=instance,
-            framework="sklearn",
-        )
-
-    reports = [
-        told("Imputation", "imputation", "imputation"),
-        told("ExplainPassengers", "single_records", "explanations", train=train, test=test),
+        ),
+        steps.analyse(
+            project,
+            "titanic",
+            "ExplainPassengers",
+            "single_records",
+            inputs={"model": made, "train": train, "test": test},
+            outputs=["explanations"],
+            instance_type=instance,
+        ),
     ]
     check = checks.Checks(project, "titanic", TABLE, instance_type=instance)
     checked = [
