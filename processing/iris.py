@@ -16,12 +16,11 @@ import tabular
 from tabular import Schema, SplitArgs
 
 LABEL = "species"
-SPECIES = ("setosa", "versicolor", "virginica")
 SCHEMA = Schema(
-    features=dict.fromkeys(["sepal_length", "sepal_width", "petal_length", "petal_width"], float),
+    features={"sepal_length": float, "sepal_width": float, "petal_length": float, "petal_width": float},
     label=LABEL,
-    labels={name: name for name in SPECIES},
-    advice=f"Use {', '.join(SPECIES)}.",
+    labels={"setosa": "setosa", "versicolor": "versicolor", "virginica": "virginica"},
+    advice="Use setosa, versicolor, virginica.",
 )
 
 

