@@ -29,7 +29,7 @@ def intervals(summary: Facts) -> Picture:
 
     def draw() -> Figure:
         longest = max(len(row["name"]) for row in rows)
-        left = 0.25 + report_pictures.LETTER * longest
+        left = 0.45 + report_pictures.LETTER * longest
         figure, axes = report_pictures.panel(0.8 + 0.24 * len(rows), 6.4, (left, 0.5, 0.15, 0.1))
         at, middle = np.arange(len(rows)), np.array([row["coefficient"] for row in rows])
         reach = np.array([[row["coefficient"] - row["lower"], row["upper"] - row["coefficient"]] for row in rows]).T

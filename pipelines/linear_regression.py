@@ -1,4 +1,4 @@
-"""Linear regression: what a house sells for, by NumPy alone; gated on agreeing with the libraries it is held against."""
+"""Linear regression: what a house sells for, by NumPy alone; gated on agreeing with libraries it is held against."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pipelines import checks, steps
 from pipelines.jobs import artifact, processing
 from pipelines.project import Project
 
-# Weights and each number of the summary, by hand and by scikit-learn and statsmodels: rounding is a millionth of this.
+# Between weights and numbers of the summary by hand and those by scikit-learn and statsmodels: rounding is a millionth
+# of this, a mistake in a formula nearly always more.
 AGREEMENT = 1e-6
-# Cross-validation has an R² of 0.00 (docs/linear_regression.md); the test split's 483 houses measure it with a standard
-# error of 0.00, so the gate sits two of them lower.
-GATE = 0.80
+# Cross-validation explains 0.858 of the log price's variance; the test split's 483 houses measure it with a standard
+# error of 0.013, so the gate sits two of them lower (docs/linear_regression.md).
+GATE = 0.832
 TABLE = checks.Table("Sale_Price", positive=[], facets={}, problem="Regression", framework="sklearn")
 STATUSES = ["PendingManualApproval", "Approved", "Rejected"]
 STAGES = ["staging"]
@@ -25,7 +26,7 @@ def build(project: Project) -> Pipeline:
     name = "linear_regression"
     raw = ParameterString("InputDataUrl", project.data_uri(name))
     agreement = ParameterFloat("MaxDifference", AGREEMENT)
-    floor = ParameterFloat("MinR2", GATE)
+    floor = ParameterFloat("MinR2OfLogPrice", GATE)
     approval = ParameterString("ModelApprovalStatus", STATUSES[0], enum_values=STATUSES)
     stage = ParameterString("DeployTo", "none", enum_values=["none", *STAGES])
     instance = ParameterString("InstanceType", "ml.m5.large")
@@ -72,7 +73,7 @@ def build(project: Project) -> Pipeline:
     check = checks.Checks(project, name, TABLE, instance_type=instance)
     checked = [check.data_quality(features), check.model_quality(report), check.explainability(model, test)]
 
-    score = steps.metric(report, "regression_metrics.r2.value")
+    score = steps.metric(report, "regression_metrics.r2_log.value")
     difference = steps.metric(compared, "linear_regression.largest_difference.value")
     good = [
         ConditionLessThanOrEqualTo(left=difference, right=agreement),
@@ -82,8 +83,8 @@ def build(project: Project) -> Pipeline:
     properties = {
         "LargestDifference": difference,
         "MaxDifference": agreement,
-        "R2": score,
-        "MinR2": floor,
+        "R2OfLogPrice": score,
+        "MinR2OfLogPrice": floor,
         "InputDataUrl": raw,
         "Summary": steps.output(compared, "evaluation", "report.html"),
     }
@@ -97,8 +98,15 @@ def build(project: Project) -> Pipeline:
         framework="sklearn",
         properties=properties,
     )
-    reason = ["By hand and by library differ by", difference, "at most", agreement, "is allowed; R²", score, "on test,"]
-    refusal = steps.fail(*reason, "at least", floor, "is needed.", *check.message(checked))
+    reason = [
+        "By hand and by library differ by",
+        difference,
+        "and at most",
+        agreement,
+        "is allowed. R² of the log price:",
+        score,
+    ]
+    refusal = steps.fail(*reason, "on test; at least", floor, "is needed.", *check.message(checked))
     gate = steps.when("CheckGate", good, then=[version], otherwise=[refusal])
     deploy = steps.deploy_when(
         project,

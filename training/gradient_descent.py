@@ -19,6 +19,7 @@ when n or p are so large that solving a system of p equations, of n rows each, i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -228,7 +229,8 @@ class Walk:
     def steps(self, X: np.ndarray, y: np.ndarray) -> Iterator[np.ndarray]:
         """The weights at the start and after each step, shape (p,) each."""
         random = np.random.default_rng(self.seed)
-        n, rate = len(y), self.optimiser.rate
+        optimiser = copy(self.optimiser)  # what it will remember is of this walk alone
+        n, rate = len(y), optimiser.rate
         size = self.rows or n
         w = np.zeros(X.shape[1]) if self.start is None else self.start.astype(float)
         yield w
@@ -242,10 +244,9 @@ class Walk:
                 slope = gradient(some, answers, w, self.l2)
                 if anchor is not None:
                     slope = slope - gradient(some, answers, anchor, self.l2) + exact
-                self.optimiser.rate = rate * self.schedule(epoch + first / n)
-                w = w - self.optimiser.change(slope)
+                optimiser.rate = rate * self.schedule(epoch + first / n)
+                w = w - optimiser.change(slope)
                 yield w
-        self.optimiser.rate = rate
 
     def passes(self, X: np.ndarray, y: np.ndarray) -> np.ndarray:
         """The weights at the start and after each epoch, shape (epochs + 1, p).

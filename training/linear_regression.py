@@ -40,6 +40,9 @@ VALLEY = (
     "Gr_Liv_Area",
     "TotRms_AbvGrd",
 )  # large houses have many rooms: these two make a long valley of a cost surface
+INTERVAL = (
+    "Least squares' own prediction interval: the noise of a sale and the uncertainty of the line, if errors are normal."
+)
 POINTS = 60  # of a curve in the artifact
 CURVE = np.logspace(-4, 1, 11).tolist()  # strengths of the L2 penalty on the validation curve
 
@@ -91,7 +94,7 @@ def main(args: Args) -> None:
         limits=limits(rows),
         scale="log",
         unit="$",
-        interval={"level": regression_statistics.LEVEL, "method": "the least squares fit's own prediction interval"},
+        interval={"level": regression_statistics.LEVEL, "method": INTERVAL},
         groups=["Bldg_Type"],
         summary=summary,
         walks=walks,
