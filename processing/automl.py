@@ -4,7 +4,7 @@
         --report DIR
 
 What a column holds follows from its values, and so does the problem, unless it is named: two distinct values of the
-target are a binary problem (the later one in order becomes 1), numbers with more than CLASSES distinct values a
+target are a binary problem (the later one in order becomes 1), numbers with more than 20 distinct values a
 regression, anything else classes. Blank values stay, as every model knows what to do with them; rows without a target
 go, and so do columns that say nothing: without any value, with one value only, or with another text in every row.
 Those may still be in a request, and are ignored. `train/schema.json` tells the training jobs.
@@ -19,12 +19,10 @@ from typing import Any
 
 import pandas as pd
 import tabular
+from automl_target import NUMBERS, problem_of
 from tabular import InputError, Schema, SplitArgs
 
-CLASSES = 20  # a target with more distinct numbers is one to be estimated
-MOST_CLASSES = 100
 BLANKS = ("?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")  # in a column of numbers
-NUMBERS = 0.95  # of the values; a column with more, and other text too, holds mistakes
 SAMPLE = 100_000  # rows by which a column is known to have another text in every row
 
 
@@ -49,7 +47,11 @@ def understood(raw: pd.DataFrame, target: str, problem: str = "auto") -> tuple[S
     answers = table[target].dropna()
     if answers.empty:
         raise InputError(f"Column {target!r}, the target, has no value at all. Give a table with answers in it.")
-    problem = problem_of(answers) if problem == "auto" else problem
+    if problem == "auto":
+        try:
+            problem = problem_of(answers)
+        except ValueError as error:
+            raise InputError(str(error)) from None
     kinds, ignored = {}, []
     for name in table.columns.drop(target):
         kind = kind_of(table[name])
@@ -70,23 +72,6 @@ def understood(raw: pd.DataFrame, target: str, problem: str = "auto") -> tuple[S
         signed=(*numbers, target),
         coded=tuple(name for name, kind in kinds.items() if kind is str),
     ), problem
-
-
-def problem_of(answers: pd.Series) -> str:
-    """By the target's values as text, blanks left out."""
-    distinct = answers.nunique()
-    if distinct < 2:
-        raise InputError(f"Column {answers.name!r}, the target, has one value only: there is nothing to predict.")
-    if distinct == 2:
-        return "binary"
-    if distinct > CLASSES and pd.to_numeric(answers, errors="coerce").notna().mean() >= NUMBERS:
-        return "regression"
-    if distinct > MOST_CLASSES:
-        raise InputError(
-            f"Column {answers.name!r}, the target, has {distinct} different texts, and at most {MOST_CLASSES} can be "
-            "classes. Name another target."
-        )
-    return "multiclass"
 
 
 def labels_of(answers: pd.Series, problem: str) -> dict[str, int | str] | None:

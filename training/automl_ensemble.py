@@ -31,6 +31,7 @@ from training_job import parse as parse_args
 from training_job import run
 
 GREEDY_ROUNDS = 30
+GREEDY_PATIENCE = 8  # rounds without a better blend
 MOST_MEMBERS = 8
 SHOWN_TRIALS = 300
 
@@ -155,7 +156,7 @@ def crossed(
 def greedy(answers: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray:
     """How often each candidate is taken: always that which makes the mean of those taken best."""
     counts, total = np.zeros(len(answers)), np.zeros(answers.shape[1:])
-    best, best_counts = -np.inf, counts
+    best, best_counts, better = -np.inf, counts, 0
     for taken in range(1, GREEDY_ROUNDS + 1):
         allowed = [number for number in range(len(answers)) if counts[number] or (counts > 0).sum() < MOST_MEMBERS]
         scores = {number: task.score((total + answers[number]) / taken, rows) for number in allowed}
@@ -163,7 +164,9 @@ def greedy(answers: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray:
         counts = counts + np.eye(len(answers))[choice]
         total = total + answers[choice]
         if scores[choice] > best:
-            best, best_counts = scores[choice], counts
+            best, best_counts, better = scores[choice], counts, taken
+        elif taken - better >= GREEDY_PATIENCE:
+            break
     return best_counts
 
 

@@ -2,12 +2,12 @@
 
 `automl_knowledge.json` is written by benchmarks/automl_knowledge.py. A table is described by meta-features, numbers
 that can be had in a second; the tables nearest by them lend their best configurations. A table never lends to itself:
-entries with the columns of the table at hand are left out, so what is measured on it is measured fairly.
+entries that share half of their columns with the table at hand are left out, so what is measured on it is measured
+fairly.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +28,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 KNOWLEDGE = Path(__file__).with_name("automl_knowledge.json")
 NEAREST = 3  # tables that lend
+SAME = 0.5  # of all columns of two tables: they are one
 LANDMARK_ROWS = 1000
 LEAST_SHARE = 0.25  # of the time that it would get by equal shares, for a family that helped nowhere
 
@@ -39,20 +40,25 @@ def read(path: Path = KNOWLEDGE) -> list[Entry]:
     return json.loads(path.read_text())["tables"] if path.exists() else []
 
 
-def columns_digest(columns: Iterable[str]) -> str:
-    """Of the names of all columns, in no order: what tells the same table from another."""
-    return hashlib.sha256("\0".join(sorted(columns)).encode()).hexdigest()[:16]
+def same_table(columns: Iterable[str], others: Iterable[str]) -> bool:
+    """By the names of their columns, the target's included."""
+    one, two = set(columns), set(others)
+    return len(one & two) >= SAME * len(one | two)
 
 
-def nearest(features: Mapping[str, float], digest: str, problem: str, entries: Sequence[Entry]) -> list[Entry]:
+def nearest(task: Task, columns: Sequence[str], entries: Sequence[Entry]) -> list[Entry]:
     """Those of the same kind of problem whose meta-features are nearest, of other tables than the one at hand."""
-    regression = problem == "regression"
-    others = [each for each in entries if each["columns"] != digest and (each["problem"] == "regression") == regression]
+    others = [
+        each
+        for each in entries
+        if (each["problem"] == "regression") == (task.problem == "regression")
+        and not same_table(each["columns"], columns)
+    ]
     if not others:
         return []
-    names = sorted(features)
-    known = np.array([[each["features"][name] for name in names] for each in others])
-    own = np.array([features[name] for name in names])
+    described = features(task)
+    known = np.array([[each["features"][name] for name in described] for each in others])
+    own = np.array(list(described.values()))
     scale = np.maximum(np.vstack([known, own]).std(axis=0), 1e-9)
     order = np.argsort((((known - own) / scale) ** 2).sum(axis=1), kind="stable")
     return [others[each] for each in order[:NEAREST]]
