@@ -24,8 +24,8 @@ def table(rows: int = 300) -> pd.DataFrame:
     return found.assign(y=np.where((found["size"] > 5) ^ (random.random(rows) < 0.1), "yes", "no"))
 
 
-def definition(settings: Settings, mode: str = "ENSEMBLING") -> str:
-    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{settings.bucket}/{KEY}"}}
+def definition(settings: Settings, uri: str, mode: str = "ENSEMBLING") -> str:
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}
     config = {
         "Mode": mode,
         "CompletionCriteria": {"MaxAutoMLJobRuntimeInSeconds": 10, "MaxCandidates": 2},
@@ -54,13 +54,18 @@ def definition(settings: Settings, mode: str = "ENSEMBLING") -> str:
 
 
 @pytest.fixture(scope="module")
-def done(laptop: Settings) -> dict[str, Document]:
+def raw(laptop: Settings) -> str:
+    laptop.client("s3").put_object(Bucket=laptop.bucket, Key=KEY, Body=table().to_csv(index=False).encode())
+    return f"s3://{laptop.bucket}/{KEY}"
+
+
+@pytest.fixture(scope="module")
+def done(laptop: Settings, raw: str) -> dict[str, Document]:
     """What the steps of an execution say of themselves, by name."""
     sagemaker = laptop.client("sagemaker")
-    laptop.client("s3").put_object(Bucket=laptop.bucket, Key=KEY, Body=table().to_csv(index=False).encode())
     sagemaker.create_pipeline(
         PipelineName="searches",
-        PipelineDefinition=definition(laptop),
+        PipelineDefinition=definition(laptop, raw),
         RoleArn=laptop.role_arn,
         ClientRequestToken="t" * 32,
     )
@@ -105,9 +110,33 @@ def test_the_best_candidate_answers_records_of_the_table(laptop: Settings, done:
     sagemaker.delete_endpoint(EndpointName="searched")
 
 
-def test_a_mode_without_blending_is_no_step(laptop: Settings) -> None:
+def test_a_mode_without_blending_is_no_step(laptop: Settings, raw: str) -> None:
     with pytest.raises(Exception, match="Mode of AutoML step 'Search' must be ENSEMBLING"):
         laptop.client("sagemaker").create_pipeline(
-            PipelineName="other", PipelineDefinition=definition(laptop, "AUTO"), RoleArn=laptop.role_arn,
+            PipelineName="other", PipelineDefinition=definition(laptop, raw, "AUTO"), RoleArn=laptop.role_arn,
             ClientRequestToken="u" * 32,
         )  # fmt: skip
+
+
+def test_a_job_of_the_second_api_stops_with_what_it_runs(laptop: Settings, raw: str) -> None:
+    sagemaker = laptop.client("sagemaker")
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": raw}}
+    sagemaker.create_auto_ml_job_v2(
+        AutoMLJobName="stopped",
+        AutoMLJobInputDataConfig=[{"ChannelType": "training", "DataSource": source}],
+        OutputDataConfig={"S3OutputPath": f"s3://{laptop.bucket}/automl/out"},
+        AutoMLProblemTypeConfig={"TabularJobConfig": {"TargetAttributeName": "y"}},
+        RoleArn=laptop.role_arn,
+    )
+    with pytest.raises(sagemaker.exceptions.ClientError, match="use DescribeAutoMLJobV2"):
+        sagemaker.describe_auto_ml_job(AutoMLJobName="stopped")
+    sagemaker.stop_auto_ml_job(AutoMLJobName="stopped")
+    while (job := sagemaker.describe_auto_ml_job_v2(AutoMLJobName="stopped"))["AutoMLJobStatus"] != "Stopped":
+        assert job["AutoMLJobStatus"] == "Stopping"
+        time.sleep(0.1)
+    for kind in ("processing", "training"):
+        listed = getattr(sagemaker, f"list_{kind}_jobs")(NameContains="stopped")[f"{kind.title()}JobSummaries"]
+        assert {each[f"{kind.title()}JobStatus"] for each in listed} <= {"Stopped", "Completed"}
+    assert sagemaker.list_candidates_for_auto_ml_job(AutoMLJobName="stopped")["Candidates"] == []
+    with pytest.raises(sagemaker.exceptions.ClientError, match="rejected because the AutoML job stopped is in status"):
+        sagemaker.stop_auto_ml_job(AutoMLJobName="stopped")
