@@ -171,7 +171,9 @@ class Monitoring:
     model_bias: Monitor | None = field(default_factory=Monitor)
     explainability: Monitor | None = field(default_factory=Monitor)
     engine: Engine = Engine.PIPELINE
-    problem_type: str = "BinaryClassification"  # MulticlassClassification, Regression
+    problem_type: str = "BinaryClassification"  # MulticlassClassification, Regression, Clustering
+    answer: str = ""  # column of the data quality baseline that is the model's answer: watched as the features are
+    optional: tuple[str, ...] = ()  # columns that a request may carry before the features, and no monitor looks at
     probability_threshold: float = 0.5  # from which an answer counts as the positive label
     captures: str = ""  # batch: the S3 prefix that transform jobs capture to (their DataCaptureConfig's)
     ground_truth: str = ""  # the S3 prefix of labels; else names.ground_truth_uri, where `mlops label` puts them

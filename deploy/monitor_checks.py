@@ -12,7 +12,7 @@ from deploy.resources import ROLE, SCHEDULE, Type
 from deploy.retraining_resources import FUNCTION, RULE
 from deploy.wanted import Place
 
-PROBLEMS = ("BinaryClassification", "MulticlassClassification", "Regression")
+PROBLEMS = ("BinaryClassification", "MulticlassClassification", "Regression", "Clustering")
 DURATION = r"P(?=\d|T\d)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?"  # ISO 8601's, of what has one length
 _EXPRESSION = re.compile(r"rate\([1-9]\d* (minute|hour|day)s?\)|cron\((\S+ ){5}\S+\)")
 # The developer guide's schedules of Model Monitor ("Cron expressions for monitoring schedule"): hourly, daily, every
@@ -37,6 +37,7 @@ def problems(monitoring: Monitoring) -> Iterator[str]:
         yield "explainability has no thresholds: its nDCG of 0.9 is fixed"
     if monitoring.problem_type not in PROBLEMS:
         yield f"problem_type is {monitoring.problem_type!r}, and there are {', '.join(PROBLEMS)}"
+    yield from _answer(monitoring)
     if not 0 <= monitoring.probability_threshold <= 1:
         yield f"probability_threshold is {monitoring.probability_threshold:g}, and it lies between 0 and 1"
     for name, uri in (("captures", monitoring.captures), ("ground_truth", monitoring.ground_truth)):
@@ -91,6 +92,13 @@ def _monitor(kind: Kind, monitor: Monitor, engine: Engine) -> Iterator[str]:
             f"{kind}: Model Monitor runs hourly, cron(0 * ? * * *), daily, cron(0 6 ? * * *), or every so many hours, "
             f"cron(0 0/6 ? * * *), and not at {monitor.schedule}"
         )
+
+
+def _answer(monitoring: Monitoring) -> Iterator[str]:
+    if monitoring.problem_type == "Clustering" and monitoring.label:
+        yield f"label is {monitoring.label!r}, and no truth is known of a clustering: name the column as answer"
+    if monitoring.answer and monitoring.engine is Engine.MANAGED:
+        yield f"answer is {monitoring.answer!r}, and Model Monitor's data quality looks at requests alone"
 
 
 def _duration(what: str, text: str) -> Iterator[str]:

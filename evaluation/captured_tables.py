@@ -85,6 +85,7 @@ class Columns:
     features: Sequence[str]  # in order; none: what the requests have
     optional: Sequence[str]  # left out
     label: str
+    answer: str = ""  # what the answer is called beside the features; none: that table is not written
 
 
 class Spool:
@@ -116,7 +117,7 @@ class Spool:
         return pa.concat_arrays(self._ids).unique().drop_null()
 
     def write(self, output: Path, columns: Columns, labels: pa.Table, merged: ground_truth.Merged) -> None:
-        """features/, predictions/ and, where there is a label, labelled/ and recent/."""
+        """features/, predictions/, with a name for the answer answered/, and with a label labelled/ and recent/."""
         found = [name for name in self._found if name not in columns.optional]
         known = list(columns.features) or found
         # What a request has beyond the features is for the monitor to see, and for nobody else.
@@ -124,6 +125,8 @@ class Spool:
         given, event = [(name, name) for name in known], [(name, MARK + name) for name in OURS]
         truth = [(columns.label, TRUTH)] if columns.label else []
         wanted = {"features": [(name, name) for name in captured], "predictions": given + event}
+        if columns.answer:
+            wanted["answered"] = [*wanted["features"], (columns.answer, MARK + PREDICTED)]
         if truth:
             wanted |= {"labelled": given + event + truth, "recent": given + truth}
         with ExitStack() as stack:

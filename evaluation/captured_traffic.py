@@ -7,6 +7,7 @@ Fetches from S3 the hours of the window of all variants below the prefix, with t
 however late that came, and writes
 
     features/features.csv        a row a record, as text as it was captured
+    answered/answered.csv        the same with the answer as a column, where `answer_column` names one
     predictions/predictions.csv  with `predicted_label`, `probability`, `event_id`, `inference_id`, `inference_time`
     labelled/labelled.csv        the same of the records whose truth is known, with the label
     recent/recent.csv            features and label alone, as the training pipeline takes them
@@ -21,6 +22,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ class Args:
     features: str = ""  # constraints.json, or a CSV file's header: names and order; file, folder of one, or S3 URI
     optional: str = ""  # columns, with commas, that a CSV record without header may carry before the features
     label: str = ""  # what the truth's column shall be called
+    answer_column: str = ""  # of `features`, that is no feature but the answer
     answer: str = "probability,label"  # what the fields of a CSV answer without header are, in order
     inference_attribute: str = "label"  # the answer's label or number: a column, its index, or JMESPath of JSON
     probability_attribute: str = "probability"  # likewise the probability of the positive class
@@ -83,7 +86,7 @@ def collect(args: Args) -> str:
     import boto3
 
     s3 = boto3.client("s3")
-    window, features = wanted_window(args), feature_names(s3, args.features, args.label)
+    window, features = wanted_window(args), feature_names(s3, args.features, (args.label, args.answer_column))
     if args.ground_truth_uri and not args.label:
         raise ValueError("ground_truth_uri is given and label is not: --label names the column of the truth")
     tally = Tally()
@@ -99,7 +102,7 @@ def collect(args: Args) -> str:
         if not spool.rows:
             raise NoRecordsError(f"no record in {args.capture_uri} from {window}: {tally}; {_named(source.keys)}")
         labels, merged = _labels(s3, args, window, spool)
-        columns = captured_tables.Columns(features, layout.optional, args.label)
+        columns = captured_tables.Columns(features, layout.optional, args.label, args.answer_column)
         spool.write(Path(args.output_path), columns, labels, merged)
     if args.ground_truth_uri and not merged.labelled and true(args.require_labels):
         raise NoRecordsError(
@@ -140,8 +143,8 @@ def _duration(option: str, text: str) -> pd.Timedelta:
     return length
 
 
-def feature_names(s3: Any, where: str, label: str) -> list[str]:
-    """Names in order; empty where `where` is. Raises ValueError for a file that has none."""
+def feature_names(s3: Any, where: str, others: Sequence[str]) -> list[str]:
+    """Names in order, without the others; empty where `where` is. Raises ValueError for a file that has none."""
     if not where:
         return []
     if where.startswith("s3://"):
@@ -162,7 +165,7 @@ def feature_names(s3: Any, where: str, label: str) -> list[str]:
             names = [each.strip().strip('"') for each in text.split("\n", 1)[0].split(",")]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{where} names no features: constraints.json has them under features[].name") from error
-    return [each for each in names if each and each != label]
+    return [each for each in names if each and each not in others]
 
 
 def _source(s3: Any, args: Args, window: Window) -> captured_tables.EndpointCaptures | batch_capture.BatchCaptures:

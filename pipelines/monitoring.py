@@ -34,6 +34,11 @@ SCRIPTS = {
     Kind.MODEL_QUALITY: "evaluation/model_quality.py",
     Kind.MODEL_BIAS: "evaluation/bias.py",
 }
+# Collect's options by ProblemType: what an answer without a header consists of, and which part of it was predicted.
+ANSWERS = {
+    "Clustering": {"answer": "label,name", "inference-attribute": "name", "probability-attribute": ""},
+}
+ANSWERED = "answered"  # features with the answer
 TABLES = {  # of what Collect writes: what each kind looks at
     Kind.DATA_QUALITY: "features",
     Kind.MODEL_QUALITY: "labelled",
@@ -58,6 +63,11 @@ def pipeline(project: Project, watch: Watch) -> Pipeline:
         "at": ExecutionVariables.START_DATETIME,
         "probability-threshold-attribute": f"{watch.declared.probability_threshold:g}",
     }
+    arguments |= ANSWERS.get(watch.declared.problem_type, {})
+    if watch.declared.answer:
+        arguments["answer-column"] = watch.declared.answer
+    if watch.declared.optional:
+        arguments["optional"] = ",".join(watch.declared.optional)
     if TABLES[watch.kind] == "labelled":
         arguments |= {"ground-truth-uri": watch.ground_truth, "label": watch.declared.label, "require-labels": "true"}
     collected = collect(
@@ -104,13 +114,15 @@ def collect(
 
 
 def table(collected: ProcessingStep, name: str) -> Text:
-    """URI of a table that Collect wrote: features, predictions, labelled or recent."""
+    """URI of a table that Collect wrote: features, answered, predictions, labelled or recent."""
     uri = collected.properties.ProcessingOutputConfig.Outputs[COLLECTED].S3Output.S3Uri
     return Join(on="/", values=[uri, name])
 
 
 def _check(project: Project, watch: Watch, collected: ProcessingStep, output: Text) -> ProcessingStep:
-    inputs: dict[str, tuple[Text, str]] = {"data": (table(collected, TABLES[watch.kind]), f"{INPUT}/data")}
+    answered = watch.kind is Kind.DATA_QUALITY and watch.declared.answer
+    looked_at = table(collected, ANSWERED if answered else TABLES[watch.kind])
+    inputs: dict[str, tuple[Text, str]] = {"data": (looked_at, f"{INPUT}/data")}
     inputs |= {part: (uri, f"{INPUT}/{part}") for part, uri in watch.baseline.items()}
     if watch.kind is Kind.EXPLAINABILITY:
         inputs["model"] = (watch.model, f"{INPUT}/model")
