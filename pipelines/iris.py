@@ -31,7 +31,6 @@ def build(project: Project) -> Pipeline:
     approval = ParameterString("ModelApprovalStatus", STATUSES[0], enum_values=STATUSES)
     stage = ParameterString("DeployTo", "none", enum_values=["none", *STAGES])
     instance = ParameterString("InstanceType", "ml.m5.large")
-    trials = ParameterInteger("Trials", 10)
     folds = ParameterInteger("Folds", 5)
 
     outputs = ["train", "test", "baseline", "report"]
@@ -46,7 +45,7 @@ def build(project: Project) -> Pipeline:
         ranges=RANGES,
         objective="cv:accuracy",
         metrics=["cv:accuracy"],
-        jobs=trials,
+        jobs=8,
         framework="sklearn",
         instance_type=instance,
     )
@@ -88,6 +87,6 @@ def build(project: Project) -> Pipeline:
         instance_type=instance,
     )
 
-    parameters = [raw, floor, approval, stage, instance, trials, folds, *check.parameters]
+    parameters = [raw, floor, approval, stage, instance, folds, *check.parameters]
     chain = [splits, model, report, *check.steps(checked), gate, deploy]
     return steps.pipeline(project, "iris", parameters=parameters, steps=chain)

@@ -125,7 +125,7 @@ def tune(
     objective: Text,
     instance_type: Text,
     objective_type: Text = "Maximize",
-    jobs: Text = 6,  # also a parameter
+    jobs: int = 6,
     parallel: int = 2,
     strategy: str = "Bayesian",
     framework: str = "xgboost",

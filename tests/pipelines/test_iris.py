@@ -16,7 +16,7 @@ from sagelocal.config import Settings
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
-QUICK = ("Trials=2", "Folds=2", "DeployTo=staging")
+QUICK = ("Folds=2", "DeployTo=staging")
 RAW = "data/flowers/iris.parquet"
 
 
