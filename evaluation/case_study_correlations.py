@@ -19,7 +19,7 @@ STRONG = 0.7
 BENT = 0.15  # by which Spearman's may differ from Pearson's where a course is straight
 HIDDEN = 0.15  # mutual information without any correlation
 SHOWN = 4  # pairs with a picture
-LISTED = 30
+LISTED, MOST_SAID = 30, 8
 MOST_CATEGORIES = 60  # more are not told apart by this many rows
 
 Matrix: TypeAlias = pd.DataFrame
@@ -215,4 +215,4 @@ def _said(pairs: list[tuple[Any, ...]]) -> tuple[list[str], list[str]]:
             findings.append(f"{names} {course}, but not along a line: Spearman {ranked:.2f}, Pearson {straight:.2f}.")
         elif max(abs(straight), abs(ranked)) < HIDDEN <= (shared or 0):
             findings.append(f"{names} share what no correlation shows (mutual information {shared:.2f}).")
-    return findings, warnings
+    return findings[:MOST_SAID], warnings[:MOST_SAID]

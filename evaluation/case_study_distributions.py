@@ -14,6 +14,7 @@ from case_study_table import CaseTable
 SHOWN = 24  # columns; the target's first
 SPIKE = 0.5  # share of one value among many others
 SKEWED = 2.0
+MOST_SAID = 6  # columns
 FEW = 20  # values that are not yet called spread
 
 
@@ -27,7 +28,7 @@ def overview(table: CaseTable, facts: dict[str, Any]) -> Section | None:
     seen = f" Drawn from {len(sample):,} rows." if len(sample) < table.rows else ""
     left = f" {len(names) - SHOWN} further columns are in the tables only." if len(names) > SHOWN else ""
     words = f"Bars are counts of records.{seen}{left}"
-    findings = [said for name in table.of_kind("number") if (said := remark(name, numbers(sample[name])))]
+    findings = [said for name in table.of_kind("number") if (said := remark(name, numbers(sample[name])))][:MOST_SAID]
     return Section("distributions", "Distributions", [words], [], charts, findings)
 
 

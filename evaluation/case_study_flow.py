@@ -1,4 +1,4 @@
-"""Where rows and values are lost on the way from the files to what a model could be made of."""
+"""Where rows are lost on the way from the files to what a model could be made of."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def losses(table: CaseTable, facts: dict[str, Any]) -> Section | None:
     if "columns" not in facts:
         return None
     rows = of_rows(table, facts)
-    charts = [waterfall("Rows, from the files to complete ones", rows), waterfall("Values", of_values(facts))]
+    charts = [waterfall("Rows, from the files to complete ones", rows)]
     kept = rows[-1][1] / max(rows[0][1], 1)
     text = [
         "Nothing but unreadable rows is dropped before this report. The other steps say what would be left if a model "
@@ -57,19 +57,6 @@ def share_with_gaps(table: CaseTable) -> float:
         return 0.0
     missing = sample.isna()
     return float(missing.loc[:, missing.mean() <= MOSTLY_MISSING].any(axis=1).mean())
-
-
-def of_values(facts: dict[str, Any]) -> list[Step]:
-    columns = facts["columns"].values()
-    every = facts["rows"] * len(columns)
-    written = sum(each["missing_as_written"] for each in columns)
-    lost = sum(each["missing"] for each in columns) - written
-    return [
-        ("fields", every, "absolute"),
-        ("blank", -written, "relative"),
-        ("made missing", -lost, "relative"),
-        ("values", every - written - lost, "total"),
-    ]
 
 
 def waterfall(title: str, steps: list[Step]) -> Chart:

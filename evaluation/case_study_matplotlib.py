@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#2f6f9f", "#d9622b", "#2f855a", "#8250a8", "#b7791f", "#8a97a6")
 NAME = 24  # letters of a label
+SMALL = 0.062  # inches that one takes
 MOST_COLUMNS, MOST_ROWS = 8, 12  # of a matrix in half the page's width
 FULL = 7.0  # inches of a figure that fills the page's width
 
@@ -24,13 +26,28 @@ FULL = 7.0  # inches of a figure that fills the page's width
 def figure(chart: Chart) -> Figure:
     """With its title. Narrow ones are as wide as `report_pictures.WIDTH`, so two stand side by side on the paper."""
     drawn = KINDS[chart.kind](chart.data)
-    drawn.suptitle(plain(chart.title), x=0.01, ha="left", fontsize=9, fontweight="bold", color=INK)
+    drawn.text(0.01, 1 - 0.04 / drawn.get_figheight(), plain(chart.title), va="top", fontweight="bold", color=INK)
     return drawn
 
 
 def is_wide(chart: Chart) -> bool:
     """Whether the figure fills the page's width."""
     return chart.kind == "heatmap" and (len(chart.data["x"]) > MOST_COLUMNS or len(chart.data["y"]) > MOST_ROWS)
+
+
+def _panel(
+    height: float = HEIGHT,
+    width: float = WIDTH,
+    *,
+    beside: Sequence[str] = (),
+    below: Sequence[str] = (),
+    right: float = 0.15,
+    top: float = 0.34,
+) -> tuple[Figure, Axes]:
+    """Axes with room for the names beside and, turned, below them: that matplotlib finds it takes twice the time."""
+    left = 0.42 + SMALL * max(map(len, beside)) if beside else 0.72
+    more = max(0.0, 0.72 * SMALL * max(map(len, below)) - 0.12) if below else 0.0
+    return panel(height + more, width, (left, 0.5 + more, right, top))
 
 
 def _names(labels: Sequence[Any]) -> list[str]:
@@ -59,7 +76,8 @@ def _finish(axes: Axes, data: Mapping[str, Any], turned: bool = False) -> None:
 def _bar(data: Mapping[str, Any]) -> Figure:
     labels, series = _names(data["labels"]), _series(data)
     standing = upright(labels)
-    drawn, axes = panel(HEIGHT if standing else 0.7 + 0.22 * len(labels) * max(1.0, 0.6 * len(series)))
+    lying = 0.95 + 0.22 * len(labels) * max(1.0, 0.6 * len(series))
+    drawn, axes = _panel(HEIGHT) if standing else _panel(lying, beside=labels)
     at, thick = np.arange(len(labels)), 0.8 / len(series)
     for place, (name, values) in enumerate(series.items()):
         shifted = at + (place - (len(series) - 1) / 2) * thick
@@ -68,7 +86,7 @@ def _bar(data: Mapping[str, Any]) -> Figure:
         if place == 0 and data.get("low"):
             middle = _numbers(values)
             spread = np.abs([middle - _numbers(data["low"]), _numbers(data["high"]) - middle])
-            bars = {"yerr": spread} if standing else {"xerr": spread}
+            bars: Any = {"yerr": spread} if standing else {"xerr": spread}
             place_ = (shifted, middle) if standing else (middle, shifted)
             axes.errorbar(*place_, **bars, fmt="none", ecolor=INK, elinewidth=0.8, capsize=2)
     for place, (name, values) in enumerate(data.get("lines", {}).items(), len(series)):
@@ -87,7 +105,7 @@ def _bar(data: Mapping[str, Any]) -> Figure:
 
 def _stacked(data: Mapping[str, Any]) -> Figure:
     labels = _names(data["labels"])
-    drawn, axes = panel(0.95 + 0.32 * len(labels))
+    drawn, axes = _panel(0.95 + 0.32 * len(labels), beside=labels, top=0.58)
     left = np.zeros(len(labels))
     for place, (name, values) in enumerate(data["series"].items()):
         width = np.nan_to_num(_numbers(values))
@@ -105,7 +123,7 @@ def _stacked(data: Mapping[str, Any]) -> Figure:
 
 
 def _line(data: Mapping[str, Any]) -> Figure:
-    drawn, axes = panel()
+    drawn, axes = _panel()
     x = _times(data["x"])
     for place, (name, values) in enumerate(data["series"].items()):
         colour = COLOURS[place % len(COLOURS)]
@@ -140,7 +158,7 @@ def _times(values: Sequence[Any]) -> Any:
 
 
 def _histogram(data: Mapping[str, Any]) -> Figure:
-    drawn, axes = panel()
+    drawn, axes = _panel()
     series = _series(data, "counts")
     for place, (name, counts) in enumerate(series.items()):
         colour = COLOURS[place % len(COLOURS)]
@@ -154,7 +172,7 @@ def _histogram(data: Mapping[str, Any]) -> Figure:
 
 def _box(data: Mapping[str, Any]) -> Figure:
     labels = _names(data["labels"])
-    drawn, axes = panel(0.7 + 0.26 * max(len(labels), 2))
+    drawn, axes = _panel(0.95 + 0.26 * max(len(labels), 2), beside=labels)
     keys = {"whislo": "low", "q1": "q1", "med": "median", "q3": "q3", "whishi": "high"}
     boxes = [{key: data[name][place] for key, name in keys.items()} | {"fliers": []} for place in range(len(labels))]
     style = {"facecolor": COLOURS[0] + "55", "edgecolor": COLOURS[0]}
@@ -175,7 +193,7 @@ def _box(data: Mapping[str, Any]) -> Figure:
 
 
 def _scatter(data: Mapping[str, Any]) -> Figure:
-    drawn, axes = panel()
+    drawn, axes = _panel()
     groups = np.array(list(map(str, data["group"])) if data.get("group") else [""] * len(data["x"]))
     x, y = _numbers(data["x"]), _numbers(data["y"])
     size = 6 if len(x) > 300 else 12
@@ -193,7 +211,9 @@ def _heatmap(data: Mapping[str, Any]) -> Figure:
 
     columns, rows = _names(data["x"]), _names(data["y"])
     large = len(columns) > MOST_COLUMNS or len(rows) > MOST_ROWS
-    drawn, axes = panel(1.3 + (0.2 if large else 0.25) * max(len(rows), 4), FULL if large else WIDTH)
+    below = [] if upright(columns) and not large else columns
+    height = 0.9 + (0.2 if large else 0.25) * max(len(rows), 4)
+    drawn, axes = _panel(height, FULL if large else WIDTH, beside=rows, below=below, right=0.7)
     signed = data.get("low") is not None and data["low"] < 0
     shades = ["#c8531d", "#f1f4f7", "#2f6f9f"] if signed else ["#f1f4f7", "#2f6f9f"]
     z = np.array([_numbers(row) for row in data["z"]])
@@ -201,7 +221,7 @@ def _heatmap(data: Mapping[str, Any]) -> Figure:
     image = axes.imshow(
         z, cmap=colours, vmin=data.get("low"), vmax=data.get("high"), aspect="auto", interpolation="nearest"
     )
-    turned: Any = {} if upright(columns) else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    turned: Any = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if below else {}
     axes.set_xticks(range(len(columns)), columns, fontsize=7, **turned)
     axes.set_yticks(range(len(rows)), rows, fontsize=7)
     if data.get("text") and len(columns) <= 12:
@@ -212,14 +232,16 @@ def _heatmap(data: Mapping[str, Any]) -> Figure:
             for column, text in enumerate(texts):
                 dark = abs(z[row, column]) > 0.6 * far if np.isfinite(z[row, column]) else False
                 axes.text(column, row, text, ha="center", va="center", fontsize=6.5, color="white" if dark else INK)
-    bar = drawn.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
+    box, width = axes.get_position(), drawn.get_figwidth()
+    bar = drawn.colorbar(image, cax=drawn.add_axes((box.x1 + 0.1 / width, box.y0, 0.12 / width, box.height)))
+    bar.ax.tick_params(labelsize=7)
     bar.outline.set_edgecolor(LINE)  # type: ignore[operator]
     axes.set(xlabel=plain(str(data.get("x_title", ""))), ylabel=plain(str(data.get("y_title", ""))))
     return drawn
 
 
 def _waterfall(data: Mapping[str, Any]) -> Figure:
-    drawn, axes = panel()
+    drawn, axes = _panel(HEIGHT + 0.15)
     level = 0.0
     for place, (value, measure) in enumerate(zip(data["values"], data["measure"], strict=True)):
         start = level if measure == "relative" else 0.0
@@ -231,7 +253,8 @@ def _waterfall(data: Mapping[str, Any]) -> Figure:
         )
         if place < len(data["values"]) - 1:
             axes.hlines(level, place + 0.35, place + 0.65, color=LINE)
-    axes.set_xticks(range(len(data["labels"])), _names(data["labels"]), fontsize=7, rotation=20, ha="right")
+    labels = ["\n".join(textwrap.wrap(name, 84 // len(data["labels"]))) for name in _names(data["labels"])]
+    axes.set_xticks(range(len(labels)), labels, fontsize=7)
     _finish(axes, data)
     return drawn
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ PAGE = "case_study_page.html.j2"
 PARTS = ("case_study_style.css", "case_study_page.js")  # that the page takes in
 MANY, SMALLER = 9, 50  # charts, from which they stand closer and are so many pixels lower
 WIDE_COLUMNS = 14  # of a matrix, or labels, from which a chart takes the page's whole width
-MOST_FINDINGS = 3  # of one section in the summary
+MOST_FINDINGS, MOST_WARNINGS = 1, 3  # of one section in the summary
+PAPER_ROWS = 40  # of a table; the page has all
 PAPER_PICTURES = 80
 
 
@@ -40,16 +42,16 @@ def page(title: str, subtitle: str, glance: Mapping[str, str], sections: Sequenc
         title=title,
         subtitle=subtitle,
         glance=list(glance.items()),
-        warnings=_said(sections, "warnings"),
-        findings=_said(sections, "findings"),
+        warnings=_said(sections, "warnings", MOST_WARNINGS),
+        findings=_said(sections, "findings", MOST_FINDINGS),
         sections=[_shown(section, drawn) for section in sections],
         charts=Markup(case_study_plotly.embedded(drawn)),
         plotly=case_study_plotly.script(),
     )
 
 
-def _said(sections: Sequence[Section], kind: str) -> list[tuple[Section, str]]:
-    return [(section, text) for section in sections for text in getattr(section, kind)[:MOST_FINDINGS]]
+def _said(sections: Sequence[Section], kind: str, most: int) -> list[tuple[Section, str]]:
+    return [(section, text) for section in sections for text in getattr(section, kind)[:most]]
 
 
 def _shown(section: Section, drawn: list[dict[str, Any]]) -> dict[str, Any]:
@@ -75,14 +77,17 @@ def _wide(chart: Chart) -> bool:
 
 def paper(title: str, subtitle: str, glance: Mapping[str, str], sections: Sequence[Section]) -> bytes:
     verdict = "; ".join(f"{name}: {value}" for name, value in glance.items())
-    warnings, findings = _said(sections, "warnings"), _said(sections, "findings")
+    warnings = _said(sections, "warnings", MOST_WARNINGS)
+    findings = _said(sections, "findings", MOST_FINDINGS)
     parts: list[Text | Table | Picture] = []
     if warnings:
         parts.append(Text("To decide or mend first", [f"{section.title}: {text}" for section, text in warnings]))
     if findings:
         parts.append(Text("What the data say", [f"{section.title}: {text}" for section, text in findings]))
     for section in sections:
-        parts += [Text(section.title, section.text), *_pictures(section.charts), *section.tables]
+        told = [f"• {text}" for text in (*section.warnings, *section.findings)]
+        parts.append(Text(section.title, [*section.text, *told]))
+        parts += [*_pictures(section.charts), *map(_short, section.tables)]
     report = Report(title, verdict, False if warnings else None, subtitle, sections=parts)
     return report_pdf.pdf(report, drawings(report, PAPER_PICTURES), PAPER_PICTURES)
 
@@ -98,6 +103,13 @@ def _pictures(charts: Sequence[Chart]) -> Iterator[Picture]:
             notes = [f"{', '.join(names)}: {caption}" for caption, names in titles.items() if caption]
             figures = functools.partial(_drawn, several)
             yield Picture("", figures, ", ".join(chart.title for chart in several), "  ".join(notes))
+
+
+def _short(table: Table) -> Table:
+    if len(table.rows) <= PAPER_ROWS:
+        return table
+    more = f"{len(table.rows) - PAPER_ROWS:,} further rows are in report.html."
+    return replace(table, rows=table.rows[:PAPER_ROWS], note=f"{table.note} {more}".strip())
 
 
 def _drawn(charts: Sequence[Chart]) -> list[Figure]:
