@@ -100,6 +100,7 @@ class Args:
     """of folds and draws"""
 
 
+@threadpool_limits.wrap(limits=1)  # of matrices this small, threads cost more than they bring
 def main(args: Args) -> None:
     train, validation = (training_job.read_channel(Path(each), LABEL, TEXTS) for each in (args.train, args.validation))
     rows, answers = divide(pd.concat([train, validation], ignore_index=True))
@@ -264,5 +265,4 @@ def parse(argv: list[str] | None = None) -> Args:
 
 
 if __name__ == "__main__":
-    with threadpool_limits(1):  # small matrices: threads cost more than they bring
-        training_job.run(lambda: main(parse()))
+    training_job.run(lambda: main(parse()))
