@@ -208,7 +208,7 @@ def charts(two: list[tuple[Any, ...]], many: list[tuple[Any, ...]]) -> list[Char
         choice = choose(Ask("ranking", labels=len(two)))
         top = [row for row in two if np.isfinite(row[4].g)][: choice.most]
         labels = [f"{row[0]} by {row[1]}" for row in top]
-        data: dict[str, Any] = {"labels": labels, "values": [round(row[4].g, 3) for row in top], "x_title": "Hedges' g"}
+        data: dict[str, Any] = {"labels": labels, "values": [round(row[4].g, 3) for row in top], "y_title": "Hedges' g"}
         data |= {"low": [round(row[4].low, 3) for row in top], "high": [round(row[4].high, 3) for row in top]}
         return [
             Chart(
@@ -222,6 +222,6 @@ def charts(two: list[tuple[Any, ...]], many: list[tuple[Any, ...]]) -> list[Char
     if len(many) > 1:
         choice = choose(Ask("ranking", labels=len(many)))
         labels = [f"{row[0]} by {row[1]}" for row in many[: choice.most]]
-        data = {"labels": labels, "values": [round(row[3], 4) for row in many[: choice.most]], "x_title": "eta squared"}
+        data = {"labels": labels, "values": [round(row[3], 4) for row in many[: choice.most]], "y_title": "eta squared"}
         return [Chart("ranking", choice.kind, "Variance between groups", data)]
     return []

@@ -162,7 +162,13 @@ def pictures(name: str, values: np.ndarray, best: list[Fit]) -> list[Chart]:
         }
         for each in best
     }
-    data = {"edges": plain(bins), "counts": counts.tolist(), "curves": curves, "x_title": name, "y_title": "rows"}
+    data = {
+        "edges": plain(bins),
+        "series": {"values": counts.tolist()},
+        "curves": curves,
+        "x_title": name,
+        "y_title": "rows",
+    }
     data |= {"log": ["x"]} if log else {}
     caption = f"Density with what each law expects in the same bins; {best[0].name} is nearest by AIC."
     grid = np.geomspace(low, high, POINTS) if log else np.linspace(low, high, POINTS)

@@ -247,7 +247,7 @@ def charts(shares: dict[str, float], gone: list[str], gaps: pd.DataFrame, partly
     ranked = sorted(gone, key=lambda name: -shares[name])
     choice = choose(Ask("ranking", labels=len(ranked)))
     top = ranked[: choice.most]
-    bars = {"labels": top, "values": [round(shares[name], 4) for name in top], "x_title": "share of rows missing"}
+    bars = {"labels": top, "values": [round(shares[name], 4) for name in top], "y_title": "share of rows missing"}
     drawn = [Chart("ranking", choice.kind, "Missing values by column", bars)]
     if len(partly) < 2:
         return drawn

@@ -223,7 +223,6 @@ def charts(found: pd.DataFrame) -> list[Chart]:
     data = {
         "labels": [str(name) for name in top.index],
         "values": top.round(3).tolist(),
-        "x_title": "skewness",
-        "y_title": "column",
+        "y_title": "skewness",
     }
     return [Chart("ranking", choice.kind, "Skewness of the numbers", data, "0 is symmetric; beyond ±1 is strong.")]

@@ -160,6 +160,7 @@ def probability_plot(name: str, values: np.ndarray) -> Chart:
     data = {
         "x": rounded(expected[chosen]),
         "y": rounded(ordered[chosen]),
+        "group": ["values"] * len(chosen),
         "curves": {"normal": {"x": rounded(expected[[0, -1]]), "y": rounded(line)}},
         "x_title": "normal quantile",
         "y_title": name,
@@ -190,7 +191,13 @@ def density(name: str, values: np.ndarray) -> Chart:
         "kernel density": {"x": rounded(x[inside][::4]), "y": rounded(scale * smooth[inside][::4])},
         "normal": {"x": rounded(x[inside][::4]), "y": rounded(scale * normal[inside][::4])},
     }
-    data = {"edges": rounded(bins), "counts": counts.tolist(), "curves": curves, "x_title": name, "y_title": "rows"}
+    data = {
+        "edges": rounded(bins),
+        "series": {"values": counts.tolist()},
+        "curves": curves,
+        "x_title": name,
+        "y_title": "rows",
+    }
     kind = choose(Ask("distribution", x="number")).kind
     return Chart("distribution", kind, f"Kernel density of {name}", data, f"Gaussian kernel, bandwidth {width:.3g}.")
 

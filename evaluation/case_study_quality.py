@@ -6,8 +6,7 @@ from collections import Counter
 from typing import Any
 
 from analysis_report import Badge, Table
-from case_study_chart_guide import Ask, choose
-from case_study_section import Chart, Section
+from case_study_section import Section
 from case_study_table import CaseTable
 from case_study_words import MOST_ROWS, listed, rows_note
 
@@ -27,14 +26,19 @@ def data_quality(table: CaseTable, facts: dict[str, Any]) -> Section | None:
             corrupt[name] += finding["rows"]
     tables = [kinds_table(columns, table)]
     tables += [findings_table(found)] if found else []
+    tables.append(policy_table(facts))
     return Section(
-        "data-quality", "Types, formats and corrupt values", words(facts), tables, [*waterfall(facts, table, corrupt)],
+        "data-quality", "Types, formats and corrupt values", words(facts), tables, [],
         told(facts, found, corrupt, table), warned(columns, corrupt, table, facts),
     )  # fmt: skip
 
 
 def words(facts: dict[str, Any]) -> list[str]:
-    return [" ".join(facts.get("notes", [])) or "The files were as they should be.", "The policy:", *facts["policy"]]
+    said = (
+        "Each column is taken for what nearly all of its values are. What was changed on the way is counted below, "
+        "with the policy by which it was; nothing else was touched."
+    )
+    return [said, *facts.get("notes", [])]
 
 
 def kinds_table(columns: dict[str, Any], table: CaseTable) -> Table:
@@ -62,26 +66,8 @@ def treatment(done: str) -> Badge | str:
     return Badge(done, False) if done == LOST else done
 
 
-def waterfall(facts: dict[str, Any], table: CaseTable, corrupt: Counter[str]) -> list[Chart]:
-    """From the cells of the raw table to those with a value, by why the others have none."""
-    columns = facts["columns"]
-    cells = table.rows * len(columns)
-    written = sum(each["missing_as_written"] for each in columns.values())
-    lost = sum(corrupt.values())
-    vague = sum(each["missing"] for each in columns.values()) - written - lost
-    steps = [("blank or a word for nothing", -written), ("vague words", -max(vague, 0)), ("corrupt", -lost)]
-    steps = [(name, size) for name, size in steps if size]
-    if not steps:
-        return []
-    labels = ["cells", *(name for name, _ in steps), "values"]
-    values = [cells, *(size for _, size in steps), cells + sum(size for _, size in steps)]
-    data = {
-        "labels": labels,
-        "values": values,
-        "measure": ["absolute", *("relative" for _ in steps), "total"],
-        "y_title": "cells of the table",
-    }
-    return [Chart("flow", choose(Ask("flow", labels=len(labels))).kind, "From cells to values", data)]
+def policy_table(facts: dict[str, Any]) -> Table:
+    return Table("The policy", ["what is done about what"], [[sentence] for sentence in facts["policy"]])
 
 
 def told(

@@ -259,7 +259,7 @@ def charts(made: list[Tried]) -> list[Chart]:
     data = {
         "labels": [each.name for each in top],
         "values": [round(each.gain, 4) for each in top],
-        "x_title": "bits gained",
+        "y_title": "bits gained",
     }
     caption = "Over the best column that each is made of, on rows that it was not chosen by."
     return [Chart("ranking", choice.kind, "What new columns gain", data, caption)]

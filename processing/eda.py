@@ -23,7 +23,7 @@ import pyarrow as pa
 import tabular
 from eda_cleaning import Done, Repeats, clean, column_hashes, row_hashes
 from eda_columns import Column, Reading, reading
-from eda_reading import Source, read, sources
+from eda_reading import ROWS, Source, read, sources
 from pyarrow import parquet
 from tabular import InputError
 
@@ -101,12 +101,18 @@ def write(
     partial = folder / ".table.parquet"
     texts = [each.name for each in schema if pa.types.is_string(each.type)]
     with parquet.ParquetWriter(partial, schema, compression="lz4", use_dictionary=texts) as file:
+        waiting: list[pa.RecordBatch] = []
         for batch in batches(files):
             found = dict(zip(readings, pool.map(column, readings, batch.columns), strict=True))
-            file.write_batch(pa.record_batch([values for values, _ in found.values()], schema=schema))
+            waiting.append(pa.record_batch([values for values, _ in found.values()], schema=schema))
+            if sum(map(len, waiting)) >= ROWS:
+                file.write_table(pa.Table.from_batches(waiting))
+                waiting = []
             repeats["rows"].add(row_hashes([each for _, each in found.values()]))
             if telling and len(telling) < len(readings):
                 repeats["rows but for identifiers"].add(row_hashes([found[name][1] for name in telling]))
+        if waiting:
+            file.write_table(pa.Table.from_batches(waiting))
     shutil.move(partial, folder / "table.parquet")  # all of it or nothing
     return done, repeats
 

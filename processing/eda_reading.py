@@ -22,7 +22,7 @@ from pyarrow import parquet
 from tabular import InputError
 
 ROWS = 65_536  # of a batch of Parquet
-BLOCK = 2**24  # bytes of text
+BLOCK = 2**23  # bytes of text
 HEAD = 2**18  # bytes that tell separator and header
 SEPARATORS = ",;\t|"
 SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
