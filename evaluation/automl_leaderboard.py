@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import compared_models
 import numpy as np
 import report_pictures
 from analysis_report import Badge, Picture, Report, Section, Table, Text
+from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,6 +56,7 @@ def describe(facts: Facts, evaluation: Mapping[str, Any]) -> Report:
             "The cross-validated score of each configuration that saw all folds, by family, in the order of trying",
         ),
         halving(tried),
+        *compared_models.sections(facts.get("comparison")),
         Text("How to read it", explanation(metric)),
     ]
     return Report(
@@ -114,9 +117,10 @@ def progress(tried: Sequence[Facts], metric: str) -> Figure:
         low, high = np.quantile(values, [0.0, 0.9] if metric in LOSSES else [0.1, 1.0])
         reach = 0.1 * (high - low) or 1e-3
         axes.set_ylim(low - reach, high + reach)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("configuration of its family")
     axes.set_ylabel(NAMES.get(metric, metric))
-    axes.legend(ncols=1, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
     return figure
 
 

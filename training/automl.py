@@ -66,7 +66,8 @@ def main(args: Args) -> None:
     seconds = max(LEAST_SECONDS, args.seconds * min(1.0, share * args.parallel))
     print(f"{args.family}: {seconds:.0f} s, beginning with what did well on {', '.join(named(lenders)) or 'no table'}")
     search = Search(task, args.family, began + seconds, args.seed, args.threads, args.most)
-    search.run(knowledge.starts(args.family, lenders))
+    lent = knowledge.starts(args.family, lenders)
+    search.run([*lent[: len(lenders)], families.DEFAULTS[args.family], *lent[len(lenders) :]])
     best = search.candidates[0]
     for each in search.candidates:
         print(f"candidate {args.metric or task.metric}={task.shown(each.score):.6f} {json.dumps(each.config)}")

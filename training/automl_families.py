@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # only the search needs Optuna, which the images lack
 Config = dict[str, Any]
 RARE = 0.005  # a category in a smaller share of the rows is one of the rare ones
 MOST_CATEGORIES = 60  # of a one-hot encoding
+STOPPING_ROWS = 2000  # from so many on a network stops early
 MOST_BINS = 250  # of the gradient boosting's own categories
 
 
@@ -139,6 +140,72 @@ ENCODINGS = {
     "network": ["one_hot", "target"],
     "linear": ["one_hot", "target"],
     "neighbours": ["one_hot", "target"],
+}
+
+
+# To begin with where no similar table lends anything, and after what they lend: sound on most tables.
+DEFAULTS: dict[str, Config] = {
+    "boosted_trees": {
+        "n_estimators": 300,
+        "learning_rate": 0.05,
+        "max_depth": 4,
+        "min_child_weight": 5.0,
+        "subsample": 0.8,
+        "colsample_bytree": 0.6,
+        "reg_lambda": 3.0,
+        "reg_alpha": 0.01,
+        "categories": "one_hot",
+        "answers": "logarithm",
+    },
+    "gradient_boosting": {
+        "max_iter": 150,
+        "learning_rate": 0.06,
+        "max_leaf_nodes": 12,
+        "min_samples_leaf": 20,
+        "l2_regularization": 1.0,
+        "max_features": 0.6,
+        "categories": "native",
+        "answers": "logarithm",
+    },
+    "random_forest": {
+        "n_estimators": 200,
+        "max_features": 0.3,
+        "min_samples_leaf": 3,
+        "categories": "ordinal",
+        "answers": "logarithm",
+    },
+    "extra_trees": {
+        "n_estimators": 200,
+        "max_features": 0.4,
+        "min_samples_leaf": 3,
+        "categories": "one_hot",
+        "answers": "logarithm",
+    },
+    "network": {
+        "numbers": "quantile",
+        "width": 32,
+        "layers": 1,
+        "alpha": 0.1,
+        "learning_rate_init": 0.003,
+        "categories": "one_hot",
+        "answers": "logarithm",
+    },
+    "linear": {
+        "numbers": "spline",
+        "alpha": 1e-3,
+        "l1_ratio": 0.5,
+        "C": 0.1,
+        "categories": "one_hot",
+        "answers": "logarithm",
+    },
+    "neighbours": {
+        "numbers": "quantile",
+        "n_neighbors": 20,
+        "weights": "distance",
+        "p": 1,
+        "categories": "one_hot",
+        "answers": "logarithm",
+    },
 }
 
 
@@ -242,7 +309,7 @@ def network_model(config: Mapping[str, Any], task: Task, threads: int) -> Any:
     found = kind(
         **values,
         hidden_layer_sizes=shape,
-        early_stopping=True,
+        early_stopping=len(task.answers) >= STOPPING_ROWS,
         n_iter_no_change=8,
         max_iter=120,
         random_state=task.seed,
