@@ -39,7 +39,7 @@ def passengers(rows: int = 150, seed: int = 0) -> pd.DataFrame:
             "Parch": random.integers(0, 3, rows),
             "Ticket": [str(1000 + place // 2) for place in range(rows)],
             "Fare": (90.0 / pclass + random.random(rows)).round(2),
-            "Cabin": np.where(pclass == 1, [f"C{place}" for place in range(rows)], None),
+            "Cabin": [f"C{place}" if each == 1 else None for place, each in enumerate(pclass)],
             "Embarked": random.choice(["S", "C", "Q"], rows),
         }
     )
