@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo, ConditionLessThanOrEqualTo
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
-from sagemaker.core.workflow.properties import PropertyFile
 from sagemaker.mlops.workflow.pipeline import Pipeline
 
 from pipelines import checks, steps
-from pipelines.jobs import artifact, processing
+from pipelines.jobs import artifact
 from pipelines.project import Project
 
 # Between weights and numbers of the summary by hand and those by scikit-learn and statsmodels: rounding is a millionth
@@ -56,19 +55,14 @@ def build(project: Project) -> Pipeline:
         instance_type=instance,
         framework="sklearn",
     )
-    compared = processing(
+    compared = steps.analyse(
         project,
         name,
         "CompareWithLibraries",
-        "evaluation/ols_summary.py",
-        inputs={
-            each: (uri, f"/opt/ml/processing/input/{each}")
-            for each, uri in {"model": artifact(project, name, model), "train": train}.items()
-        },
-        outputs={"evaluation": "/opt/ml/processing/output/evaluation"},
+        "ols_summary",
+        inputs={"model": artifact(project, name, model), "train": train},
+        outputs=["evaluation"],
         instance_type=instance,
-        framework="sklearn",
-        property_files=[PropertyFile(name="compared", output_name="evaluation", path="evaluation.json")],
     )
     check = checks.Checks(project, name, TABLE, instance_type=instance)
     checked = [check.data_quality(features), check.model_quality(report), check.explainability(model, test)]

@@ -36,6 +36,11 @@ SCRIPTS = {
 }
 # Collect's options by ProblemType: what an answer without a header consists of, and which part of it was predicted.
 ANSWERS = {
+    "Regression": {
+        "answer": "prediction,lower,upper",
+        "inference-attribute": "prediction",
+        "probability-attribute": "",
+    },
     "Clustering": {"answer": "label,name", "inference-attribute": "name", "probability-attribute": ""},
 }
 ANSWERED = "answered"  # features with the answer

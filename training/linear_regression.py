@@ -55,8 +55,6 @@ class Args:
     """folder of CSV files that choose the penalties' strengths"""
     model_dir: str = "/opt/ml/model"
     """folder for the artifact"""
-    epochs: int = 5000
-    """passes of gradient descent over all rows at once"""
     sampled_epochs: int = 100
     """passes of stochastic and mini-batch gradient descent"""
     batch_rows: int = 32
@@ -109,19 +107,24 @@ def main(args: Args) -> None:
 # Gradient descent -------------------------------------------------------------------------------------------------
 
 
-def walks_of(smallest: float, largest: float, args: Args) -> dict[str, descent.Walk]:
+def walks_of(smallest: float, largest: float, rows: int, args: Args) -> dict[str, descent.Walk]:
     """Three ways to choose rows by five ways to step, and one in which the samples' noise is taken out.
+
+    Plain descent shrinks the distance by 1 − 1/κ a step, so by e^−25 in 25 κ steps: more than the digits of a weight.
+    The anchored walk's slowest direction shrinks by its rate times the smallest curvature a step.
 
     Args:
         smallest: curvature of the bowl, and largest: the learning rates of plain descent and momentum follow from them.
             Those of the others are in units of the weights, and were tried.
+        rows: how many there are.
     """
+    epochs = within(25 * largest / smallest)
     all_rows = {
-        "plain": descent.Walk(descent.Plain(1 / largest), args.epochs),
-        "momentum": descent.Walk(descent.Momentum.best(smallest, largest), args.epochs),
-        "AdaGrad": descent.Walk(descent.AdaGrad(0.1), args.epochs),
-        "RMSProp": descent.Walk(descent.RMSProp(0.01), args.epochs, schedule=descent.Falling(args.epochs / 10)),
-        "Adam": descent.Walk(descent.Adam(0.01), args.epochs, schedule=descent.Falling(args.epochs / 5)),
+        "plain": descent.Walk(descent.Plain(1 / largest), epochs),
+        "momentum": descent.Walk(descent.Momentum.best(smallest, largest), epochs),
+        "AdaGrad": descent.Walk(descent.AdaGrad(0.1), epochs),
+        "RMSProp": descent.Walk(descent.RMSProp(0.01), epochs, schedule=descent.Falling(epochs / 10)),
+        "Adam": descent.Walk(descent.Adam(0.01), epochs, schedule=descent.Falling(epochs / 5)),
     }
     shared: dict[str, Any] = {"epochs": args.sampled_epochs, "seed": args.seed}
     slowly = descent.Harmonic(args.sampled_epochs / 20)
@@ -139,8 +142,10 @@ def walks_of(smallest: float, largest: float, args: Args) -> dict[str, descent.W
         "AdaGrad": descent.Walk(descent.AdaGrad(0.03), **shared),
         "RMSProp": descent.Walk(descent.RMSProp(0.003, memory=0.99), schedule=slowly, **shared),
         "Adam": descent.Walk(descent.Adam(0.003), schedule=slowly, **shared),
-        "anchored": descent.Walk(descent.Plain(0.1), anchored=True, **{**shared, "epochs": 3 * args.sampled_epochs}),
     }
+    steps = 25 / (0.1 * smallest)
+    anchored = {**shared, "epochs": max(within(steps) * args.batch_rows // rows, 1)}
+    some_rows["anchored"] = descent.Walk(descent.Plain(0.1), anchored=True, **anchored)
     groups = {"batch": all_rows, "stochastic": one_row, "mini-batch": some_rows}
     return {f"{group}, {name}": walk for group, walks in groups.items() for name, walk in walks.items()}
 
@@ -156,7 +161,7 @@ def walk_all(
     start = np.concatenate([[y.mean()], np.zeros(X.shape[1] - 1)])
     found = []
     smallest, largest = descent.curvatures(X)
-    for name, walk in walks_of(smallest, largest, args).items():
+    for name, walk in walks_of(smallest, largest, len(y), args).items():
         walk.start = start
         passed = walk.passes(X, y)
         off = np.abs(passed - best)
@@ -177,6 +182,11 @@ def walk_all(
         )
         print(f"{name}: off by {found[-1]['difference']:.1e}, {found[-1]['standard_errors']:.2g} standard errors")
     return found
+
+
+def within(steps: float) -> int:
+    """So many steps, but enough for a learning rate to fall slowly, and no more than there is time for."""
+    return int(min(max(steps, 5000), 200_000))
 
 
 def spaced(length: int) -> list[int]:

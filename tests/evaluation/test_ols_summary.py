@@ -56,7 +56,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = load("training", "linear_regression")
     places = {"train": folder / "train", "validation": folder / "validation", "model-dir": folder / "model"}
     arguments = [part for name, path in places.items() for part in (f"--{name}", str(path))]
-    script.main(script.parse([*arguments, "--sampled-epochs", "100", "--batch-rows", "16", "--folds", "3"]))
+    script.main(script.parse([*arguments, "--sampled-epochs", "20", "--folds", "3"]))
     return folder
 
 

@@ -281,7 +281,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         (folder / name).mkdir()
         houses(200 - 100 * seed, seed).to_csv(folder / name / f"{name}.csv", index=False)
     channels = [part for name in ("train", "validation") for part in (f"--{name}", str(folder / name))]
-    fast = ["--epochs", "3000", "--sampled-epochs", "100", "--folds", "3", "--model-dir", str(folder / "model")]
+    fast = ["--sampled-epochs", "20", "--folds", "3", "--model-dir", str(folder / "model")]
     command = [sys.executable, str(SCRIPT), *channels, *fast]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
