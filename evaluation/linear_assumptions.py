@@ -119,7 +119,7 @@ def pictures(name: str, tests: Tests) -> list[Figure]:
     fitted, residual = np.array(tests["fitted"]), np.array(tests["residual"])
     drawn = [draw.against_prediction(fitted, residual, "", "residual"), draw.quantiles(residual)]
     for figure in drawn:
-        figure.axes[0].set_title(name)
+        figure.axes[0].set_title(name, fontsize=9, loc="left")
     drawn[0].axes[0].set_xlabel("fitted value")
     return drawn
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import report_pictures as pictures
+from matplotlib.ticker import LogLocator
 from scipy import stats
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def answers(truth: np.ndarray, predicted: np.ndarray, unit: str, log: bool) -> F
     axes.scatter(predicted[shown], truth[shown], s=9, color=BLUE, alpha=0.45, linewidths=0)
     axes.set(xlabel=f"prediction{of(unit)}", ylabel=f"truth{of(unit)}")
     if log:
-        axes.set(xscale="log", yscale="log")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_minor_formatter("")
+        logarithmic(axes, "xy")
     short_numbers(axes, "xy")
     return figure
 
@@ -47,10 +46,9 @@ def against_prediction(predicted: np.ndarray, residual: np.ndarray, unit: str, a
     axes.plot(at, mean - deviation, color=pictures.CURRENT, linewidth=1, linestyle=":")
     axes.set(xlabel=f"prediction{of(unit)}", ylabel=axis)
     if log:
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter("")
+        logarithmic(axes, "x")
     short_numbers(axes, "x" if log else "xy")
-    axes.legend(fontsize=8, loc="upper left")
+    axes.legend(fontsize=8, loc="best", frameon=False)
     return figure
 
 
@@ -65,7 +63,7 @@ def distribution(residual: np.ndarray, axis: str) -> Figure:
     axes.set(xlabel=axis, ylabel="density")
     axes.set_yticks([])
     short_numbers(axes, "x")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, frameon=False)
     return figure
 
 
@@ -97,11 +95,10 @@ def bands(truth: np.ndarray, found: Mapping[str, np.ndarray], unit: str, log: bo
     axes.scatter(place[outside], answer[outside], s=16, color=pictures.CURRENT, label="truth outside", zorder=3)
     axes.set(xlabel="records by their prediction", ylabel=unit or "value", xlim=(-1, len(kept)))
     if log:
-        axes.set_yscale("log")
-        axes.yaxis.set_minor_formatter("")
+        logarithmic(axes, "y")
     axes.set_xticks([])
     short_numbers(axes, "y")
-    axes.legend(fontsize=8, ncols=4, loc="upper left")
+    axes.legend(fontsize=8, ncols=4, loc="upper left", frameon=False)
     return figure
 
 
@@ -127,8 +124,8 @@ def coverage(parts: Sequence[Mapping[str, Any]], level: float) -> Figure:
     axes.errorbar(place, share, yerr=[share - low, high - share], fmt="o", color=BLUE, capsize=3)
     axes.set_xticks(place, [f"{short(part['from'])}\nto {short(part['to'])}" for part in parts], fontsize=8)
     axes.set(xlabel="by fifth of the prediction", ylabel="truth inside", ylim=(min(low.min(), level) - 0.02, 1.005))
-    pictures.percent(axes.yaxis)
-    axes.legend(fontsize=8, loc="lower right")
+    pictures.percent(axes.yaxis, None)
+    axes.legend(fontsize=8, loc="lower right", frameon=False)
     return figure
 
 
@@ -155,6 +152,13 @@ def short(value: float) -> str:
         if abs(value) >= size:
             return f"{value / size:.3g}{letter}"
     return f"{value:.3g}"
+
+
+def logarithmic(axes: Axes, which: str) -> None:
+    """Ticks at 1, 2 and 5 times each power of ten: prices rarely span two of these."""
+    for name in which:
+        getattr(axes, f"set_{name}scale")("log", subs=[])
+        getattr(axes, f"{name}axis").set_major_locator(LogLocator(subs=(1, 2, 5)))
 
 
 def short_numbers(axes: Axes, which: str) -> None:

@@ -159,7 +159,7 @@ def interval_sections(
         f"{number(interval['median_width'])}{' ' + unit if unit else ''}.",
         *([method] if method else []),
     ]
-    columns = ["Prediction", "Records", "Truth inside", "95 % interval", "Median width"]
+    columns = ["Prediction", "Records", "Truth inside", "with 95 % confidence", "Median width"]
     return [
         Text("Intervals", paragraphs),
         Picture(
@@ -174,7 +174,7 @@ def interval_sections(
             "Share of true values inside, by fifth of the prediction",
             note="The guarantee is for all records together; a part may be over or under.",
         ),
-        Table("Coverage by size", columns, rows),
+        Table("Coverage and width by size", columns, rows),
     ]
 
 

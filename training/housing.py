@@ -282,10 +282,11 @@ def assumptions(rows: pd.DataFrame, prices: pd.Series) -> dict[str, Any]:
 def curves(best: str, args: Args) -> dict[str, Any]:
     """What the evaluation varies of the best model (learning_curves.py): three folds, as each point is three fits."""
     depths: dict[str, Any] = {"values": [1, 2, 4, 6, 8]}
+    clipped: dict[str, Any] = {"values": [0.0, 0.005, 0.02, 0.05, 0.1]}
     varied = {
         "stacking": {"parameter": "regressor__gradient_boosting__model__max_depth", **depths},
         "gradient boosting": {"parameter": "regressor__model__max_depth", **depths},
-    }.get(best, {})
+    }.get(best, {"parameter": "regressor__encode__columns__numbers__scale__clip__share", **clipped})
     return {"scoring": SCORING["rmse_log"], "folds": min(args.folds, 3), "sizes": [0.25, 0.5, 1.0], **varied}
 
 
