@@ -27,6 +27,7 @@ HEAD = 2**18  # bytes that tell separator and header
 SEPARATORS = ",;\t|"
 SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+PANDAS_INDEX = re.compile(r"__index_level_\d+__")  # the rows' numbers, which pandas writes along
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -81,7 +82,8 @@ def open_parquet(path: Path) -> Source:
         schema = parquet.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path.name} is not readable as Parquet: {str(error).splitlines()[0]}") from error
-    return Source(path, "parquet", flat_names(schema))
+    names = [name for name in flat_names(schema) if not PANDAS_INDEX.fullmatch(name)]
+    return Source(path, "parquet", names)
 
 
 def open_csv(path: Path) -> Source:
@@ -179,8 +181,8 @@ def read_csv(source: Source) -> Iterator[pa.RecordBatch]:
 def read_parquet(source: Source) -> Iterator[pa.RecordBatch]:
     with parquet.ParquetFile(source.path, buffer_size=2**16, pre_buffer=False) as table:
         for batch in table.iter_batches(ROWS):
-            flat = flattened(batch)
-            yield pa.RecordBatch.from_arrays([plain(each) for each in flat.columns], names=flat.schema.names)
+            flat = flattened(batch).select(source.names)
+            yield pa.RecordBatch.from_arrays([plain(each) for each in flat.columns], names=source.names)
 
 
 def flattened(batch: pa.RecordBatch) -> pa.RecordBatch:
