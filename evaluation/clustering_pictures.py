@@ -32,17 +32,15 @@ def colour(label: int) -> str:
 
 
 def scatter(points: np.ndarray, labels: np.ndarray, names: Mapping[int, str]) -> Figure:
+    """Of many records some, drawn in no order, so that no segment covers another."""
     plane = PCA(2).fit_transform(points) if points.shape[1] > 2 else points
     shown = np.random.default_rng(0).permutation(len(plane))[:MOST_POINTS]
-    figure, axes = report_pictures.panel(height=4.2, width=7.0)
+    figure, axes = report_pictures.panel(height=4.4, width=7.0)
+    x, y = plane[shown, 0], plane[shown, -1]
+    axes.scatter(x, y, s=7, color=[colour(each) for each in labels[shown]], alpha=0.6, linewidths=0)
     for label in sorted(names):
-        part = plane[shown][labels[shown] == label]
-        axes.scatter(part[:, 0], part[:, 1 % plane.shape[1]], s=7, color=colour(label), alpha=0.55, linewidths=0)
-        centre = plane[labels == label].mean(axis=0)
-        axes.text(
-            centre[0], centre[1 % plane.shape[1]], plain(names[label], NAME_LIMIT + 12), ha="center", fontsize=8,
-            fontweight="bold", color=INK,
-        )  # fmt: skip
+        axes.scatter([], [], s=24, color=colour(label), label=plain(names[label]))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=8)
     axes.set(xlabel="first principal component", ylabel="second")
     return figure
 

@@ -40,7 +40,8 @@ warnings.filterwarnings("ignore", message="Running within a PipelineSession")
 
 Text = Any  # a str, or a pipeline variable that is one when the pipeline runs
 
-IMAGES = {"xgboost": "3.2-0", "sklearn": "1.9-0"}  # setup.py holds the same libraries
+IMAGES = {"xgboost": "3.2-0", "sklearn": "1.9-0", "pytorch": "2.10"}  # setup.py holds the first two's libraries
+PYTHONS = {"pytorch": "py313"}  # of images that come with several
 CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
 TRIES = {"interval_seconds": 30, "backoff_rate": 2.0, "max_attempts": 3}
 SERVICE_RETRIES = [
@@ -57,9 +58,9 @@ JOB_RETRIES = [
 
 @functools.cache
 def image(region: str, framework: str) -> str:
-    """The URI of AWS's own image: `xgboost` or `sklearn`."""
-    version = IMAGES[framework]
-    return image_uris.retrieve(framework, region, version, instance_type="ml.m5.large", image_scope="training")
+    """The URI of AWS's own image: `xgboost`, `sklearn`, or of PyTorch the one to train in."""
+    of = {"py_version": PYTHONS.get(framework), "instance_type": "ml.m5.large", "image_scope": "training"}
+    return image_uris.retrieve(framework, region, IMAGES[framework], **of)
 
 
 def processing(

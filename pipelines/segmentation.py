@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
-from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
+from sagemaker.core.workflow.conditions import ConditionEquals, ConditionGreaterThanOrEqualTo
+from sagemaker.core.workflow.parameters import ParameterBoolean, ParameterFloat, ParameterInteger, ParameterString
 from sagemaker.mlops.workflow.pipeline import Pipeline
 
 from pipelines import checks, steps
@@ -25,6 +25,8 @@ def build(project: Project) -> Pipeline:
     approval = ParameterString("ModelApprovalStatus", STATUSES[0], enum_values=STATUSES)
     stage = ParameterString("DeployTo", "none", enum_values=["none", *STAGES])
     instance = ParameterString("InstanceType", "ml.m5.large")
+    # true: what an autoencoder's code would be worth, in AWS's PyTorch image; on a laptop the extra `torch`.
+    autoencoder = ParameterBoolean("Autoencoder", default_value=False)
     resamples, folds = ParameterInteger("Resamples", 20), ParameterInteger("Folds", 5)
     hyperparameters = {
         "max_segments": ParameterInteger("MaxSegments", 8),
@@ -55,6 +57,18 @@ def build(project: Project) -> Pipeline:
         framework="sklearn",
         arguments=["--resamples", text(resamples), "--folds", text(folds)],
     )
+    represented = steps.train(
+        project,
+        "segmentation",
+        script="segmentation_representations",
+        channels={"train": train, "test": test},
+        hyperparameters={"segments": steps.metric(report, "clustering_metrics.segments.value")},
+        instance_type=instance,
+        framework="pytorch",
+        metrics=[f"{name}:silhouette" for name in ("scaled", "pca", "autoencoder")],
+        name="CompareRepresentations",
+    )
+    flag = steps.when("CheckAutoencoder", [ConditionEquals(left=autoencoder, right=True)], then=[represented])
     # Features with the segment that each customer got: so a monitor sees segments' shares move, too.
     check = checks.Checks(project, "segmentation", TABLE, instance_type=instance)
     checked = [check.data_quality(steps.output(report, "predictions"))]
@@ -107,6 +121,7 @@ def build(project: Project) -> Pipeline:
         framework="sklearn",
     )
 
-    parameters = [raw, silhouette_floor, approval, stage, instance, *hyperparameters.values(), *check.parameters]
-    chain = [splits, model, report, *check.steps(checked), gate, deploy]
+    given = [raw, silhouette_floor, approval, stage, instance, autoencoder]
+    parameters = [*given, *hyperparameters.values(), *check.parameters]
+    chain = [splits, model, report, flag, *check.steps(checked), gate, deploy]
     return steps.pipeline(project, "segmentation", parameters=parameters, steps=chain)

@@ -3,9 +3,9 @@
     python training/segmentation.py --train DIR --model-dir DIR
 
 K-means, hierarchical clustering and Gaussian mixtures with 2 to `max_segments` segments, over the scaled columns and
-over their principal components (with `autoencoder`, also over the code of a small autoencoder), DBSCAN and HDBSCAN. Of
-those that keep the limits below, the one with the best mean rank by silhouette, Dunn index, Davies-Bouldin index and
-elbow is kept (segmentation_choice.py). All of them are in the artifact's metadata.json as `candidates`.
+over their principal components, DBSCAN and HDBSCAN. Of those that keep the limits below, the one with the best mean
+rank by silhouette, Dunn index, Davies-Bouldin index and elbow is kept (segmentation_choice.py). All of them are in the
+artifact's metadata.json as `candidates`. What an autoencoder's code is worth, segmentation_representations.py says.
 
 Prints what a tuning job could take as its objective, `silhouette=…` and `stability=…`.
 """
@@ -33,6 +33,7 @@ from threadpoolctl import threadpool_limits
 LABEL = "segment"
 ID = "customer_id"  # what a request may carry and the model ignores
 MODULES = ("segmentation_model.py",)
+SPACES = ("scaled", "pca")  # that segments are sought in
 
 
 @dataclass
@@ -55,8 +56,6 @@ class Args:
     """bootstrap samples behind each stability"""
     folds: int = 5
     """of the cross-validation in which algorithms are compared, repeated twice"""
-    autoencoder: str = "false"
-    """true: segments are sought in the code of an autoencoder, too; needs PyTorch"""
     currency: str = "£"
     """of the money, in sentences"""
     seed: int = 0
@@ -66,10 +65,9 @@ class Args:
 def main(args: Args) -> None:
     table = training_job.read_channel(Path(args.train))
     check(table)
-    spaces = ["scaled", "pca", *(["autoencoder"] if args.autoencoder == "true" else [])]
     limits = Limits(args.min_segments, args.min_share, args.max_unassigned, args.min_stability)
     with threadpool_limits(1):  # of three columns more threads wait for each other more than they compute
-        pairs = compared(table, settings(args.max_segments, spaces, args.seed), limits, args.resamples)
+        pairs = compared(table, settings(args.max_segments, SPACES, args.seed), limits, args.resamples)
         model, found = chosen(pairs)
         contest = comparison(table, [each for _, each in pairs], found, args)
     candidates = [each for _, each in pairs]
@@ -91,7 +89,7 @@ def main(args: Args) -> None:
         argument=argument(found, candidates),
         comparison=contest,
         curves=curves(model, args),
-        limits=vars(limits),
+        allowed=vars(limits),
     )
     print(*(f"{label}: {name}: {profiles[label]['share']:.1%}" for label, name in names.items()), sep="\n")
     print(*argument(found, candidates), sep="\n")
@@ -176,7 +174,7 @@ def held_out(model: Segmentation, table: pd.DataFrame, train: np.ndarray, test: 
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    return training_job.parse(Args, __doc__, argv, autoencoder=("true", "false"))
+    return training_job.parse(Args, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -272,11 +272,22 @@ def test_what_would_be_refused_is_said_before_anything_is_made() -> None:
         "data-quality: window is '1h', which is no duration such as PT1H or P7D",
         "data-quality: schedule is 'hourly'",
         "explainability has no thresholds: its nDCG of 0.9 is fixed",
-        "problem_type is 'Binary', and there are BinaryClassification, MulticlassClassification, Regression",
+        "problem_type is 'Binary', and there are "
+        "BinaryClassification, MulticlassClassification, Regression, Clustering",
         "captures is 'bucket/prefix', and has to be an S3 URI",
         "'somebody' can't be told: give an e-mail address, an https URL, or the ARN of a queue or function",
     ]
     assert list(problems(DECLARED)) == []
+
+
+def test_what_no_monitor_can_know_of_a_clustering_is_said() -> None:
+    engine = Engine.MANAGED
+    wrong = Monitoring(label="segment", problem_type="Clustering", answer="segment", model_bias=None, engine=engine)
+    assert list(problems(wrong)) == [
+        "label is 'segment', and no truth is known of a clustering: name the column as answer",
+        "answer is 'segment', and Model Monitor's data quality looks at requests alone",
+    ]
+    assert list(problems(Monitoring(problem_type="Clustering", answer="segment"))) == []
 
 
 def test_names_that_aws_refuses_are_said_before_anything_is_made() -> None:

@@ -171,6 +171,27 @@ def test_base64_and_columns_of_the_id(world: World) -> None:
     assert sorted(found["predictions"]["age"]) == ["34", "35", "36"]
 
 
+def test_answers_stand_beside_the_features_where_they_have_a_name(world: World) -> None:
+    (world.folder / "baseline.csv").write_text("age,plan,segment\n")
+    answered = json.dumps({"predictions": [{"label": 0, "name": "Loyal"}]})
+    world.put(
+        record('{"age": 34, "plan": "pro"}', answered, encoding="JSON", content="application/json"),
+        record("c-2,35,basic", "1,Lapsed\n"),
+        record("36,pro", None),
+    )
+    options = {"answer": "label,name", "inference_attribute": "name", "probability_attribute": ""}
+    features = {"features": str(world.folder / "baseline.csv"), "optional": "customerID", "label": ""}
+    found = world.collect(**options, **features, answer_column="segment")
+    assert found["answered"].to_dict("list") == {
+        "age": ["34", "35", "36"],
+        "plan": ["pro", "basic", "pro"],
+        "segment": ["Loyal", "Lapsed", ""],
+    }
+    assert list(found["features"].columns) == ["age", "plan"]
+    world.collect(output_path=str(world.folder / "other"))
+    assert not (world.folder / "other" / "answered").exists()
+
+
 def test_columns_that_are_missing_or_too_many_show_in_the_features_alone(world: World) -> None:
     asked, answer = '{"age": 34, "vip": "yes"}', '{"probability": 0.5, "label": 1}'
     world.put(record(asked, answer, encoding="JSON", content="application/json"))

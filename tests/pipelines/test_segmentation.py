@@ -8,14 +8,20 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import boto3
 import botocore.exceptions
 import numpy as np
 import pandas as pd
 import pytest
 
+from deploy import names, verdicts, watch
+from deploy.declaration import Kind, monitored
+from deploy.wanted import Place
+from mlops.targets import enter_laptop
 from sagelocal.config import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -112,3 +118,52 @@ def test_an_endpoint_places_one_customer_and_refuses_what_is_none(laptop: Settin
     assert ask(recency=50, frequency=280, monetary=50000)[0]["label"] == 0  # ten times as much
     with pytest.raises(botocore.exceptions.ClientError, match="Column recency holds 'long ago' where a number"):
         ask(recency="long ago", frequency=1, monetary=5)
+
+
+def test_a_monitor_sees_the_shares_of_the_segments_move(
+    laptop: Settings, done: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As production declares it, over the endpoint of staging: of one kind of customer come more than there were."""
+    for name in [each for each in os.environ if each.startswith(("AWS_", "SAGEMAKER_"))]:
+        monkeypatch.delenv(name)
+    environ: dict[str, str] = {}
+    enter_laptop(laptop, environ)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    from pipelines import monitoring
+    from pipelines.project import Project
+
+    sagemaker, runtime = laptop.client("sagemaker"), laptop.client("sagemaker-runtime")
+    (listed,) = sagemaker.list_model_packages(ModelPackageGroupName="segmentation")["ModelPackageSummaryList"]
+    package = sagemaker.describe_model_package(ModelPackageName=listed["ModelPackageArn"])
+    place = Place("aws", laptop.account, laptop.region, laptop.role_arn, laptop.bucket)
+    declared = monitored("segmentation")["production"]
+    (found,), left_out = watch.watches(declared, "segmentation", "staging", package, place)
+    assert (found.kind, left_out) == (Kind.DATA_QUALITY, [])
+    start = pd.Timestamp.now(tz="UTC").floor("s")
+    lines = [f"{at},{3 + at % 7},30,{5000 + at}" for at in range(200)]
+    runtime.invoke_endpoint(
+        EndpointName="segmentation-staging", ContentType="text/csv", Accept="text/csv", Body="\n".join(lines)
+    )
+    wait_for_capture(laptop, place, lines[-1])
+
+    monitoring.pipeline(Project.from_environment(boto3.Session()), found).upsert(laptop.role_arn)
+    execution = verdicts.start(sagemaker, found.name, start, start + pd.Timedelta("1h"))
+    verdicts.ended(sagemaker, execution, 0.1)
+    moved = verdicts.read(sagemaker, laptop.client("s3"), execution, Kind.DATA_QUALITY)
+    assert moved.status == verdicts.VIOLATIONS, moved.reason
+    assert moved.records >= 200
+    assert "segment" in moved.subjects and "customer_id" not in moved.subjects
+
+
+def wait_for_capture(laptop: Settings, place: Place, record: str) -> None:
+    """Captures are stored a moment after the answer."""
+    s3, deadline = laptop.client("s3"), time.monotonic() + 60
+    folder = names.capture_uri(place.bucket, place.prefix).removeprefix(f"s3://{place.bucket}/")
+    while True:
+        listed = s3.list_objects_v2(Bucket=place.bucket, Prefix=f"{folder}/segmentation-staging/").get("Contents", [])
+        bodies = [s3.get_object(Bucket=place.bucket, Key=each["Key"])["Body"].read().decode() for each in listed]
+        if any(record in body for body in bodies):
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
