@@ -29,7 +29,7 @@ CLEAR = 1.3  # times as many as of the next language
 # UTF-8 read as Windows-1252: the two or three letters that one becomes, and what replaces what can't be read.
 DAMAGED = re.compile("[ÃÂ][\u0080-\u00bf‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]|â€[™œ\u009d“”˜¦]|\ufffd")
 HINTS: dict[str, re.Pattern[str]] = {
-    "damaged by a wrong encoding": DAMAGED,
+    "letters damaged by a wrong encoding": DAMAGED,
     "HTML": re.compile(r"</?[a-zA-Z][^<>]*>|&(?:amp|lt|gt|quot|nbsp|#\d+);"),
     "web addresses": re.compile(r"https?://|www\.", re.IGNORECASE),
     "e-mail addresses": re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+"),

@@ -86,9 +86,11 @@ def _bar(data: Mapping[str, Any]) -> Figure:
         if place == 0 and data.get("low"):
             middle = _numbers(values)
             spread = np.abs([middle - _numbers(data["low"]), _numbers(data["high"]) - middle])
-            bars: Any = {"yerr": spread} if standing else {"xerr": spread}
-            place_ = (shifted, middle) if standing else (middle, shifted)
-            axes.errorbar(*place_, **bars, fmt="none", ecolor=INK, elinewidth=0.8, capsize=2)
+            style: Any = {"fmt": "none", "ecolor": INK, "elinewidth": 0.8, "capsize": 2}
+            if standing:
+                axes.errorbar(shifted, middle, yerr=spread, **style)
+            else:
+                axes.errorbar(middle, shifted, xerr=spread, **style)
     for place, (name, values) in enumerate(data.get("lines", {}).items(), len(series)):
         along = (at, _numbers(values)) if standing else (_numbers(values), at)
         axes.plot(
@@ -137,7 +139,7 @@ def _line(data: Mapping[str, Any]) -> Figure:
     if getattr(x, "dtype", None) is not None and x.dtype.kind == "M":
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        locator = AutoDateLocator(maxticks=7)
+        locator = AutoDateLocator()
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     elif x and isinstance(x[0], str):

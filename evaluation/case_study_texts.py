@@ -23,7 +23,7 @@ SHORT = 3  # letters, below which words are not listed
 SEPARATORS = ("|", ";", ", ", ",")
 LISTED = 0.2  # share of values with a separator, from which they are lists
 REPEATED = 0.5  # share of the parts that occur again, from which lists have parts in common
-DAMAGE = ("damaged by a wrong encoding", "HTML", "control characters", "invisible characters")
+DAMAGE = ("letters damaged by a wrong encoding", "HTML", "control characters", "invisible characters")
 PERSONAL = ("e-mail addresses", "telephone numbers")
 
 
