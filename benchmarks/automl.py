@@ -4,12 +4,12 @@
         [--environments FOLDER] [--limit 2]
 
 For each table the use case's own pipeline runs first, whole, on a sagelocal of its own: its splits are everybody's
-data, and its metric on the test split is the hand-made one. All others learn from train and validation together, which they
-get as one CSV file, and are judged by the same function on the same test split; nobody sees that split before. Houses'
-prices are learnt and judged as logarithms, as the use case judges them. Each tool has its own defaults but for the
-budget, two cores, and the metric that it is to make best. Ours are the searches of the pipeline's training jobs, run
-two at once with four fifths of the budget, and the ensemble with the rest; the start of the jobs' containers is left
-out, Python's start and imports are not. What learnt from a table is not in the knowledge that its search begins with.
+data, and its metric on the test split is the hand-made one. All others learn from train and validation together, one
+CSV file, and are judged by the same function on the same test split; nobody sees that split before. Houses' prices are
+learnt and judged as logarithms, as the use case judges them. Each tool has its own defaults but for the budget, two
+cores, and the metric that it is to make best. Ours are the searches of the pipeline's training jobs, run two at once
+with four fifths of the budget, and the ensemble with the rest; the start of the jobs' containers is left out, Python's
+start and imports are not. What was learnt from a table is not in the knowledge that its search begins with.
 
 Peers have environments of their own, made at the first run; one that does not install is said to be so. A tool that is
 not done after `--limit` times the budget is stopped. One line of JSON ends it.
