@@ -18,6 +18,7 @@ from analysis_report import Table
 from case_study_bins import codes, crossed
 from case_study_chart_guide import Ask, choose
 from case_study_dependence import cramers_v, discoveries, eta_squared
+from case_study_moments import varied
 from case_study_section import Chart, Section
 from case_study_table import CaseTable
 from case_study_words import MOST_ROWS, listed, p_text, rows_note, sampled_note
@@ -72,7 +73,7 @@ def effect_sizes(table: CaseTable, facts: dict[str, Any]) -> Section | None:
     sample = table.sample()
     grouped = {name: codes(sample[name], table.columns[name], 1000) for name in table.of_kind("category", "boolean")}
     grouped = {name: found for name, found in grouped.items() if len(found[1]) > 1}
-    values = {name: sample[name].to_numpy(float) for name in table.of_kind("number")}
+    values = {name: sample[name].to_numpy(float) for name in varied(table)}
     two, many = compared(table, grouped, values)
     crossings = crossings_of(table, grouped)
     if not (two or many or crossings):

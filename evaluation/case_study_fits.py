@@ -15,7 +15,7 @@ import numpy as np
 from analysis_report import Badge, Table
 from case_study_bins import decades, edges, numbers
 from case_study_chart_guide import Ask, choose
-from case_study_moments import moments
+from case_study_moments import varied
 from case_study_section import Chart, Section
 from case_study_table import CaseTable
 from case_study_words import MOST_ROWS, rows_note, sampled_note
@@ -90,7 +90,7 @@ def fits(values: np.ndarray) -> list[Fit]:
 
 def distributions_fitted(table: CaseTable, facts: dict[str, Any]) -> Section | None:
     sample = table.sample()
-    plain = {name: numbers(sample[name]) for name in moments(table).index}
+    plain = {name: numbers(sample[name]) for name in varied(table)}
     plain = {name: values for name, values in plain.items() if len(values) >= FEWEST and values.min() < values.max()}
     counted = {name: values for name, values in plain.items() if len(np.unique(values)) <= DISCRETE}
     smooth = {name: values for name, values in plain.items() if name not in counted}

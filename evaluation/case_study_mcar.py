@@ -37,18 +37,20 @@ def little(values: np.ndarray) -> Mcar | None:
     """
     known = np.isfinite(values)
     values, known = values[known.any(1)], known[known.any(1)]  # a row without any value says nothing
-    spread = np.nanstd(values, axis=0) if len(values) else np.array([])
-    kept = np.flatnonzero((known.sum(0) > 1) & (spread > 0))
-    values, known = values[:, kept], known[:, kept]
+    enough = np.flatnonzero(known.sum(0) > 1)
+    values = values[:, enough]
+    values = values[:, np.nanstd(values, axis=0) > 0] if values.size else values
+    known = np.isfinite(values)
     values, known = values[known.any(1)], known[known.any(1)]
-    if known.all() or len(kept) < 2 or len(values) <= len(kept):
+    columns = values.shape[1]
+    if known.all() or columns < 2 or len(values) <= columns:
         return None
     scaled = (values - np.nanmean(values, axis=0)) / np.nanstd(values, axis=0)
     patterns = grouped(scaled, known)
-    freedom = sum(int(each.here.sum()) for each in patterns) - len(kept)
+    freedom = sum(int(each.here.sum()) for each in patterns) - columns
     if len(patterns) < 2 or freedom < 1:
         return None
-    mean, covariance = estimate(patterns, len(scaled), len(kept))
+    mean, covariance = estimate(patterns, len(scaled), columns)
     statistic = sum(distance(each, mean, covariance) for each in patterns)
     return Mcar(statistic, freedom, float(stats.chi2.sf(statistic, freedom)), len(patterns), len(scaled))
 

@@ -88,6 +88,16 @@ def moments(table: CaseTable) -> pd.DataFrame:
         return figures(names, functools.reduce(Moments.merged, parts))
 
 
+def varied(table: CaseTable) -> list[str]:
+    """Numbers with a standard deviation that a float64 holds: no constants, nothing beyond 1e154."""
+    found = moments(table)
+    return (
+        [str(name) for name in found.index[(found["deviation"] > 0) & np.isfinite(found["deviation"])]]
+        if len(found)
+        else []
+    )
+
+
 def figures(names: list[str], found: Moments) -> pd.DataFrame:
     n = np.where(found.count > 0, found.count, np.nan).astype(float)
     mean = np.where(found.count > 0, found.mean, np.nan)

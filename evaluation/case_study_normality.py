@@ -14,7 +14,7 @@ import numpy as np
 from analysis_report import Badge, Table
 from case_study_bins import edges, numbers
 from case_study_chart_guide import Ask, choose
-from case_study_moments import moments
+from case_study_moments import varied
 from case_study_section import Chart, Section
 from case_study_table import CaseTable
 from case_study_words import MOST_ROWS, p_text, rows_note, sampled_note
@@ -96,8 +96,8 @@ def anderson_p(statistic: float, n: int) -> float:
 
 def normal_plots(table: CaseTable, facts: dict[str, Any]) -> Section | None:
     sample = table.sample()
-    plain = {str(name): numbers(sample[name]) for name in moments(table).index}
-    plain = {name: values for name, values in plain.items() if len(values) >= FEWEST and 0 < values.std() < np.inf}
+    plain = {name: numbers(sample[name]) for name in varied(table)}
+    plain = {name: values for name, values in plain.items() if len(values) >= FEWEST and values.min() < values.max()}
     if not plain:
         return None
     found = {name: normality(values, table.seed) for name, values in list(plain.items())[:MOST_ROWS]}

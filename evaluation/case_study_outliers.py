@@ -14,7 +14,7 @@ import pandas as pd
 from analysis_report import Table
 from case_study_bins import boxes, numbers
 from case_study_chart_guide import Ask, choose
-from case_study_moments import moments
+from case_study_moments import moments, varied
 from case_study_section import Chart, Section
 from case_study_table import CaseTable
 from case_study_words import MOST_ROWS, listed, rows_note, sampled_note
@@ -32,9 +32,7 @@ DRAWN = 8  # columns of the picture
 
 def outliers(table: CaseTable, facts: dict[str, Any]) -> Section | None:
     found = moments(table)
-    names = [
-        str(name) for name in found.index if name != table.target and found.loc[name, "low"] < found.loc[name, "high"]
-    ]
+    names = [name for name in varied(table) if name != table.target]
     if not names:
         return None
     sample = table.sample()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from analysis_report import Table
 from case_study_bins import boxes, numbers
-from case_study_moments import moments
+from case_study_moments import varied
 from case_study_section import Chart, Section
 from case_study_table import CaseTable
 from case_study_words import MOST_ROWS, rows_note, sampled_note
@@ -63,7 +63,7 @@ METHODS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def normalisations(table: CaseTable, facts: dict[str, Any]) -> Section | None:
     sample = table.sample()
-    plain = {name: numbers(sample[name]) for name in moments(table).index if name != table.target}
+    plain = {name: numbers(sample[name]) for name in varied(table) if name != table.target}
     plain = {name: values for name, values in plain.items() if len(values) > 2 and values.min() < values.max()}
     if not plain:
         return None

@@ -16,6 +16,7 @@ import pandas as pd
 from analysis_report import Table
 from case_study_bins import codes, crossed
 from case_study_chart_guide import Ask, choose
+from case_study_moments import varied
 from case_study_section import Chart, Section
 from case_study_table import CaseTable
 from case_study_words import MOST_ROWS, listed, rows_note
@@ -27,6 +28,7 @@ BINS = 16  # of a number when its information is measured
 FEW_BINS = (3, 5, 10)
 SHOWN = 20
 USEFUL = 0.01  # bits
+FLOAT32 = 1e38  # what a tree can hold
 LEAVES = 8  # of bins that are cut where the target changes most
 
 
@@ -69,7 +71,7 @@ def entropy(found: np.ndarray) -> float:
 def binning_and_features(table: CaseTable, facts: dict[str, Any]) -> Section | None:
     sample = table.sample()
     rows = sample.sample(min(ROWS, len(sample)), random_state=table.seed)
-    plain = [name for name in table.features("number") if rows[name].nunique() > 2]
+    plain = [name for name in varied(table) if name != table.target and rows[name].nunique() > 2]
     if len(rows) < FEWEST or not (plain or table.of_kind("time", "text")):
         return None
     note = f"Of {len(rows):,} rows. " if len(rows) < table.rows else ""
@@ -117,7 +119,7 @@ def supervised(values: np.ndarray, target: np.ndarray, count: int) -> np.ndarray
     tree = DecisionTreeClassifier(
         criterion="entropy", max_leaf_nodes=count, min_samples_leaf=max(5, len(values) // 50), random_state=0
     )
-    fitted = tree.fit(values[:, None], target).tree_
+    fitted = tree.fit(np.clip(values, -FLOAT32, FLOAT32)[:, None], target).tree_
     return np.sort(fitted.threshold[fitted.feature >= 0])
 
 

@@ -133,7 +133,9 @@ def _series(values: pa.Array) -> pd.Series:
     if pa.types.is_boolean(values.type):
         return values.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
     if _numeric(values.type):
-        return pd.Series(values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+        plain = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        endless = np.isinf(plain)  # the processing job leaves none
+        return pd.Series(np.where(endless, np.nan, plain) if endless.any() else plain)
     if pa.types.is_temporal(values.type) and not pa.types.is_time(values.type):
         return pd.Series(values.cast(pa.timestamp("ns"), safe=False).to_numpy(zero_copy_only=False))
     return pd.Series(values.cast(pa.string()).to_numpy(zero_copy_only=False), dtype=object)
