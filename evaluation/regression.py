@@ -146,13 +146,13 @@ def permutation_importance(artifact: model_artifact.Artifact, test: Scored, shuf
 
 
 def measure_curves(artifact: model_artifact.Artifact, train: Path) -> dict[str, Any]:
-    """Of an estimator with intervals the curves are its `point`'s: the same model without them."""
+    """Of an estimator with intervals the curves are its `point_`: the same model without them."""
     plan = artifact.metadata.get("curves")
     if not plan or not train.exists():
         return {}
     label = artifact.metadata["label"]
     table = read(train, label)
-    estimator = getattr(artifact.model.estimator, "point", artifact.model.estimator)
+    estimator = getattr(artifact.model.estimator, "point_", artifact.model.estimator)
     # The same types as in a request: the handler's own reading, which its estimator learnt from.
     typed = artifact.handler.table_of(artifact.records(table.drop(columns=label)), artifact.model)
     return learning_curves.curves(estimator, typed.assign(**{label: table[label].to_numpy(float)}), label, plan)

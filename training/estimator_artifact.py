@@ -17,6 +17,19 @@ def features(rows: pd.DataFrame) -> dict[str, str]:
     return {name: "number" if pd.api.types.is_numeric_dtype(rows[name]) else "category" for name in rows.columns}
 
 
+def limits(rows: pd.DataFrame) -> dict[str, list[float]]:
+    """For the fact `limits`: each number's range in training and once that range beyond, below 0 only where it was.
+
+    Farther out a number is most likely in another unit, and whatever a model says of it, nothing has shown it right.
+    """
+    found = {}
+    for name, values in rows.select_dtypes("number").items():
+        least, most = float(values.min()), float(values.max())
+        lower = 2 * least - most
+        found[str(name)] = [max(lower, 0.0) if least >= 0 else lower, 2 * most - least]
+    return found
+
+
 def save(
     folder: Path,
     estimator: Any,

@@ -36,6 +36,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from threadpoolctl import threadpool_limits
 
 LABEL = "Sale_Price"
 OPTIONAL = ["BsmtFin_SF_1"]  # what a request may carry of the raw table
@@ -81,6 +82,7 @@ class Args:
     """of folds and trees"""
 
 
+@threadpool_limits.wrap(limits=1)  # of matrices this small, threads cost more than they bring
 def main(args: Args) -> None:
     parts = [training_job.read_channel(Path(folder), LABEL) for folder in (args.train, args.validation)]
     table = pd.concat(parts, ignore_index=True)
@@ -99,7 +101,7 @@ def main(args: Args) -> None:
         modules=["housing_features.py", "conformal_intervals.py"],
         blank=BLANK,
         optional=OPTIONAL,
-        limits=limits(rows),
+        limits=estimator_artifact.limits(rows),
         scale="log",
         unit="dollars",
         groups=["Neighborhood", "Sale_Condition"],
@@ -248,19 +250,6 @@ def with_intervals(model: Any, args: Args) -> ConformalIntervals:
         folds=args.folds,
         seed=args.seed,
     )
-
-
-def limits(rows: pd.DataFrame) -> dict[str, list[float]]:
-    """Numbers that a request may hold: what training has, and once its range beyond; below 0 only where it has some.
-
-    Inside, predictions of linear models stay at the edge of what was seen (features.Clip), and trees do so anyway.
-    """
-    found = {}
-    for name in features.numbers(rows):
-        least, most = float(rows[name].min()), float(rows[name].max())
-        reach = most - least
-        found[name] = [max(least - reach, 0.0) if least >= 0 else least - reach, most + reach]
-    return found
 
 
 def assumptions(rows: pd.DataFrame, prices: pd.Series) -> dict[str, Any]:

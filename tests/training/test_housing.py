@@ -21,6 +21,7 @@ sys.path.append(str(ROOT / "tests"))
 
 import assumption_tests  # noqa: E402
 import conformal_intervals  # noqa: E402
+import estimator_artifact  # noqa: E402
 import housing_features as features  # noqa: E402
 import model_artifact  # noqa: E402
 import record_requests  # noqa: E402
@@ -44,8 +45,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> model_artifact.Artifact:
         records(seed=seed).to_csv(folder / name / f"{name}.csv", index=False)
     options = [part for name in ("train", "validation") for part in (f"--{name}", str(folder / name))]
     quick = ["--studies", "0", "--folds", "2", "--rounds", "20", "--learning-rate", "0.2", "--interval_level", "0.9"]
-    with threadpool_limits(1):  # of so few rows more threads only wait for each other
-        housing.main(housing.parse([*options, *quick, "--model_dir", str(folder / "model")]))
+    housing.main(housing.parse([*options, *quick, "--model_dir", str(folder / "model")]))
     return model_artifact.load(folder / "model", folder)
 
 
@@ -232,5 +232,7 @@ def test_numbers_beyond_the_training_records_count_as_the_largest_of_them(served
 
 
 def test_limits_reach_once_the_range_beyond_the_training_records_and_not_below_nothing() -> None:
-    found = housing.limits(pd.DataFrame({"area": [100.0, 300.0], "longitude": [-93.7, -93.5], "word": ["a", "b"]}))
+    found = estimator_artifact.limits(
+        pd.DataFrame({"area": [100.0, 300.0], "longitude": [-93.7, -93.5], "word": ["a", "b"]})
+    )
     assert found == {"area": [0.0, 500.0], "longitude": pytest.approx([-93.9, -93.3])}
