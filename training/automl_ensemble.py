@@ -104,7 +104,8 @@ def collect(folder: Path, task: Task) -> tuple[list[Candidate], list[dict[str, A
         for number, archive in enumerate(sorted(folder.rglob("model.tar.gz"))):
             place = Path(workspace) / str(number)
             with tarfile.open(archive) as bundle:
-                bundle.extractall(place, filter="data")
+                bundle.extraction_filter = getattr(tarfile, "data_filter", None)  # Python before 3.11.4 has none
+                bundle.extractall(place)
             places.append(place)
         for place in places:
             found, looked = kept(place)

@@ -183,7 +183,7 @@ def test_an_answer_counts_until_the_approval_expires_and_none_is_taken_after(app
     app.pipeline(stage("Approve", approval(timeoutInMinutes=5, configuration={"NotificationArn": "arn:t"})))
     late, last = app.begin(), app.begin()
     waiting = app.action(late, "Approve")["actionExecutionId"]
-    app.store.wait(ACTION, waiting, lambda one: one.get("_notified"), timeout=10)  # else it may see the new time and end
+    app.store.wait(ACTION, waiting, lambda one: one.get("_notified"), timeout=10)  # else it sees the new time
     app.store.update(ACTION, waiting, {"_expires": app.now()})
     with pytest.raises(AwsError, match="the request has expired"):
         app.answer(late)
