@@ -88,7 +88,7 @@ def describe(found: Mapping[str, Any]) -> Report:
 
 def called(name: str) -> str:
     way, indicators, _ = name.partition(WITH_INDICATORS)
-    return WAYS.get(way, (way, ""))[0] + indicators
+    return WAYS.get(way, (way, ""))[0] + (", marked" if indicators else "")
 
 
 def names_of(found: Mapping[str, Any]) -> list[str]:
@@ -162,7 +162,7 @@ def model_sections(judged: Mapping[str, Any]) -> list[Section]:
         "What the model makes of it",
         [
             "The same model, trained and judged with each way to fill blanks; imputers learn from the training folds "
-            "alone. With indicators, it also sees what was blank."
+            "alone. Where it says “marked”, missing indicators tell the model what was blank."
         ],
     )
     return [told, *compared_models.sections({**judged, "title": "The model with each way to fill blanks"})]

@@ -30,7 +30,7 @@ def fact(served: list[float], other: list[float]) -> dict[str, Any]:
 def test_a_way_that_is_no_worse_is_good() -> None:
     report = imputation.describe(fact([0.87, 0.88, 0.86], [0.88, 0.87, 0.88]))
     assert report.good
-    assert "“category-specific + indicators”: ROC-AUC 0.870, no clear difference to" in report.verdict
+    assert "“category-specific, marked”: ROC-AUC 0.870, no clear difference to" in report.verdict
     assert "“predictive model” (0.877)" in report.verdict
 
 
