@@ -63,7 +63,7 @@ def describe(evaluation: Mapping[str, Any], facts: Mapping[str, Any], train: Pla
         sections += curve_pictures(evaluation["curves"])
     silhouette, held = numbers["silhouette"], numbers["stability"]
     return Report(
-        f"Segments: {facts['label']}",
+        "Segmentation",
         f"{numbers['segments']['value']} segments: silhouette {silhouette['value']:.3f} on records they were not made "
         f"of, and an agreement of {held['value']:.2f} with segments of bootstrap samples.",
         None,

@@ -53,7 +53,7 @@ class Args:
     as_of: str = ""
     """ISO 8601 date that recency is counted to; none: the day after the last line"""
     test_share: float = 0.2
-    """share of the customers that no segment is made of"""
+    """share of the customers that no segment is made of; 0: all are to be assigned, and no split is made"""
     seed: int = 0
     """of the split"""
 
@@ -62,10 +62,11 @@ def main(args: Args) -> None:
     raw = tabular.read(Path(args.raw), INVOICES)
     dropped: dict[str, int] = {}
     customers = summarised(lines(raw, dropped), args.as_of, dropped)
-    tabular.check_enough(customers, CUSTOMERS)
     table = customers[list(CUSTOMERS.features)]
-    train, test = train_test_split(table, test_size=args.test_share, random_state=args.seed)
-    splits = {"train": train, "test": test}
+    splits = {}
+    if args.test_share:
+        tabular.check_enough(table, CUSTOMERS)
+        splits = dict(zip(("train", "test"), split(table, args), strict=True))
     for name, part in splits.items():
         tabular.write(part, Path(getattr(args, name)) / f"{name}.csv")
     folder = Path(args.customers)
@@ -73,6 +74,11 @@ def main(args: Args) -> None:
     customers.to_csv(folder / "customers.csv", index=False, header=False)
     report = tabular.report_of(raw, table, CUSTOMERS, dropped, {}, splits)
     tabular.write_report("Segmentation", report, Path(args.report))
+
+
+def split(table: pd.DataFrame, args: Args) -> tuple[pd.DataFrame, pd.DataFrame]:
+    train, test = train_test_split(table, test_size=args.test_share, random_state=args.seed)
+    return train, test
 
 
 def lines(raw: pd.DataFrame, dropped: dict[str, int]) -> pd.DataFrame:

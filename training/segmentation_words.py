@@ -73,4 +73,4 @@ def advice(level: Mapping[str, str]) -> str:
         return "Win them back first." if valuable else "A cheap reminder, and no more, is worth it."
     if level["recency"] == MIDDLE:
         return "Reach them before they are gone." if valuable else "Give them a reason for the next order."
-    return "Keep them: losing one of these costs most." if valuable else "New or slow: help them to the second order."
+    return "Keep them: losing one of these costs most." if valuable else "They come along well: make them regulars."

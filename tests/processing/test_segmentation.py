@@ -90,6 +90,12 @@ def test_splits_have_features_and_customers_their_ids(script: ModuleType, tmp_pa
     assert json.loads((tmp_path / "out" / "report" / "report.json").read_text())["rows_out"] == 40
 
 
+def test_a_few_customers_can_be_assigned_though_they_make_no_segments(script: ModuleType, tmp_path: Path) -> None:
+    run(script, tmp_path, shop(3), "--test-share", "0")
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == ["customers", "report"]
+    assert len((tmp_path / "out" / "customers" / "customers.csv").read_text().splitlines()) == 3
+
+
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
