@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.utils import ClassifierTags, RegressorTags
 
 # What pandas reads as missing from a CSV file: a request's text has to mean the same.
 MISSING: tuple[str, ...] = (
@@ -34,6 +36,7 @@ DATES = 0.95  # of a column's values have to be dates
 SAMPLE = 1000  # values that decide what a column is
 WORDS = 4.0  # on average from here on a column of distinct values is text
 DISTINCT = 0.5  # of the rows
+STACKING_FOLDS = 3
 
 
 class Tidy(TransformerMixin, BaseEstimator):
@@ -107,7 +110,9 @@ def lengths(name: str, values: pd.Series) -> dict[str, np.ndarray]:
 class Blend(BaseEstimator):
     """Members over a tidy table, and what makes one answer of theirs: weights, or a model on top of them.
 
-    Of classification, members know the classes as 0, 1, … in the order of `classes`; of regression there are none.
+    Of classification, members know the classes as 0, 1, … in the order of `classes`; of regression there are none. It
+    is made of fitted parts and answers at once; `fit` learns all of it anew, for learning curves. `most` members, those
+    of the largest weights, are asked; None: all.
     """
 
     def __init__(
@@ -117,8 +122,45 @@ class Blend(BaseEstimator):
         weights: Sequence[float],
         classes: Sequence[Any] | None = None,
         stacker: Any = None,
+        most: int | None = None,
     ) -> None:
-        self.tidy, self.members, self.weights, self.classes, self.stacker = tidy, members, weights, classes, stacker
+        self.tidy, self.members, self.weights, self.classes = tidy, members, weights, classes
+        self.stacker, self.most = stacker, most
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        if self.classes is None:
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+        else:
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags
+
+    def fit(self, rows: pd.DataFrame, truth: Any) -> Blend:
+        """A stacker learns from answers that were cross-validated in these rows."""
+        codes = {name: code for code, name in enumerate(self.classes or [])}
+        known = np.asarray(truth) if self.classes is None else pd.Series(truth).map(codes).to_numpy(dtype=int)
+        tidy = clone(self.tidy).fit(rows)
+        table = tidy.transform(rows)
+        places = self._asked()
+        members = [clone(self.members[place]).fit(table, known) for place in places]
+        stacker = self.stacker and clone(self.stacker)
+        if stacker is not None:
+            given = np.stack([self._crossed(self.members[place], table, known) for place in places])
+            stacker.fit(stacker_inputs(given), known)
+        self.fitted_ = (tidy, members, [self.weights[place] for place in places], stacker)
+        return self
+
+    def _asked(self) -> list[int]:
+        order = np.argsort(-np.asarray(self.weights), kind="stable")
+        return sorted(int(place) for place in order[: self.most or len(order)])
+
+    def _crossed(self, member: Any, table: pd.DataFrame, known: np.ndarray) -> np.ndarray:
+        kinds = len(self.classes or [])
+        folds = (StratifiedKFold if kinds else KFold)(STACKING_FOLDS, shuffle=True, random_state=0)
+        whole = np.empty((len(table), kinds) if kinds else len(table))
+        for learn, judge in folds.split(table, known):
+            whole[judge] = answers(clone(member).fit(table.iloc[learn], known[learn]), table.iloc[judge], kinds)
+        return whole
 
     @property
     def classes_(self) -> np.ndarray:
@@ -133,9 +175,10 @@ class Blend(BaseEstimator):
         return self._answers(rows)
 
     def _answers(self, rows: pd.DataFrame) -> np.ndarray:
-        table = self.tidy.transform(rows)
-        kinds = 0 if self.classes is None else len(self.classes)
-        return combine(np.stack([answers(each, table, kinds) for each in self.members]), self.weights, self.stacker)
+        made = self.tidy, self.members, self.weights, self.stacker
+        tidy, members, weights, stacker = getattr(self, "fitted_", made)
+        table, kinds = tidy.transform(rows), len(self.classes or [])
+        return combine(np.stack([answers(each, table, kinds) for each in members]), weights, stacker)
 
 
 def answers(member: Any, table: pd.DataFrame, kinds: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from typing import Any
 
 import automl_task
 import numpy as np
-from automl_blend import Blend, combine, stacker_inputs
+from automl_blend import STACKING_FOLDS, Blend, combine, stacker_inputs
 from automl_candidates import REFIT, Candidate, kept, read, refit, save
 from automl_task import Task
 from model_comparison import compare
@@ -33,7 +33,20 @@ from training_job import run
 GREEDY_ROUNDS = 30
 GREEDY_PATIENCE = 8  # rounds without a better blend
 MOST_MEMBERS = 8
-SHOWN_TRIALS = 300
+CURVE_FOLDS, CURVE_SIZES = 3, (0.25, 0.5, 1.0)
+CURVE_SECONDS = 120  # all refits for curves together, as the candidates' fits tell
+# scikit-learn's names of the metrics.
+SCORERS = {
+    "auc": "roc_auc",
+    "aucpr": "average_precision",
+    "logloss": "neg_log_loss",
+    "mlogloss": "neg_log_loss",
+    "accuracy": "accuracy",
+    "f1_macro": "f1_macro",
+    "rmse": "neg_root_mean_squared_error",
+    "mae": "neg_mean_absolute_error",
+    "r2": "r2",
+}
 
 
 @dataclass
@@ -90,6 +103,7 @@ def main(args: Args) -> None:
         args,
         leaderboard=leaderboard(candidates, ways, best, task),
         comparison=comparison(candidates, best, task),
+        curves=curves([candidates[number] for number in chosen], best, task),
         tried=tried,
     )
     print(f"{best.name} of {len(chosen)} in {time.monotonic() - began:.0f} s")
@@ -228,13 +242,26 @@ def comparison(candidates: list[Candidate], best: Way, task: Task) -> dict[str, 
         return None
     first = {each.family: each for each in reversed(candidates)}
     scores = {
-        name: np.array([task.score(each.predictions, judged) for _, judged in task.folds])
+        name.replace("_", " "): np.array([task.score(each.predictions, judged) for _, judged in task.folds])
         for name, each in first.items()
     }
     if len(scores) < 2:
         return None
     learn, judged = task.folds[0]
-    return compare(scores, task.metric, len(learn), len(judged))
+    metric = f"neg_{task.metric}" if task.metric in automl_task.LOSSES else task.metric
+    return compare(scores, metric, len(learn), len(judged))
+
+
+def curves(members: list[Candidate], best: Way, task: Task) -> dict[str, Any] | None:
+    """What the evaluation draws by refits: over records, and over the number of members; None where that takes long."""
+    counts = sorted({1, (len(members) + 1) // 2, len(members)})
+    fit = sum(each.seconds for each in members) * (1 if best.stacker is None else 1 + STACKING_FOLDS)
+    refits = CURVE_FOLDS * (sum(CURVE_SIZES) + sum(counts) / len(members))
+    if fit * refits > CURVE_SECONDS:
+        return None
+    plan = {"scoring": SCORERS[task.metric], "folds": CURVE_FOLDS, "sizes": list(CURVE_SIZES)}
+    # Counts of a stack's members are no choice: its linear model has a weight for each.
+    return plan if len(counts) == 1 or best.stacker is not None else {**plan, "parameter": "most", "values": counts}
 
 
 def parse(argv: list[str] | None = None) -> Args:

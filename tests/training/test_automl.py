@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_score
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 
@@ -22,7 +23,7 @@ import automl_ensemble as ensemble
 import automl_families as families
 import automl_knowledge as knowledge
 import automl_task
-from automl_blend import Tidy
+from automl_blend import Blend, Tidy
 from automl_candidates import Candidate
 from automl_search import Search
 
@@ -238,6 +239,23 @@ def test_the_artifact_tells_how_it_was_found(served: Path) -> None:
     assert {each["family"] for each in facts["tried"]} == {"linear", "neighbours"}
     assert facts["comparison"]["folds"] == 5
     assert facts["optional"] == ["id"]
+    assert facts["curves"]["scoring"] == "roc_auc"
+
+
+@pytest.mark.parametrize(("target", "problem"), [("bought", "binary"), ("kind", "multiclass"), ("spent", "regression")])
+@pytest.mark.parametrize("stacked", [False, True])
+def test_a_blend_learns_anew_for_curves(target: str, problem: str, stacked: bool) -> None:
+    table = people(150)[["age", "town", target]]
+    task = automl_task.make(table, target, problem)
+    forest = {"n_estimators": 10, "max_features": 0.5, "min_samples_leaf": 3, "categories": "ordinal"}
+    close = {"numbers": "standard", "n_neighbors": 9, "weights": "distance", "p": 1, "categories": "one_hot"}
+    configs = {"random_forest": forest, "neighbours": close}
+    members = [families.build(name, config, task) for name, config in configs.items()]
+    blend = Blend(task.tidy, members, [1, 2], task.classes, ensemble.stacker(task) if stacked else None)
+    metric = automl_task.METRICS[problem][0]
+    scores = cross_val_score(blend, table.drop(columns=target), table[target], scoring=ensemble.SCORERS[metric], cv=2)
+    assert np.isfinite(scores).all()
+    assert blend.set_params(most=1)._asked() == [1]
 
 
 def test_trials_of_another_table_are_refused(served: Path, tmp_path: Path) -> None:
