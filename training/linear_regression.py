@@ -89,7 +89,7 @@ def main(args: Args) -> None:
         problem="regression",
         label=LABEL,
         modules=["linear_model.py"],
-        limits=limits(rows),
+        limits=estimator_artifact.limits(rows),
         scale="log",
         unit="$",
         interval={"level": regression_statistics.LEVEL, "method": INTERVAL},
@@ -263,18 +263,6 @@ def root_mean_square(model: LinearModel, table: pd.DataFrame) -> float:
     """The error of the prices' logarithms."""
     errors = model.targets(model.predict(table.drop(columns=LABEL))) - model.targets(table[LABEL])
     return float(np.sqrt((errors**2).mean()))
-
-
-def limits(rows: pd.DataFrame) -> dict[str, list[float]]:
-    """What a request's numbers may be: within the range of training, widened by that range to either side.
-
-    The line is only known to hold where there were houses; ten times the size is most often another unit.
-    """
-    numbers = rows.select_dtypes("number")
-    return {
-        name: [float(2 * column.min() - column.max()), float(2 * column.max() - column.min())]
-        for name, column in numbers.items()
-    }
 
 
 def print_summary(summary: dict[str, Any]) -> None:
