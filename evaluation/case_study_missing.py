@@ -7,7 +7,7 @@ record, as the age of a garage that a house has not. Only MCAR can be tested; fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from case_study_dependence import cramers_v, discoveries
 from case_study_mcar import Mcar, little
 from case_study_section import Chart, Section
 from case_study_table import CaseTable
-from case_study_words import MOST_ROWS, listed, p_text, rows_note, sampled_note
+from case_study_words import MOST_ROWS, listed, p_text, rows_note, sampled_note, share_text
 from scipy import stats
 
 TESTED_ROWS = 10_000  # for Little's test, whose time grows with patterns and rows
@@ -31,6 +31,9 @@ FEWEST = 10  # gaps and values, below which nothing is said about why
 WEAK = 0.1  # Cramér's V or rank-biserial correlation, below which a dependence is of no use
 EDGE = 0.05  # of the values lie exactly on their extreme: cut off there, or a limit of what was measured
 LEVEL = 0.05
+CODES = {0.0, -1.0, *(sign * float("9" * digits) for digits in range(1, 7) for sign in (1, -1))}  # for "not known"
+APART = 0.03  # of the other values' range, by which a code lies beyond them
+DIFFERENT = 20  # other values: fewer are levels, and an end of them is a level, too
 
 
 @dataclass(frozen=True)
@@ -49,18 +52,21 @@ def missing_values(table: CaseTable, facts: dict[str, Any]) -> Section:
     gaps = sample.isna()
     shares = shares_missing(table, facts, gaps)
     gone = [name for name, share in shares.items() if share > 0]
+    stands = stand_ins(sample, table)
+    hidden = [stand_ins_table(stands)] if stands else []
+    odd = [stand_ins_words(stands)] if stands else []
     if not gone:
-        return Section("missing-values", "Missing values", ["No value is missing."])
+        return Section("missing-values", "Missing values", ["No value is missing."], hidden, findings=odd)
     partly = [name for name in gone if 0 < gaps[name].sum() < len(sample)]
     test = little_test(sample, table, partly)
     reasons = {name: reason(name, sample, table) for name in partly[:JUDGED]}
     note = sampled_note(table, len(sample), "Reasons and patterns are")
     tables = [shares_table(shares, gone, reasons, table.rows, note)]
     tables += [patterns_table(gaps, gone, note)] if len(gone) > 1 else []
-    tables += [mcar_table(test)] if test else []
+    tables += [*([mcar_table(test)] if test else []), *hidden]
     return Section(
         "missing-values", "Missing values", words(test), tables, charts(shares, gone, gaps, partly),
-        findings(shares, reasons, test, gaps, partly), warnings(shares, reasons, table.target),
+        [*findings(shares, reasons, test, gaps, partly), *odd], warnings(shares, reasons, table.target),
     )  # fmt: skip
 
 
@@ -87,6 +93,14 @@ def reason(name: str, sample: pd.DataFrame, table: CaseTable) -> Reason:
     if min(gone.sum(), (~gone).sum()) < FEWEST:
         return Reason("too few to tell", f"{gone.sum():,} gaps, {(~gone).sum():,} values")
     others = [other for other in table.columns if other != name and table.columns[other] not in ("text", "identifier")]
+    twins = [other for other in others if same(gone, sample[other].isna().to_numpy())]
+    others = [other for other in others if other not in twins]
+    together = f"; always together with {listed(twins, 3)}" if twins else ""
+    found = why(name, gone, sample, others, table)
+    return replace(found, sign=found.sign + together)
+
+
+def why(name: str, gone: np.ndarray, sample: pd.DataFrame, others: list[str], table: CaseTable) -> Reason:
     if rule := structural(gone, sample, others, table):
         return rule
     found = [dependence(gone, sample[other], table.columns[other]) for other in others]
@@ -101,17 +115,15 @@ def reason(name: str, sample: pd.DataFrame, table: CaseTable) -> Reason:
 
 
 def structural(gone: np.ndarray, sample: pd.DataFrame, others: list[str], table: CaseTable) -> Reason | None:
-    """A value of another column, or another column's own gap, that says exactly where the gaps are."""
+    """A value of another column that says exactly where the gaps are."""
     for other in others:
         column = sample[other]
-        blank = column.isna().to_numpy()
-        if blank.any() and same(gone, blank) and not blank.all():
-            return Reason("structural", f"missing where {other} is", other, 1.0)
         if table.columns[other] == "time" or (column.nunique() > 50 and table.columns[other] != "number"):
             continue
         likely = column[gone].mode(dropna=True)
         if len(likely) and same(gone, (column == likely.iloc[0]).fillna(False).to_numpy(bool)):
-            return Reason("structural", f"missing where {other} is {likely.iloc[0]}", other, 1.0)
+            value = f"{likely.iloc[0]:g}" if table.columns[other] == "number" else str(likely.iloc[0])
+            return Reason("structural", f"missing where {other} is {value}", other, 1.0)
     return None
 
 
@@ -153,10 +165,39 @@ def edge(values: pd.Series, kind: str) -> Reason | None:
     return None
 
 
+def stand_ins(sample: pd.DataFrame, table: CaseTable) -> list[tuple[str, float, float, float]]:
+    """Column, value, its share and the next value: of numbers such as 0, −1 or 999 that lie apart at an end, and are not
+    most of them: where most are 0, 0 is 0."""
+    found = []
+    for name in table.of_kind("number"):
+        known = sample[name].dropna().to_numpy(float)
+        for value in (known.min(), known.max()) if len(known) else ():
+            others = known[known != value]
+            times = len(known) - len(others)
+            common = FEWEST <= times <= len(others)
+            if value not in CODES or not common or len(np.unique(others)) < DIFFERENT:
+                continue
+            gap = np.abs(others - value).min()
+            if gap >= APART * (others.max() - others.min()):
+                nearest = float(others[np.abs(others - value).argmin()])
+                found.append((name, float(value), 1 - len(others) / len(known), nearest))
+    return found
+
+
+def stand_ins_table(stands: list[tuple[str, float, float, float]]) -> Table:
+    rows = [[name, value, share_text(share), nearest] for name, value, share, nearest in stands[:MOST_ROWS]]
+    return Table("Numbers that may stand for missing", ["column", "number", "share of values", "next value"], rows)
+
+
+def stand_ins_words(stands: list[tuple[str, float, float, float]]) -> str:
+    names = listed([f"{value:g} in {name}" for name, value, _, _ in stands], 4)
+    return f"Apart from all other values, so that it may stand for none or for unknown: {names}."
+
+
 def shares_table(shares: dict[str, float], gone: list[str], reasons: dict[str, Reason], rows: int, note: str) -> Table:
     ranked = sorted(gone, key=lambda name: -shares[name])
     body = [
-        [name, round(shares[name] * rows), f"{shares[name]:.1%}", *reason_cells(shares[name], reasons.get(name))]
+        [name, round(shares[name] * rows), share_text(shares[name]), *reason_cells(shares[name], reasons.get(name))]
         for name in ranked[:MOST_ROWS]
     ]
     columns = ["column", "missing", "share", "points to", "sign", "adjusted p"]
@@ -174,7 +215,7 @@ def patterns_table(gaps: pd.DataFrame, gone: list[str], note: str) -> Table:
     counts = gaps[gone].value_counts()
     rows = [
         [listed([name for name, held in zip(gone, key, strict=True) if held], 8) or "nothing", sum(key), int(count),
-         f"{count / len(gaps):.1%}"]
+         share_text(count / len(gaps))]
         for key, count in counts.head(MOST_PATTERNS).items()
     ]  # fmt: skip
     more = rows_note(len(rows), len(counts)).replace(". ", " patterns. ")
@@ -213,7 +254,7 @@ def findings(
     most = max(shares, key=shares.__getitem__)
     said = [
         f"{sum(share > 0 for share in shares.values())} of {len(shares)} columns have gaps, {most} the most "
-        f"({shares[most]:.1%})."
+        f"({share_text(shares[most])})."
     ]
     for kind, meaning in (
         ("structural", "Gaps say that there is nothing to record"),
@@ -226,7 +267,7 @@ def findings(
         verdict = "speaks against" if test.p_value < LEVEL else "does not speak against"
         said.append(f"Little's test {verdict} values missing completely at random (p {p_text(test.p_value)}).")
     complete = 1 - float(gaps[partly].any(axis=1).mean()) if partly else 1.0
-    return [*said, f"{complete:.0%} of the rows are complete but for columns without any value."]
+    return [*said, f"{share_text(complete)} of the rows are complete but for columns without any value."]
 
 
 def warnings(shares: dict[str, float], reasons: dict[str, Reason], target: str) -> list[str]:
@@ -234,7 +275,7 @@ def warnings(shares: dict[str, float], reasons: dict[str, Reason], target: str) 
     if empty := [name for name, share in shares.items() if share >= 1]:
         said.append(f"{listed(empty)} {'has' if len(empty) == 1 else 'have'} no value at all.")
     if target and shares.get(target):
-        said.append(f"{shares[target]:.1%} of the rows lack the target {target}: they teach and test nothing.")
+        said.append(f"{share_text(shares[target])} of the rows lack the target {target}: they teach and test nothing.")
     if telling := [name for name, found in reasons.items() if target and found.column == target]:
         said.append(
             f"Whether {listed(telling)} is missing goes with the target {target}: a gap filled in carelessly tells the "

@@ -31,3 +31,10 @@ def p_text(value: float) -> str:
     if value != value:
         return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def share_text(share: float) -> str:
+    """As percent; never 0 for some nor 100 for not all."""
+    if 0 < share < 0.0005:
+        return "< 0.1%"
+    return "> 99.9%" if 0.9995 <= share < 1 else f"{share:.1%}"

@@ -117,6 +117,17 @@ def test_why_values_may_be_missing(tmp_path: Path) -> None:
     assert found["age_of_garage"][4] == "missing where garage is none"
 
 
+def test_gaps_that_go_together_and_numbers_that_stand_for_them(tmp_path: Path) -> None:
+    x, gone = RANDOM.normal(50, 5, 600), RANDOM.random(600) < 0.1
+    columns = {name: np.where(gone, np.nan, RANDOM.normal(size=600)) for name in ("a", "b")}
+    coded = np.where(RANDOM.random(600) < 0.1, 999.0, x)
+    section = missing_values(table_of(tmp_path, columns | {"coded": coded, "rain": np.maximum(x - 50, 0)}), {})
+    found = rows_of(section, "What is missing, and what that points to")
+    assert found["a"][3].text == "as if MCAR" and found["a"][4].endswith("always together with b")
+    assert list(rows_of(section, "Numbers that may stand for missing")) == ["coded"]
+    assert any("999 in coded" in said for said in section.findings)
+
+
 def test_moments_are_scipys_whatever_the_batches(tmp_path: Path) -> None:
     values = RANDOM.lognormal(size=500) + 1e6
     values[::7] = np.nan
