@@ -78,7 +78,7 @@ def main(args: Args) -> None:
         found = explain(model, train[model.names], test, label, chosen, args)
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
-    (output / "explanations.json").write_text(json.dumps([vars(each) for each in found], indent=1, default=str) + "\n")
+    (output / "explanations.json").write_text(json.dumps([vars(each) for each in found], indent=1) + "\n")
     report = describe(found, label)
     analysis_report.write(report, output)
     print(report.verdict)
@@ -137,7 +137,7 @@ def explain(
                 int(record[label]),
                 float(answers[place]),
                 float(by_shap.expected[0]),
-                {name: None if pd.isna(record[name]) else record[name] for name in model.names},
+                {name: plain(record[name]) for name in model.names},
                 dict(zip(by_shap.names, by_shap.shown.found[place, :, 0].tolist(), strict=True)),
                 weights,
                 fit,
@@ -238,7 +238,7 @@ def describe(found: list[Explained], label: str) -> Report:
 def of_record(number: int, found: Explained, label: str) -> list[Section]:
     title = f"{number}. {found.why[0].upper()}{found.why[1:]}"
     ranked = sorted(found.shap, key=lambda name: -abs(found.shap[name]))
-    names = [f"{name} = {BLANK if found.values[name] is None else found.values[name]}" for name in ranked]
+    names = [f"{name} = {shown(found.values[name])}" for name in ranked]
     columns = [[method[name] for name in ranked] for method in (found.shap, found.lime)]
     rows = [[name, f"{shap:+.3f}", f"{lime:+.3f}"] for name, shap, lime in zip(names, *columns, strict=True)]
     moved = found.probability - found.average
@@ -254,6 +254,19 @@ def of_record(number: int, found: Explained, label: str) -> list[Section]:
             f"Bars of {title}",
         ),
     ]
+
+
+def plain(value: Any) -> Any:
+    """As JSON has it."""
+    if pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def shown(value: Any) -> str:
+    if value is None:
+        return BLANK
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def bars(method: str, names: list[str], values: list[float]) -> Figure:

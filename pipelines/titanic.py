@@ -11,8 +11,8 @@ from pipelines.jobs import artifact
 from pipelines.project import Project
 
 # The floor is a cross-validated ROC-AUC of 0.865. The test split's 179 passengers measure it with a standard error of
-# 0.03, so the gate sits two of them lower (docs/titanic.md).
-GATE = 0.805
+# 0.035, so the gate sits two of them lower (docs/titanic.md).
+GATE = 0.795
 # Explanations say how a passenger differs from the most frequent one: a man of about 28 alone in the third class.
 USUAL = [3, "Doe, Mr. John", "male", 28, 0, 0, "", 8.05, "", "S"]
 TABLE = checks.Table(
