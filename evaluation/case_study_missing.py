@@ -166,8 +166,8 @@ def edge(values: pd.Series, kind: str) -> Reason | None:
 
 
 def stand_ins(sample: pd.DataFrame, table: CaseTable) -> list[tuple[str, float, float, float]]:
-    """Column, value, its share and the next value: of numbers such as 0, −1 or 999 that lie apart at an end, and are not
-    most of them: where most are 0, 0 is 0."""
+    """Column, value, its share and the next value: of numbers such as 0, −1 or 999 that lie apart at an end. Not of
+    what most values are: where most are 0, 0 is 0."""
     found = []
     for name in table.of_kind("number"):
         known = sample[name].dropna().to_numpy(float)
