@@ -7,6 +7,9 @@ The threshold is chosen on validation, where acting on a record costs `action_co
 SageMaker's ModelMetrics, `binary_classification_metrics.<metric>.value` for a pipeline's condition), PNGs, and
 `report.html`, which opens anywhere; for analyses of the model beside it `predictions.csv`: the test set with the
 columns `predicted_label`, as an endpoint would answer, and `probability`.
+
+Of what the artifact's metadata.json says the page also shows `comparison` of models that were cross-validated
+(compared_models.py), and `curves`, measured here by refits on the train channel (learning_curves.py).
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from pathlib import Path
 
 import classification_metrics as metrics
 import classification_plots as plots
+import compared_models
 import current_model
+import learning_curves
 import model_artifact
 import numpy as np
 import pandas as pd
@@ -32,6 +37,8 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 class Args:
     model: str = "/opt/ml/processing/input/model"
     """folder with model.tar.gz, or with an unpacked model"""
+    train: str = "/opt/ml/processing/input/train"
+    """folder with the records that it learnt from, for the curves; need not be there"""
     validation: str = "/opt/ml/processing/input/validation"
     """folder with CSV files (header, features, label as 0 or 1): chooses the threshold"""
     test: str = "/opt/ml/processing/input/test"
@@ -72,17 +79,21 @@ def main(args: Args) -> None:
         test = score(artifact, read(Path(args.test), label), label)
         importance = permutation_importance(artifact, test, args.shuffles, args.seed)
         shap = artifact.explain(artifact.records(test.table))
+        curves = measure_curves(artifact, Path(args.train))
         comparison = current_model.compare(
             args.in_service, test.table, test.answers, test.probability, args.resamples, args.seed
         )
     action, miss = prices(args, artifact.metadata)
-    evaluation = evaluate(validation, test, action, miss, args)
+    own = artifact.metadata["threshold"] if "threshold_by" in artifact.metadata else None
+    evaluation = evaluate(validation, test, action, miss, args, own)
     evaluation["model"] = {"label": label, "threshold": artifact.metadata["threshold"]}
     evaluation["feature_importance"] = {
         "permutation": importance["mean"].round(6).to_dict(),
         "mean_absolute_shap": {} if shap is None else shap.abs().mean().sort_values(ascending=False).round(6).to_dict(),
     }
     evaluation["comparison"] = comparison
+    evaluation["curves"] = curves
+    evaluation["models"] = artifact.metadata.get("comparison")
     write(evaluation, figures(evaluation, validation, test, importance, shap), Path(args.output))
     write_predictions(test, label, Path(args.predictions))
     summary = evaluation["binary_classification_metrics"]
@@ -110,6 +121,15 @@ def score(artifact: model_artifact.Artifact, table: pd.DataFrame, label: str) ->
     return Scored(records, table[label].to_numpy(dtype=int), probability, labels)
 
 
+def measure_curves(artifact: model_artifact.Artifact, folder: Path) -> dict | None:
+    """None for an artifact that plans no curves, and where the training records are not there."""
+    plan, label = artifact.metadata.get("curves"), artifact.metadata["label"]
+    if not plan or not folder.is_dir():
+        return None
+    table = read(folder, label)
+    return learning_curves.curves(artifact.estimator(), table[[*artifact.metadata["features"], label]], label, plan)
+
+
 def prices(args: Args, metadata: dict) -> tuple[float, float]:
     """Cost of acting and of missing: as given, else as the model was trained for."""
     known = metadata.get("costs", {"action": 1.0, "miss": 1.0})
@@ -118,8 +138,13 @@ def prices(args: Args, metadata: dict) -> tuple[float, float]:
     return float(action), float(miss)
 
 
-def evaluate(validation: Scored, test: Scored, action: float, miss: float, args: Args) -> dict:
-    threshold = metrics.cheapest(*metrics.costs(validation.answers, validation.probability, action, miss))
+def evaluate(
+    validation: Scored, test: Scored, action: float, miss: float, args: Args, own: float | None = None
+) -> dict:
+    """`own` is the model's threshold, where it is not to be chosen here."""
+    threshold = own
+    if threshold is None:
+        threshold = metrics.cheapest(*metrics.costs(validation.answers, validation.probability, action, miss))
     labels = (test.probability >= threshold).astype(int)
     false_positive_rate, true_positive_rate, _ = roc_curve(test.answers, test.probability)
     precision, recall, _ = precision_recall_curve(test.answers, test.probability)
@@ -135,7 +160,7 @@ def evaluate(validation: Scored, test: Scored, action: float, miss: float, args:
         },
         "threshold": {
             "value": threshold,
-            "chosen_on": "validation",
+            "chosen_on": "validation" if own is None else "the model's own",
             "action_cost": action,
             "miss_cost": miss,
             "mean_cost": metrics.cost_at(test.answers, test.probability, threshold, action, miss),
@@ -196,7 +221,11 @@ def figures(
     }
     if shap is not None:
         drawn["shap_summary"] = plots.shap_summary(shap, between_0_and_1(test.table[shap.columns], test.answers))
-    return drawn
+    shared = learning_curves.figures(evaluation["curves"]) if evaluation["curves"] else {}
+    shared |= compared_models.figures(evaluation["models"]) if evaluation["models"] else {}
+    for name, figure in shared.items():  # other pages have titles of their own
+        figure.axes[0].set_title(name.replace("_", " ").capitalize(), loc="center")
+    return drawn | shared
 
 
 def between_0_and_1(table: pd.DataFrame, answers: np.ndarray) -> pd.DataFrame:

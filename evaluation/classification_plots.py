@@ -101,7 +101,7 @@ def scores(answers: np.ndarray, probability: np.ndarray, threshold: float, label
 
 def cost(validation: tuple, test: tuple, threshold: float) -> Figure:
     figure, axes = canvas("What a threshold costs", "Threshold", "Mean cost per record")
-    axes.step(*validation, where="post", color=GREY, linewidth=1.5, label="validation, where it was chosen")
+    axes.step(*validation, where="post", color=GREY, linewidth=1.5, label="validation")
     axes.step(*test, where="post", color=BLUE, linewidth=2, label="test")
     axes.axvline(threshold, color=ORANGE, linestyle="--", label=f"chosen: {threshold:.3f}")
     axes.set(xlim=(0, 1), ylim=(0, None))

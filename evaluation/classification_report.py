@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
+import compared_models
 import jinja2
+import learning_curves
+from analysis_report import cell_text
 
 # Metric, what to call it, and one line for a reader who meets it for the first time.
 ROWS = [
@@ -25,7 +29,7 @@ ROWS = [
 CAPTIONS = {
     "roc": "How many positives are found for how many false alarms, over all thresholds.",
     "precision_recall": "How clean the list stays as more positives are found.",
-    "cost": "The threshold is chosen where validation is cheapest; test shows what that is worth on unseen records.",
+    "cost": "What a threshold costs on validation, and what that is worth on unseen records.",
     "confusion_matrix": "Counts on test at the chosen threshold.",
     "calibration": "On the diagonal a predicted 30 % happens 30 times in 100. Bars: 95 % of sampling error.",
     "scores": "Test records by predicted probability and what really happened.",
@@ -45,6 +49,27 @@ def render(evaluation: dict, images: dict[str, bytes]) -> str:
         model=evaluation["model"],
         comparison=evaluation["comparison"],
         rows=ROWS,
-        captions=CAPTIONS,
+        captions=CAPTIONS | measured_captions(evaluation),
+        compared=compared_table(evaluation["models"]),
         images={name: base64.b64encode(png).decode() for name, png in images.items()},
     )
+
+
+def measured_captions(evaluation: dict) -> dict[str, str]:
+    """Of pictures whose captions say what was measured."""
+    pictures = [*compared_models.sections(evaluation["models"])[1:]]
+    found = {"model_comparison": pictures[0].note} if pictures else {}  # type: ignore[union-attr]
+    if curves := evaluation["curves"]:
+        found["learning_curve"] = learning_curves.read_learning(curves)
+        if "validation" in curves:
+            found["validation_curve"] = learning_curves.read_validation(curves)
+    return found
+
+
+def compared_table(models: dict | None) -> dict[str, Any] | None:
+    """Columns, rows of text, and what they mean."""
+    if not models:
+        return None
+    table: Any = compared_models.sections(models)[0]
+    rows = [[cell_text(cell) for cell in row] for row in table.rows]
+    return {"columns": table.columns, "rows": rows, "note": table.note}

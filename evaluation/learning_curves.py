@@ -6,7 +6,7 @@ them; what it was fitted to itself is no part of the picture. An artifact plans 
     {"scoring": "roc_auc", "folds": 5, "parameter": "classify__C", "values": [0.01, 0.1, 1, 10], "scale": "log"}
 
 `scoring` is a scorer of scikit-learn's. Without a `parameter` there is only the learning curve. `sizes` (shares of the
-records to learn from, the last 1) may be there too.
+records to learn from, the last 1) may be there too, and `most`: of more training records so many are drawn at random.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def curves(estimator: Any, train: pd.DataFrame, label: str, plan: Mapping[str, A
     Raises:
         ValueError: the plan names a parameter that the estimator doesn't have, or a fit fails.
     """
+    if (most := plan.get("most", len(train))) < len(train):
+        train = train.sample(most, random_state=SEED)
     rows, answers = train.drop(columns=label), train[label]
     again, scoring = refittable(estimator), plan["scoring"]
     folds = splitter(answers, scoring, plan.get("folds", 5))

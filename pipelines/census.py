@@ -52,7 +52,7 @@ def build(project: Project) -> Pipeline:
             instance_type=instance,
             name=f"Train{suffix}",
         )
-        judged = {"test": test, "validation": validation}
+        judged = {"train": train, "validation": validation, "test": test}
         report = steps.evaluate(
             project,
             "census",

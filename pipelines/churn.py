@@ -56,7 +56,7 @@ def build(project: Project) -> Pipeline:
         strategy="Random",  # as good as any for a handful of trials, and the same ones each time
         instance_type=large,
     )
-    judged = {"test": test, "validation": validation}
+    judged = {"train": train, "validation": validation, "test": test}
     rival = ["--in-service", current]
     report = steps.evaluate(
         project, "churn", "classification", model=model, data=judged, instance_type=small, arguments=rival

@@ -63,6 +63,15 @@ class TreeArgs:
     """of sampling and folds"""
 
 
+# What the evaluation varies to show bias and variance; some seconds' worth, as `make run` waits for it.
+CURVES = {
+    "scoring": "roc_auc",
+    "folds": 3,
+    "sizes": [0.1, 0.25, 0.5, 1.0],
+    "most": 6000,
+    "parameter": "classify__max_depth",
+    "values": [1, 2, 4, 6, 9],
+}
 Fit = Callable[[pd.DataFrame, pd.DataFrame], tuple[Pipeline, float]]  # train and validation to a model and odds factor
 
 
@@ -193,6 +202,7 @@ def metadata(
         "odds_factor": odds_factor,
         "threshold": threshold,
         "costs": dict(costs),
+        "curves": CURVES,
         "best_round": pipeline[-1].best_iteration,
         "validation": dict(metrics),
         "hyperparameters": {name: value for name, value in asdict(args).items() if name not in folders},

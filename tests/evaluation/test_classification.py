@@ -8,10 +8,13 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 
 SCRIPT = Path(__file__).parents[2] / "evaluation" / "classification.py"
 HANDLER = """
@@ -187,3 +190,35 @@ def test_what_cannot_be_judged_is_named(tmp_path: Path) -> None:
     for (name, (_, sentence)), end in zip(SPOILT.items(), said, strict=True):
         assert sentence in end
         assert not (tmp_path / name / "output").exists()
+
+
+def test_curves_and_a_comparison_are_on_the_page(tmp_path: Path) -> None:
+    """What the artifact's facts ask for: its estimator is fitted anew to the train channel."""
+    models: list[dict[str, Any]] = [
+        {"name": name, "mean": mean, "difference": mean - 0.8, "p_against_best": p, "p_holm": p}
+        for name, mean, p in (("trees", 0.8, None), ("regression", 0.7, 0.01))
+    ]
+    models = [{**each, "deviation": 0.01, "interval": [-0.1, 0.1]} for each in models]
+    comparison = {"metric": "roc_auc", "folds": 5, "train_rows": 80, "test_rows": 20, "level": 0.95, "models": models}
+    plan = {"scoring": "roc_auc", "folds": 2, "sizes": [0.5, 1.0], "parameter": "max_depth", "values": [1, 4]}
+    facts: dict[str, Any] = {"features": {"tenure": "number"}, "curves": plan, "comparison": comparison}
+    arguments = prepare(tmp_path, **facts)
+    learnt = split(300, 2)
+    (tmp_path / "train").mkdir()
+    learnt.to_csv(tmp_path / "train" / "train.csv", index=False)
+    estimator = DecisionTreeClassifier(max_depth=4).fit(learnt[["tenure"]], learnt["left"])
+    joblib.dump(estimator, tmp_path / "unpacked" / "model.joblib")
+    with tarfile.open(tmp_path / "model" / "model.tar.gz", "w:gz") as bundle:
+        for each in (tmp_path / "unpacked").iterdir():
+            bundle.add(each, each.name)
+    done = run([*arguments, "--train", str(tmp_path / "train")])
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "output" / "evaluation.json").read_text())
+    assert found["curves"]["learning"]["rows"] == [75, 150]
+    assert found["curves"]["validation"]["train"][1] > found["curves"]["validation"]["train"][0]
+    assert found["models"] == comparison
+    page = (tmp_path / "output" / "report.html").read_text()
+    assert "Models compared" in page and "corrected resampled t-test" in page and "what it learnt by heart" in page
+    assert {"learning_curve", "validation_curve", "model_comparison"} <= {
+        path.stem for path in (tmp_path / "output").glob("*.png")
+    }
