@@ -17,6 +17,7 @@ _PASSED = {"iam:PassedToService": "sagemaker.amazonaws.com"}
 STEPS = {
     "ProcessingStep": [f"{each}ProcessingJob processing-job" for each in ("Create", "Describe", "Stop")],
     "TrainingStep": [f"{each}TrainingJob training-job" for each in ("Create", "Describe", "Stop")],
+    "TransformStep": [f"{each}TransformJob transform-job" for each in ("Create", "Describe", "Stop")],
     "TuningStep": [
         *[f"{each}HyperParameterTuningJob hyper-parameter-tuning-job" for each in ("Create", "Describe", "Stop")],
         "ListTrainingJobsForHyperParameterTuningJob hyper-parameter-tuning-job",

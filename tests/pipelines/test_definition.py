@@ -25,6 +25,7 @@ OPERATIONS = {
     "Tuning": ("CreateHyperParameterTuningJob", {"HyperParameterTuningJobName": "abcdef123456-Step-0123456789"}),
     "RegisterModel": ("CreateModelPackage", {}),
     "Model": ("CreateModel", {"ModelName": "pipelines-abcdef123456-Step-0123456789"}),
+    "Transform": ("CreateTransformJob", {"TransformJobName": "pipelines-abcdef123456-Step-0123456789"}),
     "EndpointConfig": ("CreateEndpointConfig", {}),
     "Endpoint": ("CreateEndpoint", {}),
 }
