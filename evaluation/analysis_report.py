@@ -102,10 +102,10 @@ def write(report: Report, folder: Path, name: str = "report") -> None:
     (folder / f"{name}.pdf").write_bytes(pdf(report, drawn))
 
 
-def drawings(report: Report, most: int = MOST_PICTURES) -> dict[int, list[Figure]]:
-    """The figures of the first `most` pictures, by the section's position."""
+def drawings(report: Report, most: int | None = None) -> dict[int, list[Figure]]:
+    """The figures of the first pictures, `most` or MOST_PICTURES of them, by the section's position."""
     pictures = [place for place, section in enumerate(report.sections) if isinstance(section, Picture)]
-    return {place: _figures(report.sections[place]) for place in pictures[:most]}
+    return {place: _figures(report.sections[place]) for place in pictures[: MOST_PICTURES if most is None else most]}
 
 
 def _figures(picture: Any) -> list[Figure]:
