@@ -124,7 +124,8 @@ def evaluate(test: Scored, facts: Mapping[str, Any], args: Args) -> dict[str, An
 def permutation_importance(artifact: model_artifact.Artifact, test: Scored, shuffles: int, seed: int) -> pd.DataFrame:
     """Rise of the RMSE (on the model's scale) when a feature is shuffled: index features, columns `mean`, `deviation`.
 
-    Breiman, "Random Forests", 2001. All shuffles of a feature go through the model in one call.
+    Breiman, "Random Forests", 2001. All shuffles of a feature go through the model in one call, which is the
+    estimator's own: a handler would read all records anew each time, and calculate intervals that nobody looks at.
     """
     random, rows = np.random.default_rng(seed), len(test.answers)
     scale = np.log if artifact.metadata.get("scale") == "log" else np.asarray
@@ -134,12 +135,12 @@ def permutation_importance(artifact: model_artifact.Artifact, test: Scored, shuf
         return np.sqrt((wrong**2).mean(axis=1))
 
     whole = error(test.found["prediction"])[0]
-    repeated = artifact.records(pd.concat([test.table] * shuffles, ignore_index=True))
+    repeated = pd.concat([typed(artifact, test.table)] * shuffles, ignore_index=True)
     answers = {}
-    for name in test.table.columns:
+    for name in repeated.columns:
         order = np.concatenate([random.permutation(rows) + start * rows for start in range(shuffles)])
-        shuffled = artifact.predict(repeated.assign(**{name: repeated[name].to_numpy()[order]}))
-        answers[name] = error(shuffled["prediction"].to_numpy(float)) - whole
+        shuffled = repeated.assign(**{name: repeated[name].to_numpy()[order]})
+        answers[name] = error(np.asarray(artifact.model.estimator.predict(shuffled), dtype=float)) - whole
     table = pd.DataFrame(answers)
     found = pd.DataFrame({"mean": table.mean(), "deviation": table.std(ddof=1).fillna(0.0)})
     return found.sort_values("mean", ascending=False)
@@ -153,9 +154,14 @@ def measure_curves(artifact: model_artifact.Artifact, train: Path) -> dict[str, 
     label = artifact.metadata["label"]
     table = read(train, label)
     estimator = getattr(artifact.model.estimator, "point_", artifact.model.estimator)
-    # The same types as in a request: the handler's own reading, which its estimator learnt from.
-    typed = artifact.handler.table_of(artifact.records(table.drop(columns=label)), artifact.model)
-    return learning_curves.curves(estimator, typed.assign(**{label: table[label].to_numpy(float)}), label, plan)
+    rows = typed(artifact, table.drop(columns=label))
+    return learning_curves.curves(estimator, rows.assign(**{label: table[label].to_numpy(float)}), label, plan)
+
+
+def typed(artifact: model_artifact.Artifact, table: pd.DataFrame) -> pd.DataFrame:
+    """Records as the estimator takes them, by the handler's own reading."""
+    found: pd.DataFrame = artifact.handler.table_of(artifact.records(table), artifact.model)
+    return found
 
 
 def write(evaluation: dict[str, Any], report: analysis_report.Report, folder: Path) -> None:

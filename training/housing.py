@@ -270,7 +270,7 @@ def assumptions(rows: pd.DataFrame, prices: pd.Series) -> dict[str, Any]:
 
 def curves(best: str, args: Args) -> dict[str, Any]:
     """What the evaluation varies of the best model (learning_curves.py): three folds, as each point is three fits."""
-    depths: dict[str, Any] = {"values": [1, 2, 4, 6, 8]}
+    depths: dict[str, Any] = {"values": [1, 2, 4, 6]}
     clipped: dict[str, Any] = {"values": [0.0, 0.005, 0.02, 0.05, 0.1]}
     varied = {
         "stacking": {"parameter": "regressor__gradient_boosting__model__max_depth", **depths},
