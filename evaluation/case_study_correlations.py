@@ -137,10 +137,10 @@ def _pair_chart(sample: pd.DataFrame, table: CaseTable, first: str, second: str)
     if categorical[first]:
         kept = pair[first].value_counts().index[: choose(Ask("correlation", x="category")).most]
         kept = kept if table.columns[first] == "category" else sorted(kept)
-        groups = {_label(name): numbers(_scale(pair.loc[pair[first] == name, second])) for name in kept}
+        groups = {_label(name): numbers(scaled(pair.loc[pair[first] == name, second])) for name in kept}
         box = boxes(groups)
         return Chart("correlation", "box", title, box | {"y_title": second, "x_title": first})
-    x, y = _scale(pair[first]).to_numpy(float), _scale(pair[second]).to_numpy(float)
+    x, y = scaled(pair[first]).to_numpy(float), scaled(pair[second]).to_numpy(float)
     axes = {"x_title": first, "y_title": second}
     if choose(Ask("correlation", points=len(pair), x="number")).kind == "scatter":
         return Chart("correlation", "scatter", title, {"x": x.tolist(), "y": y.tolist()} | axes)
@@ -156,7 +156,7 @@ def _named(values: pd.Series, kind: str) -> bool:
     return kind in ("category", "boolean") or (kind == "number" and values.nunique() <= MOST_BARS)
 
 
-def _scale(values: pd.Series) -> pd.Series:
+def scaled(values: pd.Series) -> pd.Series:
     """Times as years, which an axis can show."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return 1970 + (values - pd.Timestamp(0)) / pd.Timedelta(days=365.2425)
@@ -185,11 +185,10 @@ def density(x: np.ndarray, y: np.ndarray, title: str, axes: dict[str, str]) -> C
     for values in (x, y):
         low, high = np.quantile(values, [0.005, 0.995])
         inside &= (values >= low) & (values <= high)
-    columns, rows = edges(x[inside], MOST_CELLS), edges(y[inside], MOST_CELLS)
+    (columns, across), (rows, down) = _cells(x[inside]), _cells(y[inside])
     counts, _, _ = np.histogram2d(y[inside], x[inside], bins=[rows, columns])
-    named = [[f"{(low + high) / 2:.4g}" for low, high in itertools.pairwise(each)] for each in (columns, rows)]
     z = [[float(each) or None for each in row] for row in counts[::-1]]
-    data = {"x": named[0], "y": named[1][::-1], "z": z} | axes
+    data = {"x": across, "y": down[::-1], "z": z} | axes
     return Chart(
         "correlation",
         "heatmap",
@@ -197,6 +196,16 @@ def density(x: np.ndarray, y: np.ndarray, title: str, axes: dict[str, str]) -> C
         data,
         f"Records in each cell; more than {MOST_POINTS:,} points would hide each other.",
     )
+
+
+def _cells(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Bounds and names of cells: one for each value where there are few, else of equal width."""
+    distinct = np.unique(values)
+    if len(distinct) <= MOST_BARS:
+        inner = (distinct[1:] + distinct[:-1]) / 2
+        return np.array([distinct[0] - 1, *inner, distinct[-1] + 1]), [f"{each:g}" for each in distinct]
+    bounds = edges(values, MOST_CELLS)
+    return bounds, [f"{(low + high) / 2:.4g}" for low, high in itertools.pairwise(bounds)]
 
 
 def _said(pairs: list[tuple[Any, ...]]) -> tuple[list[str], list[str]]:

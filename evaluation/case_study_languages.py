@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 # The commonest function words: no text of a language does without, and few are another's, too.
 FUNCTION_WORDS: dict[str, frozenset[str]] = {
-    name: frozenset(words.split())
+    name: frozenset(word for word in words.split() if len(word) > 1)  # one letter may be a code
     for name, words in {
         "English": "the and of to in is that it for was with as his her on are this be by from not you at have",
         "German": "der die das und ist nicht ein eine den dem mit von zu auf für im des sich auch es wie bei",
@@ -24,6 +24,7 @@ FUNCTION_WORDS: dict[str, frozenset[str]] = {
     }.items()
 }
 FEWEST = 20  # function words, below which no language is told
+LEAST = 0.1  # function words in each text on average, likewise
 CLEAR = 1.3  # times as many as of the next language
 
 # UTF-8 read as Windows-1252: the two or three letters that one becomes, and what replaces what can't be read.
@@ -40,11 +41,13 @@ HINTS: dict[str, re.Pattern[str]] = {
 }
 
 
-def language(words: Counter[str]) -> str:
-    """Of texts by their words in lower case; empty where they have too few small words, or of several languages."""
+def language(words: Counter[str], texts: int) -> str:
+    """Of so many texts by how many have each word in lower case; empty where they have too few small words, or of
+    several languages."""
     counts = {name: sum(words[each] for each in known) for name, known in FUNCTION_WORDS.items()}
     best, second, *_ = sorted(counts, key=lambda name: -counts[name])
-    return best if counts[best] >= FEWEST and counts[best] > CLEAR * counts[second] else ""
+    enough = counts[best] >= max(FEWEST, LEAST * texts)
+    return best if enough and counts[best] > CLEAR * counts[second] else ""
 
 
 def scripts(texts: Iterable[str]) -> dict[str, float]:

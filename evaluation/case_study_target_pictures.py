@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from case_study_bins import boxes, codes, decades, plain_numbers
 from case_study_chart_guide import DECADES, MOST_PARTS, Ask, choose, most_frequent
-from case_study_correlations import density
+from case_study_correlations import density, scaled
 from case_study_section import Chart
 from case_study_table import CaseTable
 
@@ -46,7 +46,7 @@ def of_number(pair: pd.DataFrame, name: str, kind: str, target: str) -> Chart:
         groups = sorted(((each, goal[names == each]) for each in kept), key=lambda each: -float(np.median(each[1])))
         log = {"log": ["y"]} if decades(goal) > DECADES else {}
         return Chart("comparison", choice.kind, title, boxes(dict(groups)) | axes | log, "Groups by their medians.")
-    values = plain_numbers(pair[name], kind)
+    values = scaled(pair[name]).to_numpy(float)
     choice = choose(Ask("correlation", points=len(pair), x="number"))
     if choice.kind == "scatter":
         return Chart("correlation", "scatter", title, {"x": values.tolist(), "y": goal.tolist(), **axes})

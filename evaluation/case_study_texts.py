@@ -59,7 +59,15 @@ def row(name: str, known: pd.Series, words: Counter[str], written: dict[str, flo
     lengths, spoken = known.str.len(), known.str.split().str.len().mean()
     different = f"{known.nunique() / len(known):.0%}"
     script = next(iter(written), "").capitalize() or None
-    return name, int(lengths.median()), int(lengths.max()), round(spoken, 1), different, script, language(words) or None
+    return (
+        name,
+        int(lengths.median()),
+        int(lengths.max()),
+        round(spoken, 1),
+        different,
+        script,
+        language(words, len(known)) or None,
+    )
 
 
 def of_lengths(name: str, lengths: np.ndarray) -> Chart:
