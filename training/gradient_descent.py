@@ -80,7 +80,7 @@ class Momentum:
 
     v is a running sum of gradients in which old ones fade. Across a valley they alternate in sign and cancel; along it
     they agree and add up, to 1/(1 − memory) times a single one. With the best rate and memory, those of `best`, the
-    distance shrinks by 1 − 2/√κ a step or so: in a valley of κ = 100 that is ten times as fast.
+    distance shrinks by 1 − 2/√κ a step or so: in a valley of κ = 100 that is twenty times as fast.
     """
 
     rate: float

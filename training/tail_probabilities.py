@@ -35,6 +35,7 @@ def _fraction(x: float, a: float, b: float) -> float:
 
     The even terms are d₂ₘ = m(b−m)x / ((a+2m−1)(a+2m)), the odd ones d₂ₘ₊₁ = −(a+m)(a+b+m)x / ((a+2m)(a+2m+1)).
     """
+    # Of 1 + 1/(1 + d₁/…), so that no value on the way is 0; the 1 in front is taken off in the end.
     upper, lower = 1.0, 0.0
     value = 1.0
     for term in range(TERMS):
