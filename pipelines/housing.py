@@ -10,8 +10,8 @@ from pipelines import checks, steps
 from pipelines.project import Project
 
 # The floor is a cross-validated RMSE of the log price of 0.125. The test split's 586 houses measure it with a standard
-# error of 0.008, so the gate sits two of them higher (docs/housing.md).
-GATE = 0.141
+# error of 0.0096, so the gate sits two of them higher (docs/housing.md).
+GATE = 0.144
 # No facets: a house has no gender, and where it stands is meant to move its price (docs/housing.md, "Bias").
 TABLE = checks.Table(
     "Sale_Price",
