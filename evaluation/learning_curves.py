@@ -115,7 +115,7 @@ def refittable(estimator: Any) -> Any:
     if getattr(last, "early_stopping_rounds", None):
         fixed = {"n_estimators": last.best_iteration + 1, "early_stopping_rounds": None}
         again.set_params(**{prefix + name: value for name, value in fixed.items()})
-    if np.any(getattr(last, "monotone_constraints", None) or 0):
+    if getattr(last, "monotone_constraints", None):  # one for each encoded column, also where all are 0
         again.set_params(**{f"{path}__categories": each.categories_ for path, each in encoders(estimator)})
     return again
 
@@ -213,10 +213,10 @@ def draw(
 def read_learning(found: Mapping[str, Any]) -> str:
     """What the curve says of bias and variance, in words."""
     learning, folds = found["learning"], found["folds"]
-    train, test = learning["train"][-1], learning["test"][-1]
+    train, test, rows = learning["train"][-1], learning["test"][-1], learning["rows"][-1]
     return (
-        f"Means over {folds} folds, with one standard deviation. With all records the model scores {train:.3g} on what "
-        f"it learnt from and {test:.3g} on the rest: the difference of {train - test:.2g} is variance, what it learnt "
+        f"Means over {folds} folds, with one standard deviation. With {rows:,} records the model scores {train:.3g} on "
+        f"what it learnt from and {test:.3g} on the rest: the difference of {train - test:.2g} is variance, what it learnt "
         f"by heart. What the grey curve itself lacks is bias, or noise in the answers. {more_records(learning, folds)}"
     )
 

@@ -73,6 +73,7 @@ def main(args: Args) -> None:
         chosen=args.model,
         comparison=comparison,
         curves=curves(args.model),
+        limits=estimator_artifact.limits(rows),
         boundaries=[["petal_length", "petal_width"]],
         validation={"accuracy": own["mean"], "deviation": own["deviation"]},
         hyperparameters={name: value for name, value in asdict(args).items() if name not in ("train", "model_dir")},

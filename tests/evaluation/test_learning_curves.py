@@ -106,8 +106,8 @@ def test_a_regression_is_judged_by_its_error() -> None:
     assert "− root mean squared error" in figures(found)["learning_curve"].axes[0].get_ylabel()
 
 
-def boosted() -> tuple[Pipeline, pd.DataFrame]:
-    """As the use cases' trees: stopped early, with a constraint on an encoded column; one category is rare."""
+def boosted(rising: int) -> tuple[Pipeline, pd.DataFrame]:
+    """As the use cases' trees: stopped early, with a constraint for each encoded column; one category is rare."""
     data = table(200)
     data.insert(0, "plan", np.where(np.arange(200) == 0, "rare", np.where(data["b"] > 0, "good", "bad")))
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
@@ -115,7 +115,7 @@ def boosted() -> tuple[Pipeline, pd.DataFrame]:
         [("category", one_hot, ["plan"])], remainder="passthrough", verbose_feature_names_out=False
     ).set_output(transform="pandas")
     encoded = encode.fit_transform(data.drop(columns="y"))
-    constraints = tuple({"a": 1}.get(name, 0) for name in encoded.columns)
+    constraints = tuple({"a": rising}.get(name, 0) for name in encoded.columns)
     classify = xgboost.XGBClassifier(
         n_estimators=300, early_stopping_rounds=3, monotone_constraints=constraints, n_jobs=1
     )
@@ -123,8 +123,9 @@ def boosted() -> tuple[Pipeline, pd.DataFrame]:
     return Pipeline([("encode", encode), ("classify", classify)]), data
 
 
-def test_boosted_trees_are_fitted_anew_without_a_validation_set() -> None:
-    model, data = boosted()
+@pytest.mark.parametrize("rising", [0, 1])
+def test_boosted_trees_are_fitted_anew_without_a_validation_set(rising: int) -> None:
+    model, data = boosted(rising)
     again = refittable(model)
     settings = again.get_params()
     assert settings["classify__n_estimators"] == model[-1].best_iteration + 1
