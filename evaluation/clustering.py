@@ -36,7 +36,7 @@ from sklearn.metrics import (
     silhouette_samples,
     silhouette_score,
 )
-from sklearn.model_selection import KFold, learning_curve, validation_curve
+from sklearn.model_selection import KFold, validation_curve
 from threadpoolctl import threadpool_limits
 
 LEVEL = 0.95
@@ -193,10 +193,10 @@ def with_interval(value: float, drawn: np.ndarray) -> dict[str, Any]:
 
 
 def judged(estimator: Any, table: pd.DataFrame, answers: object = None) -> float:
-    """Silhouette of a table as the estimator segments it: a scorer. NaN where all records are in one segment."""
+    """Silhouette of a table as the estimator segments it: a scorer. NaN where it has none, as of a single segment."""
     points, labels = estimator.transform(table), estimator.predict(table)
     inside = labels >= 0
-    if len(set(labels[inside])) < 2 or inside.sum() < 3:
+    if not 2 <= len(set(labels[inside])) < inside.sum():
         return float("nan")
     return float(silhouette_score(points[inside], labels[inside]))
 
@@ -207,23 +207,20 @@ def measure_curves(
     """Silhouettes by the number of records to learn from and by the plan's parameter, as learning_curves.py draws."""
     if not plan:
         return None
-    cv = KFold(folds, shuffle=True, random_state=learning_curves.SEED)
-    options: Any = {"scoring": judged, "cv": cv, "error_score": "raise"}
-    again = clone(estimator)
-    sizes, *scores = learning_curve(
-        again, table, None, train_sizes=learning_curves.SIZES, shuffle=True, random_state=0, **options
-    )
-    tried = validation_curve(again, table, None, param_name=plan["parameter"], param_range=plan["values"], **options)
+    options = {"scoring": judged, "cv": KFold(folds, shuffle=True, random_state=learning_curves.SEED)}
+    again, name, values = clone(estimator), plan["parameter"], np.asarray(plan["values"])
+    train, test = validation_curve(again, table, None, param_name=name, param_range=plan["values"], **options)
+    there = ~np.isnan(train + test).any(axis=1)
     return {
         "scoring": "silhouette",
         "folds": folds,
-        "learning": {"rows": sizes.tolist(), **learning_curves.points(*scores)},
+        "learning": learning_curves.learn(again, table, None, learning_curves.SIZES, options),
         "validation": {
-            "parameter": plan["parameter"],
-            "values": list(plan["values"]),
+            "parameter": name,
+            "values": values[there].tolist(),
             "scale": "linear",
-            "chosen": again.get_params()[plan["parameter"]],
-            **learning_curves.points(*tried),
+            "chosen": again.get_params()[name],
+            **learning_curves.points(train[there], test[there]),
         },
     }
 
