@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOSSES = ("logloss", "mlogloss", "rmse", "mae")
-SHOWN = 25  # rows of the leaderboard
+SHOWN = 12  # rows of the leaderboard; a longer table would be folded
+COLOURS = ("#d9622b", "#2f6f9f", "#2f855a", "#8250a8", "#b7791f", "#c2417c", "#8a97a6")  # a family each
 NAMES = {
     "auc": "ROC-AUC",
     "aucpr": "average precision",
@@ -97,7 +98,8 @@ def settings(config: Mapping[str, Any]) -> str:
 def weights(members: Sequence[Facts]) -> Figure:
     figure, axes = report_pictures.panel(height=0.9 + 0.26 * len(members))
     labels = [f"{words(each['name'])} ({each['score']:.4g})" for each in members]
-    axes.barh(labels, [each["weight"] for each in members], color=report_pictures.CURRENT)
+    places = range(len(members))  # not labels: two members may have the same
+    axes.barh(places, [each["weight"] for each in members], color=report_pictures.CURRENT, tick_label=labels)
     axes.invert_yaxis()
     axes.set_xlabel("weight")
     return figure
@@ -106,13 +108,12 @@ def weights(members: Sequence[Facts]) -> Figure:
 def progress(tried: Sequence[Facts], metric: str) -> Figure:
     figure, axes = report_pictures.panel(height=3.4, width=2 * report_pictures.WIDTH)
     families = list(dict.fromkeys(each["family"] for each in tried))
-    colours = [*report_pictures.COLOURS, "#c2417c"]
     values = [each["score"] for each in tried if each["state"] == "complete"]
     for number, family in enumerate(families):
         own = [each for each in tried if each["family"] == family]
         points = [(place, each["score"]) for place, each in enumerate(own, 1) if each["state"] == "complete"]
         if points:
-            axes.plot(*zip(*points, strict=True), "o", color=colours[number % len(colours)], label=words(family), ms=4)
+            axes.plot(*zip(*points, strict=True), "o", color=COLOURS[number % len(COLOURS)], label=words(family), ms=4)
     if len(values) > 4:  # a failure of a model is no reason to see nothing of the others
         low, high = np.quantile(values, [0.0, 0.9] if metric in LOSSES else [0.1, 1.0])
         reach = 0.1 * (high - low) or 1e-3
