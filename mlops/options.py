@@ -18,7 +18,14 @@ class Where(StrEnum):
     here = "here"  # in a build: as its variables say
 
 
-UseCase = Annotated[str, typer.Argument(metavar="USE_CASE", help="What `mlops list` lists, such as churn.")]
+def _dashed(use_case: str) -> str:
+    """As AWS names it, where it was given as its files are named."""
+    return use_case.replace("_", "-")
+
+
+UseCase = Annotated[
+    str, typer.Argument(metavar="USE_CASE", help="What `mlops list` lists, such as churn.", callback=_dashed)
+]
 TargetOption = Annotated[Where, typer.Option("--target", help="Where to work; in a build here, as its variables say.")]
 # Commands on a user's own file, whose target is a column, take the place by another name.
 ColumnOption = Annotated[

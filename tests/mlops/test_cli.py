@@ -98,3 +98,9 @@ def test_use_cases_are_modules_with_build(tmp_path: Path) -> None:
     assert use_cases.find_all(tmp_path) == [use_cases.UseCase("fraud", "Fraud: one line.")]
     with pytest.raises(LookupError, match="Known: fraud"):
         use_cases.check("zzz", tmp_path)
+
+
+def test_a_use_case_is_known_by_its_files_name_too(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "run", "linear_regresion")
+    assert code == 1
+    assert "There is no use case 'linear-regresion'. Did you mean linear-regression?" in err
