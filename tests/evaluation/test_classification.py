@@ -218,7 +218,7 @@ def test_curves_and_a_comparison_are_on_the_page(tmp_path: Path) -> None:
     assert found["curves"]["validation"]["train"][1] > found["curves"]["validation"]["train"][0]
     assert found["models"] == comparison
     page = (tmp_path / "output" / "report.html").read_text()
-    assert "Models compared" in page and "corrected resampled t-test" in page and "what it learnt by heart" in page
+    assert "Models compared" in page and "corrected resampled t-test" in page and "variance, what it" in page
     assert {"learning_curve", "validation_curve", "model_comparison"} <= {
         path.stem for path in (tmp_path / "output").glob("*.png")
     }
