@@ -20,8 +20,15 @@ class ArtifactScores:
         self.label_headers: list[Any] = list(artifact.model.estimator.classes_) if several else []
 
     def scores(self, records: pd.DataFrame) -> np.ndarray:
+        if self._artifact.metadata["problem"] == "regression":
+            return self._numbers(as_requested(records))
         found = self._artifact.predict(as_requested(records))
         if self.label_headers:
             return np.array([[each[str(label)] for label in self.label_headers] for each in found["probabilities"]])
-        answer = "probability" if "probability" in found else "prediction"
-        return found[answer].to_numpy(float)[:, np.newaxis]
+        return found["probability"].to_numpy(float)[:, np.newaxis]
+
+    def _numbers(self, records: dict[str, list[Any]]) -> np.ndarray:
+        """Without the intervals that an answer may have: they take longer than the number that is asked for."""
+        model = self._artifact.model
+        table = self._artifact.handler.table_of(records, model)
+        return np.asarray(model.estimator.predict(table), dtype=float)[:, np.newaxis]

@@ -20,7 +20,7 @@ TABLE = checks.Table(
     problem="Regression",
     framework="sklearn",
     # Of 72 features fewer samples would leave most without a value.
-    shap={"agg_method": "mean_abs", "num_samples": 500},
+    shap={"agg_method": "mean_abs", "num_samples": 200},
 )
 STATUSES = ["PendingManualApproval", "Approved", "Rejected"]
 STAGES = ["staging"]  # where the pipeline may deploy by itself; production goes through approval
