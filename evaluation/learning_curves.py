@@ -217,7 +217,8 @@ def read_learning(found: Mapping[str, Any]) -> str:
     return (
         f"Means over {folds} folds, with one standard deviation. With {rows:,} records the model scores {train:.3g} on "
         f"what it learnt from and {test:.3g} on the rest: the difference of {train - test:.2g} is variance, what it "
-        f"learnt by heart. What the grey curve itself lacks is bias, or noise in the answers. {more_records(learning, folds)}"
+        "learnt by heart. What the grey curve itself lacks is bias, or noise in the answers. "
+        f"{more_records(learning, folds)}"
     )
 
 
