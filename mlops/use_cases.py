@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 class UseCase:
     name: str  # as AWS and users know it: with dashes where its files have underscores
     summary: str  # first line of its module's docstring
+    has_model: bool = True  # a report alone has none
 
 
 def find_all(root: Path = ROOT) -> list[UseCase]:
@@ -27,7 +28,11 @@ def find_all(root: Path = ROOT) -> list[UseCase]:
             continue
         tree = ast.parse(text)
         if any(isinstance(node, ast.FunctionDef) and node.name == "build" for node in tree.body):
-            found.append(UseCase(names.aws_name(path.stem), (ast.get_docstring(tree) or "").partition("\n")[0]))
+            found.append(
+                UseCase(
+                    names.aws_name(path.stem), (ast.get_docstring(tree) or "").partition("\n")[0], "register(" in text
+                )
+            )
     return found
 
 

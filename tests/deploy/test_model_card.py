@@ -148,7 +148,7 @@ def test_a_cards_status_is_its_versions_approval(approval: str, status: str) -> 
 
 
 def test_each_use_case_says_what_it_is_for_within_the_schema() -> None:
-    for case in find_all():
+    for case in (each for each in find_all() if each.has_model):
         said = model_card.declared(case.name)
         assert set(said) == {"model_overview", "intended_uses", "business_details", "additional_information"}, case.name
         check_content(json.dumps(said))

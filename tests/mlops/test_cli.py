@@ -95,7 +95,7 @@ def test_use_cases_are_modules_with_build(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "fraud.py").write_text('"""Fraud: one line.\n\nMore."""\n\ndef build(project): ...\n')
     (folder / "steps.py").write_text("def process(): ...\n")
-    assert use_cases.find_all(tmp_path) == [use_cases.UseCase("fraud", "Fraud: one line.")]
+    assert use_cases.find_all(tmp_path) == [use_cases.UseCase("fraud", "Fraud: one line.", has_model=False)]
     with pytest.raises(LookupError, match="Known: fraud"):
         use_cases.check("zzz", tmp_path)
 
