@@ -2,7 +2,7 @@
 `mlops cicd test` brings the records and keeps the results.
 
 The answers are those of the template's handlers: `{"predictions": [{…}]}` as JSON, a line a record as CSV, with the
-same numbers in the same order.
+same values in the same order; what is an object in JSON, such as a probability for each class, CSV leaves out.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ import numpy as np
 import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deploy import staging_metrics
 from deploy.declaration import Limits
-from evaluation import classification_metrics
 
 CSV, JSON = "text/csv", "application/json"
-METRICS = "binary_classification_metrics"  # of evaluation.json
 _A_REQUEST = 500  # records, where many are asked about at once
 _SAME = 1e-6  # between the numbers of two content types
 HUGE = 26 * 1024 * 1024  # bytes: more than the 25 MB that a real-time endpoint takes
@@ -62,7 +61,7 @@ class Question:
     """What the tests go by."""
 
     records: pd.DataFrame  # held-out records with the columns of a request, as text
-    truth: pd.Series  # of the records: 0 or 1, as text
+    truth: pd.Series  # of the records, as text; empty where nobody knows, as of segments
     content_types: Sequence[str]  # that the version declares
     response_types: Sequence[str]
     evaluation: Mapping[str, Any] | None  # evaluation.json of the version; None where it has none
@@ -143,18 +142,25 @@ def numeric(records: pd.DataFrame) -> list[str]:
 
 
 def read(answer: Answer) -> pd.DataFrame:
-    """The predictions, a row a record, all numbers. Raises FailedError for what is none of the template's forms."""
+    """The predictions as text, a row a record. Raises FailedError for what is none of the template's forms."""
     if answer.status != 200:
         raise FailedError(f"status {answer.status}: {beginning(answer)}")
     try:
         if answer.content_type == JSON:
-            table = pd.DataFrame(json.loads(answer.body)["predictions"])
+            table = pd.DataFrame([_single(each) for each in json.loads(answer.body)["predictions"]])
         else:
             table = pd.DataFrame(list(csv.reader(io.StringIO(answer.body.decode()))))
-        return table.astype(float)
+        if table.isna().any(axis=None):
+            raise ValueError("a prediction lacks a value")
+        return table.astype(str)
     except (ValueError, KeyError, TypeError) as error:
         why = f"{beginning(answer)!r} is no list of predictions as {answer.content_type}: {error}"
         raise FailedError(f"the answer {why}") from error
+
+
+def _single(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what CSV has no place for."""
+    return {name: value for name, value in prediction.items() if not isinstance(value, dict | list)}
 
 
 def beginning(answer: Answer) -> str:
@@ -179,22 +185,45 @@ def _answered(sent: str, wanted: str) -> Test:
             raise FailedError(f"the answer is {answer.content_type}, and {wanted} was asked for")
         if len(found) != len(records):
             raise FailedError(f"{len(found)} predictions for {len(records)} records")
-        if not np.isfinite(found.to_numpy()).all():
+        if any(_infinite(found[name]) for name in found):
             raise FailedError(f"the predictions hold what is no finite number: {found.to_dict('list')}")
-        _check_probabilities(found)
+        if wrong := _wrong(found, question):
+            raise FailedError(wrong)
         first = read(endpoint.ask(payload(records, CSV), CSV, CSV))
-        if first.shape != found.shape or not np.allclose(first.to_numpy(), found.to_numpy(), atol=_SAME, rtol=0):
-            raise FailedError(f"the numbers are not those of {CSV}: {found.to_dict('list')}, {first.to_dict('list')}")
+        if not _same(first, found):
+            raise FailedError(f"the answers are not those of {CSV}: {found.to_dict('list')}, {first.to_dict('list')}")
         return f"{len(found)} predictions of {', '.join(map(str, found))}"
 
     return test
 
 
-def _check_probabilities(found: pd.DataFrame) -> None:
-    if "probability" in found and not found["probability"].between(0, 1).all():
-        raise FailedError(f"probabilities lie between 0 and 1, and not at {found['probability'].tolist()}")
-    if "label" in found and not found["label"].isin([0, 1]).all():
-        raise FailedError(f"labels are 0 or 1, and not {found['label'].tolist()}")
+def _wrong(found: pd.DataFrame, question: Question) -> str:
+    try:
+        return staging_metrics.wrong(found, question.evaluation)
+    except ValueError as error:
+        return f"the predictions hold text where a number belongs: {error}"
+
+
+def _infinite(column: pd.Series) -> bool:
+    """Whether it holds what stands for a number and is none, among text or numbers."""
+    values = pd.to_numeric(column, errors="coerce")
+    return bool(np.isinf(values).any() or column.str.lower().eq("nan").any())
+
+
+def _same(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    """Numbers but for rounding, text to the letter."""
+    if first.shape != second.shape:
+        return False
+    for one, other in zip(first, second, strict=True):
+        try:
+            pair = staging_metrics.numbers(first[one]), staging_metrics.numbers(second[other])
+        except ValueError:
+            if list(first[one]) != list(second[other]):
+                return False
+            continue
+        if not np.allclose(*pair, atol=_SAME, rtol=_SAME):
+            return False
+    return True
 
 
 def _metrics() -> list[Named]:
@@ -202,32 +231,42 @@ def _metrics() -> list[Named]:
 
 
 def _as_registered(endpoint: Endpoint, question: Question) -> str:
-    registered = (question.evaluation or {}).get(METRICS)
-    if not registered:
-        raise SkippedError(f"The version has no {METRICS} in an evaluation.json: there is nothing to compare with.")
+    evaluation = question.evaluation or {}
+    kind = staging_metrics.problem(evaluation)
+    if not kind:
+        raise SkippedError("The version has no metrics in an evaluation.json: there is nothing to compare with.")
+    if question.truth.empty and kind != staging_metrics.CLUSTERING:
+        raise SkippedError("The held-out records have no label: there is nothing to measure.")
     limits, count = question.limits, len(question.records)
     chosen = question.records.sample(n=min(limits.records, count), random_state=0)
     parts = [chosen[start : start + _A_REQUEST] for start in range(0, len(chosen), _A_REQUEST)]
     found = pd.concat([read(endpoint.ask(payload(part, CSV))) for part in parts], ignore_index=True)
     if len(found) != len(chosen):
         raise FailedError(f"{len(found)} predictions for {len(chosen)} records")
-    answers = question.truth.loc[chosen.index].astype(float).astype(int).to_numpy()
-    threshold = float((question.evaluation or {})["threshold"]["value"])
-    measured = classification_metrics.metrics(answers, found[0].to_numpy(), threshold, np.ones((1, len(answers))))
+    measured = _measured(found, question.truth.reindex(chosen.index), evaluation)
     # Of fewer records than were judged, a metric differs by chance.
     chance = 0.0 if len(chosen) == count else 3 * math.sqrt(count / len(chosen))
     wrong, most = [], 0.0
-    for name, value in measured.items():
-        expected = registered.get(name, {}).get("value")
-        if expected is None:
-            continue
-        gap = abs(float(value[0]) - expected)
+    for name, each in measured.items():
+        size = max(1.0, abs(each.expected))  # an error in dollars is as exact as its size allows
+        gap = abs(each.value - each.expected) / size
         most = max(most, gap)
-        if gap > limits.tolerance + chance * registered[name]["standard_deviation"]:
-            wrong.append(f"{name} is {float(value[0]):.4f}, and {expected:.4f} is registered")
+        if gap > limits.tolerance + chance * each.deviation / size:
+            wrong.append(f"{name} is {each.value:.4f}, and {each.expected:.4f} is registered")
     if wrong:
         raise FailedError(f"of {len(chosen)} held-out records {'; '.join(wrong)} (tolerance {limits.tolerance:g})")
     return f"{len(measured)} metrics of {len(chosen)} held-out records, at most {most:.4f} from the registered ones"
+
+
+def _measured(
+    found: pd.DataFrame, truth: pd.Series, evaluation: Mapping[str, Any]
+) -> dict[str, staging_metrics.Compared]:
+    try:
+        return staging_metrics.compared(found, truth, evaluation)
+    except (ValueError, KeyError) as error:
+        first = ", ".join(map(str, found.iloc[0]))
+        kind = staging_metrics.problem(evaluation)
+        raise FailedError(f"the answers, such as {first}, are none of a {kind} model: {error}") from error
 
 
 def _latency() -> list[Named]:
@@ -288,7 +327,8 @@ def _missing_column(question: Question) -> tuple[bytes, str]:
 def _text_for_a_number(question: Question) -> tuple[bytes, str]:
     if not (columns := numeric(question.records)):
         raise SkippedError("No column holds numbers.")
-    return _with_header(question.records.head(1).assign(**{columns[-1]: "many"})), CSV
+    # In all of them: a code such as 020 is a category, and no text is wrong there.
+    return _with_header(question.records.head(1).assign(**dict.fromkeys(columns, "many"))), CSV
 
 
 def _with_header(records: pd.DataFrame) -> bytes:

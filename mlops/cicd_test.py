@@ -87,8 +87,10 @@ def asked(target: Target, use_case: str, package: Mapping[str, Any], stage: Stag
 
 
 def _label(truth: pd.DataFrame, evaluation: Mapping[str, Any] | None) -> pd.Series:
-    label = (evaluation or {}).get("model", {}).get("label") or truth.columns[0]
-    return truth[label]
+    """What became of the records; empty where their table doesn't say, as of segments."""
+    label = (evaluation or {}).get("model", {}).get("label")
+    found = [label] if label in truth else list(truth)[:1]
+    return truth[found[0]] if found else truth.index.to_series()[:0].astype(str)
 
 
 def _say(result: Result) -> None:

@@ -103,8 +103,8 @@ def held_out(target: Target, use_case: str, endpoint: str = "") -> pd.DataFrame:
 
 
 def split_of_test(target: Target, use_case: str, endpoint: str = "") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Columns of a request, and the label's, of the test split as text: that of the execution which made the version
-    that an endpoint serves, else of the last that succeeded.
+    """Columns of a request, and the label's where there is one, of the test split as text: that of the execution which
+    made the version that an endpoint serves, else of the last that succeeded.
     """
     sagemaker = target.client("sagemaker")
     execution = behind(sagemaker, use_case, endpoint) or executions.latest(sagemaker, use_case, "Succeeded")
@@ -126,8 +126,11 @@ def split_of_execution(target: Target, use_case: str, execution: str) -> tuple[p
         parts = [storage.read(s3, f"s3://{bucket}/{key}") for key in keys]
         return pd.concat([pd.read_csv(io.BytesIO(part), dtype=str, keep_default_na=False, **options) for part in parts])
 
-    # The baseline has what a request has, and no label.
-    asked, every = list(read("baseline", nrows=0).columns), read("test").reset_index(drop=True)
+    every = read("test").reset_index(drop=True)
+    try:  # the baseline has what a request has, and no label
+        asked = list(read("baseline", nrows=0).columns)
+    except LookupError:  # without a label the test split itself is what a request has
+        asked = list(every.columns)
     return every[asked], every.drop(columns=asked)
 
 

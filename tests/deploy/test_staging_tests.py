@@ -90,7 +90,7 @@ def question() -> Question:
     months = random.integers(0, 60, 300)
     truth = (random.random(300) < 1 / (1 + months / 12)).astype(int)
     metrics = classification_metrics.with_intervals(truth, 1 / (1 + months / 12), 0.4, 50, 0)
-    evaluation = {staging_tests.METRICS: metrics, "threshold": {"value": 0.4}, "model": {"label": "left"}}
+    evaluation = {"binary_classification_metrics": metrics, "threshold": {"value": 0.4}, "model": {"label": "left"}}
     records = pd.DataFrame({"plan": "b", "months": months.astype(str)})
     limits = Limits(requests=8, workers=2, p50=50, p95=100, p99=200)
     return Question(records, pd.Series(truth.astype(str)), TYPES, TYPES, evaluation, limits)
