@@ -139,12 +139,26 @@ def entries(root: Path, model: str, name: str) -> dict[Path, str]:
     text = cards.read_text(encoding="utf-8")
     if model in tomllib.loads(text):
         found[cards] = text.rstrip("\n") + "\n\n" + renamed(card(text, model), model, name)
+    stages = root / "deploy" / "stages.yml"
+    found[stages] = with_monitors(stages.read_text(encoding="utf-8"), model, name)
     known = ",".join(sorted([*(case.name for case in use_cases.find_all(root)), aws_name(name)]))
     for each in TEMPLATES:
         path = root / "deploy" / "cloudformation" / f"{each}.yml"
         default = r"(  UseCases:\n(?:    .*\n)*?    Default: ).*"
         found[path] = re.sub(default, rf"\g<1>{known}", path.read_text(encoding="utf-8"), count=1)
     return found
+
+
+def with_monitors(text: str, model: str, name: str) -> str:
+    """`stages.yml` with what its stage `production` says of the use case `model` repeated for the new one."""
+    begin = text.index("\nproduction:")
+    own = re.compile(rf"^    {model}:.*\n(?:(?:      .*)?\n)*", re.MULTILINE).search(text, begin)
+    stage_ends = re.compile(r"^\w", re.MULTILINE).search(text, begin + len("\nproduction:"))
+    if not own or (stage_ends and own.start() > stage_ends.start()):
+        return text
+    block = own[0].rstrip("\n") + "\n"
+    copied = re.sub(r" &\w+", "", renamed(block, model, name))  # an anchor may be there once
+    return text[: own.start()] + block + copied + text[own.start() + len(block) :]
 
 
 def card(text: str, model: str) -> str:
@@ -158,6 +172,6 @@ def tell(root: Path, paths: list[Path], name: str) -> None:
         console.say(str(path.relative_to(root)))
     console.note(
         f"Try it: {console.command()} run {aws_name(name)}. Then make it yours: data/{name}.py, processing/{name}.py "
-        f"(its Schema), training/{name}.py, the gate in pipelines/{name}.py, docs/{name}.md. Monitors and endpoints "
-        "are the stages' own until deploy/stages.yml says otherwise."
+        f"(its Schema), training/{name}.py, the gate in pipelines/{name}.py, docs/{name}.md. What monitors its "
+        "endpoint is in deploy/stages.yml."
     )

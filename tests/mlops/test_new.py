@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mlops import new, use_cases
 
@@ -38,6 +39,8 @@ def test_a_new_use_case_is_whole_and_its_tests_pass(project: Path, capsys: pytes
     assert use_cases.UseCase("late-returns", use_case("late_returns")) in use_cases.find_all(project)
     assert 'steps.process(project, "late_returns"' in (project / "pipelines/late_returns.py").read_text()
     assert "late-returns" in read_default(project / "deploy/cloudformation/baseline.yml")
+    declared = yaml.safe_load((project / "deploy/stages.yml").read_text())["production"]["use_cases"]
+    assert declared["late_returns"] == declared["churn"]
     assert "[late_returns.model_overview]" in (project / "deploy/model_cards.toml").read_text()
     assert new.NOT_MEASURED in (project / "docs/late_returns.md").read_text()
     command = [
