@@ -17,18 +17,20 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import automl_families as families
 import automl_knowledge as knowledge
 import automl_task
+import pandas as pd
 import psutil
-from automl_blend import Blend
+from automl_blend import Blend, answers
 from automl_candidates import keep, read, refit, save
 from automl_search import Search
+from automl_task import Task
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from training_job import parse as parse_args
 from training_job import run
-
-LEAST_SECONDS = 2.0
 
 
 @dataclass
@@ -62,12 +64,20 @@ def main(args: Args) -> None:
     began = time.monotonic() - (time.time() - psutil.Process().create_time())
     task, rows = read(args)
     lenders = knowledge.nearest(task, [*rows.columns, args.target], knowledge.read())
-    share = knowledge.shares(families.FAMILIES, lenders)[args.family]
-    seconds = max(LEAST_SECONDS, args.seconds * min(1.0, share * args.parallel))
+    seconds = knowledge.allotted(families.FAMILIES, lenders, args.seconds * args.parallel).get(args.family, 0.0)
+    seconds = min(args.seconds, seconds)
+    if not seconds:
+        leave_out(task, rows, args, [], "other families make more of so little time")
+        return
     print(f"{args.family}: {seconds:.0f} s, beginning with what did well on {', '.join(named(lenders)) or 'no table'}")
-    search = Search(task, args.family, began + seconds, args.seed, args.threads, args.most)
+    needed = args.family in knowledge.ranked(families.FAMILIES, lenders)[: knowledge.FEWEST]
+    search = Search(task, args.family, began + seconds, args.seed, args.threads, args.most, needed)
     lent = knowledge.starts(args.family, lenders)
-    search.run([*lent[: len(lenders)], families.DEFAULTS[args.family], *lent[len(lenders) :]])
+    first = [families.cheapest(args.family), *lent[: len(lenders)], families.DEFAULTS[args.family]]
+    search.run([*first, *lent[len(lenders) :]])
+    if not search.candidates:
+        leave_out(task, rows, args, search.tried, f"nothing of it is learnt in {seconds:.0f} s")
+        return
     best = search.candidates[0]
     for each in search.candidates:
         print(f"candidate {args.metric or task.metric}={task.shown(each.score):.6f} {json.dumps(each.config)}")
@@ -78,6 +88,17 @@ def main(args: Args) -> None:
         f"{len(search.tried)} configurations, {sum(each['state'] == 'complete' for each in search.tried)} of them whole"
     )
     print(f"[0]\tvalidation-{task.metric}:{task.shown(best.score):.6f}", flush=True)
+
+
+def leave_out(task: Task, rows: pd.DataFrame, args: Args, tried: list[dict[str, Any]], why: str) -> None:
+    """An artifact without candidates, that serves what is known without any record; its score is the objective."""
+    made = DummyRegressor() if task.classes is None else DummyClassifier()
+    made.fit(task.table, task.answers)
+    save(Path(args.model_dir), Blend(task.tidy, [made], [1.0], task.classes), rows, task, args)
+    keep(Path(args.model_dir), [], tried)
+    print(f"{args.family} is left out: {why}")
+    score = task.score(answers(made, task.table, task.kinds), task.judged)
+    print(f"[0]\tvalidation-{task.metric}:{task.shown(score):.6f}", flush=True)
 
 
 def named(lenders: list[knowledge.Entry]) -> list[str]:

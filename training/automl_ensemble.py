@@ -22,6 +22,7 @@ from typing import Any
 
 import automl_task
 import numpy as np
+import psutil
 from automl_blend import STACKING_FOLDS, Blend, combine, stacker_inputs
 from automl_candidates import REFIT, Candidate, kept, read, refit, save
 from automl_task import Task
@@ -33,6 +34,7 @@ from training_job import run
 GREEDY_ROUNDS = 30
 GREEDY_PATIENCE = 8  # rounds without a better blend
 MOST_MEMBERS = 8
+SELECTION_ROWS = 20_000  # that the greedy selection looks at
 CURVE_FOLDS, CURVE_SIZES = 3, (0.25, 0.5, 1.0)
 CURVE_SECONDS = 120  # all refits for curves together, as the candidates' fits tell
 # scikit-learn's names of the metrics.
@@ -64,8 +66,8 @@ class Args:
     metric: str = ""
     """what is made best, as in the trials"""
     seconds: float = 60.0
-    """the members are refitted within about so many; what would take longer is left out"""
-    threads: int = 1
+    """from Python's start on; members whose refits would take longer are left out"""
+    threads: int = os.cpu_count() or 1
     """threads of a fit"""
     seed: int = 0
     """of folds, as in the trials"""
@@ -82,13 +84,13 @@ class Way:
 
 
 def main(args: Args) -> None:
-    began = time.monotonic()
+    began = time.monotonic() - (time.time() - psutil.Process().create_time())
     task, rows = read(args)
     candidates, tried = collect(Path(args.trials), task)
     ways = judge(candidates, task)
     for each in ways:
         print(f"{each.name} {task.metric}={task.shown(each.score):.6f}")
-    best = affordable(ways[0], candidates, args.seconds)
+    best = affordable(ways, candidates, args.seconds - (time.monotonic() - began))
     chosen = [number for number in range(len(candidates)) if best.weights[number] > 0]
     members = []
     for number in chosen:
@@ -103,7 +105,7 @@ def main(args: Args) -> None:
         args,
         leaderboard=leaderboard(candidates, ways, best, task),
         comparison=comparison(candidates, best, task),
-        curves=curves([candidates[number] for number in chosen], best, task),
+        curves=curves([candidates[number] for number in chosen], best, task, min(CURVE_SECONDS, args.seconds)),
         tried=tried,
     )
     print(f"{best.name} of {len(chosen)} in {time.monotonic() - began:.0f} s")
@@ -170,6 +172,8 @@ def crossed(
 
 def greedy(answers: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray:
     """How often each candidate is taken: always that which makes the mean of those taken best."""
+    if len(rows) > SELECTION_ROWS:
+        rows = np.random.default_rng(task.seed).choice(rows, SELECTION_ROWS, replace=False)
     counts, total = np.zeros(len(answers)), np.zeros(answers.shape[1:])
     best, best_counts, better = -np.inf, counts, 0
     for taken in range(1, GREEDY_ROUNDS + 1):
@@ -200,17 +204,17 @@ def crossed_stack(answers: np.ndarray, task: Task, parts: list[np.ndarray]) -> f
     return task.score(whole, task.judged)
 
 
-def affordable(way: Way, candidates: list[Candidate], seconds: float) -> Way:
-    """The same without the members of least weight, as long as refitting all would take too long; a stack stays."""
-    weights = way.weights.copy()
-    if way.stacker is not None:
-        return way
-    while (weights > 0).sum() > 1:
-        needed = sum(REFIT * each.seconds for each, weight in zip(candidates, weights, strict=True) if weight > 0)
-        if needed <= seconds:
-            break
+def affordable(ways: list[Way], candidates: list[Candidate], seconds: float) -> Way:
+    """The best way whose members can be refitted in the time; if there is none, the blend without some of them."""
+    needed = REFIT * np.array([each.seconds for each in candidates])
+    for way in ways:
+        if needed[way.weights > 0].sum() <= seconds:
+            return way
+    blend = next(each for each in ways if each.name == "blend")
+    weights = blend.weights.copy()
+    while (weights > 0).sum() > 1 and needed[weights > 0].sum() > seconds:
         weights[np.argmin(np.where(weights > 0, weights, np.inf))] = 0
-    return Way(way.name, way.score, weights)
+    return Way(blend.name, blend.score, weights)
 
 
 def leaderboard(candidates: list[Candidate], ways: list[Way], best: Way, task: Task) -> list[dict[str, Any]]:
@@ -252,16 +256,18 @@ def comparison(candidates: list[Candidate], best: Way, task: Task) -> dict[str, 
     return compare(scores, metric, len(learn), len(judged))
 
 
-def curves(members: list[Candidate], best: Way, task: Task) -> dict[str, Any] | None:
+def curves(members: list[Candidate], best: Way, task: Task, seconds: float) -> dict[str, Any] | None:
     """What the evaluation draws by refits: over records, and over the number of members; None where that takes long."""
     counts = sorted({1, (len(members) + 1) // 2, len(members)})
+    if best.stacker is not None:
+        counts = counts[-1:]  # they are no choice: its linear model has a weight for each
     fit = sum(each.seconds for each in members) * (1 if best.stacker is None else 1 + STACKING_FOLDS)
-    refits = CURVE_FOLDS * (sum(CURVE_SIZES) + sum(counts) / len(members))
-    if fit * refits > CURVE_SECONDS:
-        return None
-    plan = {"scoring": SCORERS[task.metric], "folds": CURVE_FOLDS, "sizes": list(CURVE_SIZES)}
-    # Counts of a stack's members are no choice: its linear model has a weight for each.
-    return plan if len(counts) == 1 or best.stacker is not None else {**plan, "parameter": "most", "values": counts}
+    for folds, over in ((CURVE_FOLDS, counts), (CURVE_FOLDS, counts[-1:]), (2, counts[-1:])):
+        refits = folds * (sum(CURVE_SIZES) + (sum(over) / len(members) if len(over) > 1 else 0))
+        if fit * refits <= seconds:
+            plan = {"scoring": SCORERS[task.metric], "folds": folds, "sizes": list(CURVE_SIZES)}
+            return plan if len(over) == 1 else {**plan, "parameter": "most", "values": over}
+    return None
 
 
 def parse(argv: list[str] | None = None) -> Args:

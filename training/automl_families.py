@@ -209,6 +209,22 @@ DEFAULTS: dict[str, Config] = {
 }
 
 
+# Before all: learnt in a fraction of the defaults' time, so that each family has an answer early.
+CHEAPEST: dict[str, Config] = {
+    "boosted_trees": {"n_estimators": 60, "learning_rate": 0.15, "max_depth": 3},
+    "gradient_boosting": {"max_iter": 50, "learning_rate": 0.15, "max_leaf_nodes": 8},
+    "random_forest": {"n_estimators": 60, "max_features": 0.2, "min_samples_leaf": 5},
+    "extra_trees": {"n_estimators": 60, "max_features": 0.2, "min_samples_leaf": 5, "categories": "ordinal"},
+    "network": {"numbers": "standard", "width": 16, "learning_rate_init": 0.01},
+    "linear": {"numbers": "standard"},
+    "neighbours": {"numbers": "standard"},
+}
+
+
+def cheapest(family: str) -> Config:
+    return {**DEFAULTS[family], **CHEAPEST[family]}
+
+
 def build(family: str, config: Mapping[str, Any], task: Task, threads: int = 1) -> Any:
     """An unfitted estimator over the tidy table."""
     model = MODELS[family](config, task, threads)

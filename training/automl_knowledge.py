@@ -31,6 +31,19 @@ NEAREST = 3  # tables that lend
 SAME = 0.5  # of all columns of two tables: they are one
 LANDMARK_ROWS = 1000
 LEAST_SHARE = 0.25  # of the time that it would get by equal shares, for a family that helped nowhere
+START_SECONDS = 4.0  # of a job until it searches: Python, its libraries, the table
+LEAST_SECONDS = 5.0  # of search: with less a family is left out
+FEWEST = 2  # families that are never left out
+# Of families that are worth the same, these are kept first: good ones that are learnt quickly.
+QUICKEST = (
+    "gradient_boosting",
+    "linear",
+    "boosted_trees",
+    "extra_trees",
+    "random_forest",
+    "neighbours",
+    "network",
+)
 
 Entry = Mapping[str, Any]
 
@@ -82,6 +95,21 @@ def shares(families: Sequence[str], lenders: Sequence[Entry]) -> dict[str, float
     raised = {name: max(least, weighed[name] if lenders else 1.0) for name in families}
     whole = sum(raised.values())
     return {name: value / whole for name, value in raised.items()}
+
+
+def ranked(families: Sequence[str], lenders: Sequence[Entry]) -> list[str]:
+    """The families by what they were worth to the lenders, the most first."""
+    worth = shares(families, lenders)
+    return sorted(families, key=lambda name: (-worth[name], QUICKEST.index(name)))
+
+
+def allotted(families: Sequence[str], lenders: Sequence[Entry], seconds: float) -> dict[str, float]:
+    """Of `seconds` on one core, each family's, from the start of its job on; those without enough are left out."""
+    kept = ranked(families, lenders)
+    searched = max(0.0, seconds - START_SECONDS * len(families))  # who is left out starts, too
+    while len(kept) > FEWEST and searched * shares(kept, lenders)[kept[-1]] < LEAST_SECONDS:
+        kept.pop()
+    return {name: START_SECONDS + searched * share for name, share in shares(kept, lenders).items()}
 
 
 def features(task: Task) -> dict[str, float]:

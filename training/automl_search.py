@@ -7,10 +7,14 @@ Parallel Hyperparameter Tuning"). Only those that saw every fold are candidates,
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import automl_families as families
@@ -28,11 +32,16 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 RANDOM_FIRST = 8  # configurations before the sampler believes what it saw
 KEPT = 3  # candidates of a family
 PATIENCE = 60  # finished configurations without a better one: the family has nothing more to give
+OUT_OF_TIME = "out of time"
 
 
 @dataclass
 class Search:
-    """One family's search; `deadline` is of `time.monotonic`. The first configuration is finished whatever it takes."""
+    """One family's search; `deadline` is of `time.monotonic`.
+
+    With `needed` the first configuration that can be learnt is finished whatever it takes; otherwise a search may end
+    without a candidate.
+    """
 
     task: Task
     family: str
@@ -40,12 +49,13 @@ class Search:
     seed: int = 0
     threads: int = 1
     most: int = 500  # configurations
+    needed: bool = True
     candidates: list[Candidate] = field(default_factory=list)
     tried: list[dict[str, Any]] = field(default_factory=list)  # for people: what, how far it got, its last score
     _since_best: int = 0
 
     def run(self, starts: Sequence[Mapping[str, Any]]) -> None:
-        """`starts` are configurations to begin with. Raises RuntimeError when none could be learnt at all."""
+        """`starts` are configurations to begin with. Raises RuntimeError when all of them failed."""
         with warnings.catch_warnings(), threadpool_limits(self.threads):
             warnings.simplefilter("ignore")  # of models that did not converge, and of Optuna's experimental options
             sampler = TPESampler(seed=self.seed, n_startup_trials=RANDOM_FIRST, multivariate=True, group=True)
@@ -54,8 +64,8 @@ class Search:
             for each in starts:
                 study.enqueue_trial(dict(each), skip_if_exists=True)
             study.optimize(self._try, n_trials=self.most, callbacks=[self._stop], catch=(ValueError, MemoryError))
-        if not self.candidates:
-            whys = {each["state"] for each in self.tried}
+        whys = {each["state"] for each in self.tried}
+        if not self.candidates and OUT_OF_TIME not in whys:
             raise RuntimeError(f"No {self.family} could be learnt from this table: {'; '.join(sorted(whys))}.")
 
     def _try(self, trial: Trial) -> float:
@@ -66,6 +76,9 @@ class Search:
             return self._climb(trial, config, record)
         except optuna.TrialPruned:
             raise
+        except TimeoutError:
+            record["state"] = OUT_OF_TIME
+            raise optuna.TrialPruned from None
         except Exception as error:
             record["state"] = f"{type(error).__name__}: {error}"[:200]
             raise
@@ -77,7 +90,7 @@ class Search:
         for number, (share, count) in enumerate(rungs):
             new = [fold for fold in range(count) if fold not in known]
             if number and self._too_late(seconds * len(new) * (share / rungs[number - 1][0])):
-                record["state"] = "out of time"
+                record["state"] = OUT_OF_TIME
                 raise optuna.TrialPruned
             began = time.monotonic()
             for fold in new:
@@ -99,10 +112,13 @@ class Search:
 
     def _too_late(self, seconds: float) -> bool:
         """Whether so much more would end after the deadline, with the refit of the best still to come."""
+        return seconds > self._left()
+
+    def _left(self) -> float:
+        """Seconds; without end for the first candidate of a family that is needed."""
         if not self.candidates:
-            return False
-        best = max(self.candidates, key=lambda each: each.score)
-        return time.monotonic() + seconds + REFIT * best.seconds > self.deadline
+            return np.inf if self.needed else self.deadline - time.monotonic()
+        return self.deadline - time.monotonic() - REFIT * self.candidates[0].seconds
 
     def _judge(self, config: Mapping[str, Any], fold: int, share: float) -> np.ndarray:
         """Answers for the fold's judged rows."""
@@ -111,7 +127,8 @@ class Search:
             learn = np.random.default_rng(self.task.seed).permutation(learn)[: int(len(learn) * share)]
         model = families.build(self.family, config, self.task, self.threads)
         table = self.task.table
-        model.fit(table.iloc[learn], self.task.answers[learn])
+        with limited(self._left()):
+            model.fit(table.iloc[learn], self.task.answers[learn])
         found = answers(model, table.iloc[judge], self.task.kinds)
         if not np.isfinite(found).all():
             raise ValueError("its answers are not finite")
@@ -124,12 +141,29 @@ class Search:
 
     def _stop(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         del trial
-        if (
-            self._too_late(0.0)
-            or self._since_best >= PATIENCE
-            or (not self.candidates and len(self.tried) >= 10 and time.monotonic() > self.deadline)
-        ):
+        late = time.monotonic() > self.deadline
+        if self._too_late(0.0) or self._since_best >= PATIENCE or (late and len(self.tried) >= 10):
             study.stop()
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raises TimeoutError in a fit that takes longer, between two of its iterations; only in the main thread."""
+    if not np.isfinite(seconds) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    # Again and again, as one may be lost in a callback of compiled code.
+    signal.setitimer(signal.ITIMER_REAL, max(0.01, seconds), 0.5)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def spread(found: np.ndarray, rows: np.ndarray, task: Task) -> np.ndarray:

@@ -11,9 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_score
 
@@ -25,7 +27,7 @@ import automl_knowledge as knowledge
 import automl_task
 from automl_blend import Blend, Tidy
 from automl_candidates import Candidate
-from automl_search import Search
+from automl_search import Search, limited
 
 FAMILIES = list(families.FAMILIES)
 TRAINING = Path(__file__).parents[2] / "training"
@@ -77,7 +79,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     common = ["--train", str(folder / "train"), "--target", "bought"]
     for family in ("linear", "neighbours"):
         out = str(folder / "trials" / family)
-        script.main(script.parse([*common, "--family", family, "--model-dir", out, "--most", "3"]))
+        # Its time began when Python did, which here is that of all tests.
+        asked = ["--family", family, "--model-dir", out, "--most", "3", "--seconds", "36000"]
+        script.main(script.parse([*common, *asked]))
     trials = ["--trials", str(folder / "trials"), "--model-dir", str(folder / "model")]
     ensemble.main(ensemble.parse([*common, *trials]))
     return folder / "model"
@@ -151,6 +155,44 @@ def test_a_deadline_that_has_passed_still_leaves_one_candidate() -> None:
     assert len(search.tried) == len(search.candidates) == 1
 
 
+def test_a_family_that_is_not_needed_ends_without_one() -> None:
+    task = automl_task.make(people(100)[["age", "bought"]], "bought", "binary")
+    search = Search(task, "random_forest", time.monotonic() - 1, needed=False)
+    search.run([families.cheapest("random_forest")])
+    assert search.candidates == []
+    assert [each["state"] for each in search.tried] == ["out of time"]
+
+
+def test_a_fit_is_stopped_between_its_iterations() -> None:
+    with pytest.raises(TimeoutError), limited(0.01):
+        while True:
+            pass
+    with limited(0.01):
+        pass
+    time.sleep(0.02)  # no alarm is left
+
+
+def test_time_is_for_families_that_have_enough_of_it_and_for_two_at_least() -> None:
+    enough = knowledge.allotted(FAMILIES, [], 400)
+    assert list(enough) == list(knowledge.QUICKEST)
+    assert sum(enough.values()) == pytest.approx(400)
+    few = knowledge.allotted(FAMILIES, [], 60)
+    assert min(few.values()) >= knowledge.START_SECONDS + knowledge.LEAST_SECONDS
+    assert 2 < len(few) < len(FAMILIES)
+    assert list(knowledge.allotted(FAMILIES, [], 1)) == ["gradient_boosting", "linear"]
+
+
+def test_a_family_that_is_left_out_answers_what_is_known_without_a_record(tmp_path: Path) -> None:
+    put(tmp_path / "train", people(60).drop(columns=["bought", "kind"]), "regression")
+    script = load("automl")
+    asked = ["--train", str(tmp_path / "train"), "--target", "spent", "--model-dir", str(tmp_path / "model")]
+    script.main(script.parse([*asked, "--family", "network", "--seconds", "1"]))
+    told = json.loads((tmp_path / "model" / "candidates.json").read_text())
+    assert told == {"candidates": [], "tried": []}
+    served = joblib.load(tmp_path / "model" / "model.joblib")
+    assert served.predict(people(60).head(2)).tolist() == pytest.approx([people(60)["spent"].mean()] * 2)
+
+
 def test_a_metric_of_another_problem_is_refused() -> None:
     with pytest.raises(ValueError, match="Metric rmse is none for a binary problem"):
         automl_task.make(people(50)[["age", "bought"]], "bought", "binary", "rmse")
@@ -172,10 +214,12 @@ def test_greedy_selection_takes_those_that_make_up_for_each_other() -> None:
 
 
 def test_members_that_cannot_be_refitted_in_time_are_left_out() -> None:
-    way = ensemble.Way("blend", 1.0, np.array([3.0, 1.0, 0.0]))
+    stack = ensemble.Way("stack", 3.0, np.array([1.0, 1.0, 1.0]), stacker=LinearRegression())
+    blend = ensemble.Way("blend", 2.0, np.array([3.0, 1.0, 0.0]))
     candidates = [Candidate("linear", {}, 1.0, seconds, np.zeros(1)) for seconds in (10, 10, 10)]
-    assert ensemble.affordable(way, candidates, 1000).weights.tolist() == [3.0, 1.0, 0.0]
-    assert ensemble.affordable(way, candidates, 20).weights.tolist() == [3.0, 0.0, 0.0]
+    assert ensemble.affordable([stack, blend], candidates, 1000) is stack
+    assert ensemble.affordable([stack, blend], candidates, 40) is blend
+    assert ensemble.affordable([stack, blend], candidates, 20).weights.tolist() == [3.0, 0.0, 0.0]
 
 
 def test_knowledge_never_comes_from_the_table_at_hand() -> None:
