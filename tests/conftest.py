@@ -21,6 +21,10 @@ from sagelocal.config import Settings
 _SURROUNDINGS = ("AWS_", "SAGEMAKER_", "MLOPS_", "CODEBUILD_", "GITHUB_")
 _KEPT = ("MLOPS_CACHE",)  # where data sets are that were downloaded before
 
+# Tests have a core each: more threads of OpenMP and BLAS wait for each other in busy loops. Before NumPy is imported.
+for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_pool, "1")
+
 
 def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith(_SURROUNDINGS) and name not in _KEPT]:

@@ -11,14 +11,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from housing_records import houses
 
 from sagelocal.config import Settings
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests"))
-
-from housing_records import houses  # noqa: E402
-
 pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 QUICK = (
     "Models=ridge,lasso",

@@ -11,15 +11,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from titanic_passengers import RECORD, passengers
 
 from deploy import declaration, stages
 from sagelocal.config import Settings
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from titanic_passengers import RECORD, passengers  # noqa: E402
-
 pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 QUICK = ("Folds=2", "Families=logistic regression", "Imputers=mean,group", "MinRocAuc=0.55", "DeployTo=staging")
 RAW = "data/ship/titanic.csv"

@@ -11,7 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "processing"))
-sys.path.append(str(ROOT / "tests"))
 
 import tabular  # noqa: E402
 from housing_records import houses  # noqa: E402

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "processing"), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT / "processing"))
 
 from tabular import InputError, SplitArgs  # noqa: E402
 from titanic_passengers import passengers  # noqa: E402

@@ -17,7 +17,6 @@ from threadpoolctl import threadpool_limits
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "training"))
 sys.path.append(str(ROOT / "evaluation"))
-sys.path.append(str(ROOT / "tests"))
 
 import assumption_tests  # noqa: E402
 import conformal_intervals  # noqa: E402

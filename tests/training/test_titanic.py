@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "training"), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT / "training"))
 
 from titanic_passengers import RECORD, passengers  # noqa: E402
 

@@ -11,7 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "training"), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT / "training"))
 
 import imputer_comparison  # noqa: E402
 import imputers  # noqa: E402
