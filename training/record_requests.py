@@ -11,6 +11,7 @@ import contextlib
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ import pandas as pd
 
 JSON = "application/json"
 CSV = "text/csv"
+BYTE_ORDER_MARK = "\ufeff"  # with which spreadsheets begin a CSV
 Columns = Mapping[Any, Sequence[Any]]  # name to values; the name is a number while only the model knows better
 
 
@@ -55,7 +57,11 @@ def input_fn(body: str | bytes, content_type: str) -> Any:  # Columns | Refused
 
 def read(body: str | bytes, content_type: str) -> Columns:
     """Raises ValueError for a body that is not what its content type says, Unsupported for another type."""
-    text = body.decode() if isinstance(body, bytes | bytearray) else body
+    try:
+        text = body.decode() if isinstance(body, bytes | bytearray) else body
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The body is not UTF-8: {error}.") from None
+    text = text.removeprefix(BYTE_ORDER_MARK)
     kind = content_type.split(";")[0].strip().lower()
     if kind == CSV:
         return read_csv(text)
@@ -67,7 +73,10 @@ def read(body: str | bytes, content_type: str) -> Columns:
 def read_csv(text: str) -> Columns:
     """Columns are still numbered: only the model knows whether the first row is a header."""
     if '"' in text or "\r" in text:
-        rows = [row for row in csv.reader(io.StringIO(text)) if row]
+        try:
+            rows = [row for row in csv.reader(io.StringIO(text)) if row]
+        except csv.Error as error:
+            raise ValueError(f"The body is not CSV: {error}.") from None
     else:  # the same, in a quarter of the time
         rows = [line.split(",") for line in text.split("\n") if line]
     widths = sorted(set(map(len, rows)))
@@ -81,7 +90,7 @@ def read_csv(text: str) -> Columns:
 def read_json(text: str) -> Columns:
     try:
         content = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"The body is not JSON: {error}.") from None
     kind = Asked
     if isinstance(content, dict) and "instances" in content:
@@ -125,17 +134,22 @@ def check_columns(table: Columns, features: Mapping[str, Any], optional: Sequenc
 
 
 def read_numbers(name: str, values: Sequence[Any]) -> Sequence[float] | np.ndarray:
-    """NaN for a blank."""
+    """NaN for a blank. Raises ValueError for text, and for what no float64 holds: `Infinity`, 1e999, 400 digits."""
     with contextlib.suppress(TypeError, ValueError):
         if not "".join(values).strip(" 0123456789.+-eE"):  # nothing like "nan" and "1_000", which float() takes, too
-            return list(map(float, values))
-    if set(map(type, values)) <= {int, float}:
-        return np.array(values, dtype="float64")
+            found = list(map(float, values))
+            if all(map(math.isfinite, found)):
+                return found
+    with contextlib.suppress(OverflowError):
+        if set(map(type, values)) <= {int, float} and not np.isinf(array := np.array(values, dtype="float64")).any():
+            return array
     text = strip(name, values)
     read = pd.to_numeric(pd.Series(text), errors="coerce").astype("float64")
-    wrong = list(dict.fromkeys(value for value, number in zip(text, read, strict=True) if value and np.isnan(number)))
+    wrong = list(dict.fromkeys(value for value, ok in zip(text, np.isfinite(read), strict=True) if value and not ok))
     if wrong:
-        raise ValueError(f"Column {name} holds {', '.join(map(repr, wrong[:5]))} where a number is needed.")
+        raise ValueError(
+            f"Column {name} holds {', '.join(repr(value[:80]) for value in wrong[:5])} where a number is needed."
+        )
     return read.to_numpy()
 
 
