@@ -33,8 +33,8 @@ def build(project: Project) -> Pipeline:
     # The objective that the XGBoost image knows as validation:<metric>.
     metric = ParameterString("Metric", "auc")
     objective_type = ParameterString("ObjectiveType", "Maximize", enum_values=["Maximize", "Minimize"])
-    search_seconds = ParameterInteger("SearchSeconds", 240)
-    ensemble_seconds = ParameterInteger("EnsembleSeconds", 60)
+    search_seconds = ParameterInteger("SearchSeconds", 210)
+    ensemble_seconds = ParameterInteger("EnsembleSeconds", 45)
     most = ParameterInteger("MaxConfigurations", 500)  # of a family
     parallel = ParameterInteger("ParallelSearches", 2)  # how many there is room for: each gets its part of the time
     floor = ParameterFloat("MinSkill", GATE)

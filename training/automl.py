@@ -47,6 +47,8 @@ class Args:
     """what is made best: auc, aucpr, logloss, mlogloss, accuracy, f1_macro, rmse, mae or r2; else the problem's"""
     family: str = "boosted_trees"
     """which models: a name of automl_families.SPACES"""
+    families: str = ",".join(families.FAMILIES)
+    """those that share the time, with commas between"""
     seconds: float = 120.0
     """budget of the whole search, of which this family gets its share of all machines' time"""
     parallel: int = 2
@@ -64,13 +66,14 @@ def main(args: Args) -> None:
     began = time.monotonic() - (time.time() - psutil.Process().create_time())
     task, rows = read(args)
     lenders = knowledge.nearest(task, [*rows.columns, args.target], knowledge.read())
-    seconds = knowledge.allotted(families.FAMILIES, lenders, args.seconds * args.parallel).get(args.family, 0.0)
+    beside = [*dict.fromkeys([*args.families.split(","), args.family])]
+    seconds = knowledge.allotted(beside, lenders, args.seconds * args.parallel).get(args.family, 0.0)
     seconds = min(args.seconds, seconds)
     if not seconds:
         leave_out(task, rows, args, [], "other families make more of so little time")
         return
     print(f"{args.family}: {seconds:.0f} s, beginning with what did well on {', '.join(named(lenders)) or 'no table'}")
-    needed = args.family in knowledge.ranked(families.FAMILIES, lenders)[: knowledge.FEWEST]
+    needed = args.family in knowledge.ranked(beside, lenders)[: knowledge.FEWEST]
     search = Search(task, args.family, began + seconds, args.seed, args.threads, args.most, needed)
     lent = knowledge.starts(args.family, lenders)
     first = [families.cheapest(args.family), *lent[: len(lenders)], families.DEFAULTS[args.family]]

@@ -113,7 +113,8 @@ def cleaning(job: Mapping[str, Any], plan: Plan, name: str, code: str, region: s
 
 def search(job: Mapping[str, Any], plan: Plan, name: str, family: str, code: str, facts: Mapping[str, Any]) -> Document:
     """CreateTrainingJob for one family; `facts` has region, metric, problem and how many searches run side by side."""
-    asked = {"family": family, "seconds": plan.searched, "parallel": facts["parallel"]}
+    asked = {"family": family, "families": ",".join(plan.families), "parallel": facts["parallel"]}
+    asked |= {"seconds": plan.searched}
     return training(job, plan, name, TRAINING, code, facts, asked, {"train": f"{place(job)}/train"})
 
 
