@@ -9,7 +9,8 @@ SageMaker's ModelMetrics, `binary_classification_metrics.<metric>.value` for a p
 columns `predicted_label`, as an endpoint would answer, and `probability`.
 
 Of what the artifact's metadata.json says the page also shows `comparison` of models that were cross-validated
-(compared_models.py), and `curves`, measured here by refits on the train channel (learning_curves.py).
+(compared_models.py), and `curves`, measured here by refits on the train channel (learning_curves.py). Models in
+`rivals.joblib`, that this one was chosen among, are compared with it on test by a paired bootstrap of the ROC-AUC.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def main(args: Args) -> None:
         importance = permutation_importance(artifact, test, args.shuffles, args.seed)
         shap = artifact.explain(artifact.records(test.table))
         curves = measure_curves(artifact, Path(args.train))
+        rivals = against_rivals(artifact, test, args)
         comparison = current_model.compare(
             args.in_service, test.table, test.answers, test.probability, args.resamples, args.seed
         )
@@ -94,6 +96,7 @@ def main(args: Args) -> None:
     evaluation["comparison"] = comparison
     evaluation["curves"] = curves
     evaluation["models"] = artifact.metadata.get("comparison")
+    evaluation["rivals"] = rivals
     write(evaluation, figures(evaluation, validation, test, importance, shap), Path(args.output))
     write_predictions(test, label, Path(args.predictions))
     summary = evaluation["binary_classification_metrics"]
@@ -128,6 +131,26 @@ def measure_curves(artifact: model_artifact.Artifact, folder: Path) -> dict | No
         return None
     table = read(folder, label)
     return learning_curves.curves(artifact.estimator(), table[[*artifact.metadata["features"], label]], label, plan)
+
+
+def against_rivals(artifact: model_artifact.Artifact, test: Scored, args: Args) -> dict:
+    """`chosen`, and each rival's ROC-AUC on test with this model's lead; empty for a model without rivals."""
+    chosen, rivals = artifact.metadata.get("chosen", "this model"), artifact.rivals()
+    if not rivals:
+        return {}
+    rows, found = artifact.handler.table_of(artifact.records(test.table), artifact.model), {}
+    for name, rival in rivals.items():
+        if name != chosen:
+            probability = rival.predict_proba(rows)[:, 1]
+            lead = compared_models.paired_bootstrap(
+                test.answers, test.probability, probability, roc_auc, args.resamples, args.seed
+            )
+            found[name] = {"ROC-AUC": roc_auc(test.answers, probability), "lead": lead}
+    return {"chosen": chosen, "models": found}
+
+
+def roc_auc(answers: np.ndarray, probability: np.ndarray) -> float:
+    return float(metrics.ranking(answers, probability, np.ones((1, len(answers))))["auc"][0])
 
 
 def prices(args: Args, metadata: dict) -> tuple[float, float]:

@@ -50,7 +50,7 @@ def render(evaluation: dict, images: dict[str, bytes]) -> str:
         comparison=evaluation["comparison"],
         rows=ROWS,
         captions=CAPTIONS | measured_captions(evaluation),
-        compared=compared_table(evaluation["models"]),
+        compared=[*compared_table(evaluation["models"]), *rivals_table(evaluation)],
         images={name: base64.b64encode(png).decode() for name, png in images.items()},
     )
 
@@ -66,10 +66,19 @@ def measured_captions(evaluation: dict) -> dict[str, str]:
     return found
 
 
-def compared_table(models: dict | None) -> dict[str, Any] | None:
-    """Columns, rows of text, and what they mean."""
-    if not models:
-        return None
-    table: Any = compared_models.sections(models)[0]
+def compared_table(models: dict | None) -> list[dict[str, Any]]:
+    return [as_text(compared_models.sections(models)[0])] if models else []
+
+
+def rivals_table(evaluation: dict) -> list[dict[str, Any]]:
+    rivals = evaluation["rivals"]
+    if not rivals.get("models"):
+        return []
+    own = evaluation["binary_classification_metrics"]["auc"]["value"]
+    return [as_text(compared_models.rivals(rivals["models"], rivals["chosen"], "ROC-AUC", own))]
+
+
+def as_text(table: Any) -> dict[str, Any]:
+    """Title, columns, rows of text, and what they mean."""
     rows = [[cell_text(cell) for cell in row] for row in table.rows]
-    return {"columns": table.columns, "rows": rows, "note": table.note}
+    return {"title": table.title, "columns": table.columns, "rows": rows, "note": table.note}

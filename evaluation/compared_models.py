@@ -89,6 +89,34 @@ def sections(comparison: Mapping[str, Any] | None) -> list[Section]:
     ]
 
 
+def rivals(found: Mapping[str, Any], chosen: str, metric: str, own: float) -> Table:
+    """The chosen model beside its rivals on the test split.
+
+    Args:
+        found: a rival's name to its score, under the metric's name, and this model's `lead`, of `paired_bootstrap`.
+        own: the chosen model's score.
+    """
+    rows: list[list[Any]] = [[chosen, f"{own:.3f}", None, None, None, Badge("this model", True)]]
+    for name, each in sorted(found.items(), key=lambda item: -item[1][metric]):
+        lead = each["lead"]
+        against = [f"{lead['difference']:+.3f}", spoken(lead["interval"]), p_value(lead["p"])]
+        rows.append([name, f"{each[metric]:.3f}", *against, lead_verdict(lead)])
+    records = next(iter(found.values()))["lead"]["records"]
+    return Table(
+        "The same models on the test split",
+        ["model", metric, "this model's lead", f"{LEVEL:.0%} interval", "p", ""],
+        rows,
+        note=f"Paired bootstrap over the {records:,} test records, which no choice was made by.",
+        marks=frozenset({0}),
+    )
+
+
+def lead_verdict(lead: Mapping[str, Any]) -> Badge:
+    if lead["p"] >= 1 - LEVEL:
+        return Badge("no clear difference")
+    return Badge("worse", False) if lead["difference"] > 0 else Badge("better", True)
+
+
 def explained(comparison: Mapping[str, Any]) -> str:
     return (
         f"{comparison['folds']} folds, each learning from {comparison['train_rows']:,} records and judging "

@@ -84,8 +84,8 @@ def _label(shap: Explanation, number: int, before: dict[str, float]) -> list[Sec
             f"What drives the model{name}",
             lambda: [_bars(ranked, before, unit), _swarm(shap, number, [feature for feature, _ in ranked])],
             alt,
-            f"Left: how far each feature moves an answer, over all records, in {unit}. Right: a dot a record; colour "
-            "is the feature's own value.",
+            f"Left: how far each feature moves an answer, over all records, in {unit}. Right: a dot a record; its "
+            "colour is the feature's own value, blue low and red high.",
         ),
         Table(
             f"Features by importance{name}",
@@ -121,7 +121,7 @@ def _swarm(shap: Explanation, number: int, names: list[str]) -> Figure:
         dots.set_rasterized(True)
     axes.axvline(0, color=report_pictures.INK, linewidth=0.8)
     axes.set_yticks(range(len(names)), names[::-1])
-    axes.set_xlabel(f"SHAP value of a record, {UNITS[shap.method]}; blue is low, red high")
+    axes.set_xlabel(f"SHAP value of a record, {UNITS[shap.method]}")
     return figure
 
 

@@ -12,7 +12,7 @@ import learning_curves
 import numpy as np
 import pandas as pd
 import report_pictures
-from analysis_report import Badge, Picture, Report, Section, Table, Text
+from analysis_report import Picture, Report, Section, Table, Text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -165,46 +165,8 @@ def rivals(evaluation: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Sect
     found = evaluation.get("rivals")
     if not found:
         return []
-    records = evaluation["dataset"]["records"]
-    rows: list[list[Any]] = [
-        [
-            facts["chosen"],
-            f"{evaluation['multiclass_classification_metrics']['accuracy']['value']:.3f}",
-            None,
-            None,
-            None,
-            Badge("this model", True),
-        ]
-    ]
-    for name, each in sorted(found.items(), key=lambda item: -item[1]["accuracy"]):
-        lead = each["lead"]
-        clear = lead["p"] < 1 - compared_models.LEVEL
-        verdict = (
-            Badge("no clear difference")
-            if not clear
-            else Badge("worse", False)
-            if lead["difference"] > 0
-            else Badge("better", True)
-        )
-        rows.append(
-            [
-                name,
-                f"{each['accuracy']:.3f}",
-                f"{lead['difference']:+.3f}",
-                compared_models.spoken(lead["interval"]),
-                compared_models.p_value(lead["p"]),
-                verdict,
-            ]
-        )
-    return [
-        Table(
-            "The same models on the test split",
-            ["model", "accuracy", "this model's lead", "95 % interval", "p", ""],
-            rows,
-            note=f"Paired bootstrap over the {records} test records, which no choice was made by.",
-            marks=frozenset({0}),
-        )
-    ]
+    accuracy = evaluation["multiclass_classification_metrics"]["accuracy"]["value"]
+    return [compared_models.rivals(found, facts["chosen"], "accuracy", accuracy)]
 
 
 def figures(
