@@ -150,17 +150,12 @@ def test_an_offer_that_never_pays_is_made_to_nobody() -> None:
     assert decision_threshold.cheapest(np.array([0, 1]), np.array([0.2, 0.9]), 500, 300) == 1.0
 
 
-def test_cross_validation_reports_and_saves_nothing(channels: Path, tmp_path: Path) -> None:
-    done = run(
-        channels,
-        "--validation",
-        str(channels / "validation"),
-        "--model-dir",
-        str(tmp_path / "m"),
-        "--cross_validate",
-        "3",
-    )
-    assert re.search(r"cv:auc=0\.\d{4} cv:average_precision=0\.\d{4}", done.stdout)
+def test_cross_validation_reports_and_saves_nothing(
+    churn: ModuleType, channels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = ["--train", str(channels / "train"), "--validation", str(channels / "validation")]
+    churn.main(churn.parse([*folders, *FAST, "--model-dir", str(tmp_path / "m"), "--cross_validate", "3"]))
+    assert re.search(r"cv:auc=0\.\d{4} cv:average_precision=0\.\d{4}", capsys.readouterr().out)
     assert not (tmp_path / "m").exists()
 
 
