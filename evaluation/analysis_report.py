@@ -113,6 +113,17 @@ def _figures(picture: Any) -> list[Figure]:
     return list(drawn) if isinstance(drawn, Sequence) else [drawn]
 
 
+def figures(report: Report) -> dict[str, Figure]:
+    """Every picture by its title as a file's stem; one of several plots has them numbered."""
+    named: dict[str, Figure] = {}
+    for section in report.sections:
+        if isinstance(section, Picture):
+            stem = re.sub(r"\W+", "_", section.title.lower()).strip("_")
+            drawn = _figures(section)
+            named |= {stem if len(drawn) == 1 else f"{stem}_{place}": each for place, each in enumerate(drawn, 1)}
+    return named
+
+
 def left_out(report: Report, drawn: Mapping[int, object]) -> list[str]:
     """Titles of the pictures that are not among the drawn ones."""
     sections = enumerate(report.sections)

@@ -228,7 +228,7 @@ def measure_curves(
 def write(evaluation: dict[str, Any], report: analysis_report.Report, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n")
-    for name, figure in clustering_report.figures(report).items():
+    for name, figure in analysis_report.figures(report).items():
         figure.savefig(folder / f"{name}.png", dpi=130, bbox_inches="tight")
     analysis_report.write(report, folder)
 

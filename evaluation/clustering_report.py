@@ -13,7 +13,6 @@ from analysis_report import Badge, Picture, Report, Section, Table, Text
 
 if TYPE_CHECKING:
     from clustering import Placed
-    from matplotlib.figure import Figure
 
 FOUND_AGAIN, DISSOLVED = 0.75, 0.5  # Hennig 2007, of a segment's overlap
 MEANINGS = {
@@ -180,15 +179,3 @@ def curve_pictures(found: Mapping[str, Any]) -> list[Section]:
             "few segments: few are far apart.",
         ),
     ]
-
-
-def figures(report: Report) -> dict[str, Figure]:
-    """File stem to picture, a picture of several numbered."""
-    drawn: dict[str, Figure] = {}
-    for section in report.sections:
-        if isinstance(section, Picture):
-            made = section.figure() if callable(section.figure) else section.figure
-            several = list(made) if isinstance(made, Sequence) else [made]
-            stem = section.title.lower().replace(" ", "_").replace(":", "")
-            drawn |= {f"{stem}_{place}" if len(several) > 1 else stem: each for place, each in enumerate(several, 1)}
-    return drawn

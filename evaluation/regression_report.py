@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import compared_models
 import learning_curves
@@ -13,9 +12,6 @@ import numpy as np
 import pandas as pd
 import regression_pictures as draw
 from analysis_report import Badge, Picture, Report, Section, Table, Text
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 NAMES = {
     "mse": "Mean squared error",
@@ -204,19 +200,6 @@ def by_group(name: str, table: pd.DataFrame, answers: np.ndarray, found: Found) 
         f"Errors relative to the truth, of groups of {FEWEST} records and more. Clear is beyond three standard errors."
     )
     return Table(f"By {name}", columns, rows, note, frozenset(marks))
-
-
-def figures(report: Report) -> dict[str, Figure]:
-    """File stem to picture; a section with several has them numbered."""
-    drawn: dict[str, Figure] = {}
-    for section in report.sections:
-        if isinstance(section, Picture):
-            made = section.figure() if callable(section.figure) else section.figure
-            several = list(made) if isinstance(made, list | tuple) else [made]
-            stem = re.sub(r"\W+", "_", section.title.lower()).strip("_")
-            for place, figure in enumerate(several, 1):
-                drawn[stem if len(several) == 1 else f"{stem}_{place}"] = figure
-    return drawn
 
 
 def number(value: float) -> str:

@@ -160,6 +160,13 @@ def test_figures_of_any_kind_are_drawn(tmp_path: Path) -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_pictures_are_files_by_their_titles_and_one_of_several_plots_is_numbered() -> None:
+    alone = picture("How sure: answers' shares")
+    several = Picture("Costs", [alone.figure(), alone.figure()], "Two plots")  # type: ignore[operator,list-item]
+    report = Report("Report", "Fine.", True, sections=[Text("Words"), alone, several])
+    assert list(analysis_report.figures(report)) == ["how_sure_answers_shares", "costs_1", "costs_2"]
+
+
 def test_the_pdf_holds_text_of_any_script_over_several_pages(tmp_path: Path) -> None:
     names = ["прошедшие дни", "ääkköset", "\u91d1\u984d", "w" * 300]
     rows = [(f"{name} {place}", place, None) for place in range(40) for name in names]
