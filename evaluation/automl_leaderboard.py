@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LOSSES = ("logloss", "mlogloss", "rmse", "mae")
+LOSSES = ("logloss", "mlogloss", "rmse", "mse", "mae")
 SHOWN = 12  # rows of the leaderboard; a longer table would be folded
 COLOURS = ("#d9622b", "#2f6f9f", "#2f855a", "#8250a8", "#b7791f", "#c2417c", "#8a97a6")  # a family each
 NAMES = {
@@ -23,8 +23,11 @@ NAMES = {
     "aucpr": "average precision",
     "logloss": "log loss",
     "mlogloss": "log loss",
+    "f1": "F1",
     "f1_macro": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
     "rmse": "RMSE",
+    "mse": "mean squared error",
     "mae": "mean absolute error",
     "r2": "R²",
 }

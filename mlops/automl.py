@@ -13,7 +13,7 @@ from mlops.eda import slug, upload
 from mlops.targets import AWS, Target
 
 METRICS = {"binary": "auc", "multiclass": "mlogloss", "regression": "rmse"}
-LOSSES = ("logloss", "mlogloss", "rmse", "mae")
+LOSSES = ("logloss", "mlogloss", "rmse", "mse", "mae")
 # Of the budget; the rest is for the evaluation, whose refits for curves get as much time as the ensemble's.
 SEARCH, ENSEMBLE = 0.7, 0.15
 LEAST = 10  # seconds

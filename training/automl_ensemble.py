@@ -44,8 +44,11 @@ SCORERS = {
     "logloss": "neg_log_loss",
     "mlogloss": "neg_log_loss",
     "accuracy": "accuracy",
+    "balanced_accuracy": "balanced_accuracy",
+    "f1": "f1",
     "f1_macro": "f1_macro",
     "rmse": "neg_root_mean_squared_error",
+    "mse": "neg_mean_squared_error",
     "mae": "neg_mean_absolute_error",
     "r2": "r2",
 }

@@ -148,6 +148,14 @@ def test_halving_ends_early_what_does_worse() -> None:
     )
 
 
+def test_every_metric_has_a_scorer_for_curves() -> None:
+    assert (
+        set(ensemble.SCORERS)
+        == set(automl_task.SCORES)
+        == {name for own in automl_task.METRICS.values() for name in own}
+    )
+
+
 def test_a_deadline_that_has_passed_still_leaves_one_candidate() -> None:
     task = automl_task.make(people(100)[["age", "bought"]], "bought", "binary")
     search = Search(task, "linear", time.monotonic() - 1)
