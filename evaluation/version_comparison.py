@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import analysis_report
 import report_pictures
 from analysis_report import Badge, Picture, Report, Section, Table, Text
-from version_differences import FIRST, Difference, compare, gated, named
+from version_differences import FIRST, Difference, compare, gated, gates, named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +96,10 @@ def _metrics(candidate: Facts, current: Facts | None, differences: Sequence[Diff
     note += _same_data(candidate, current)
     columns = ("metric", "candidate", "interval", "in service", "interval", "difference", "")
     table = Table("Metrics", columns, rows, note)
-    return [analysis_report.known(table), *([_picture(ours, theirs, names)] if theirs else [])]
+    return [
+        analysis_report.known(table),
+        *([_picture(ours, theirs, names)] if theirs and _shares(ours, theirs, names) else []),
+    ]
 
 
 def _metric_row(name: str, ours: Facts, theirs: Facts | None, difference: Difference | None) -> list[Any]:
@@ -110,7 +113,10 @@ def _metric_row(name: str, ours: Facts, theirs: Facts | None, difference: Differ
 
 def _interval(measured: Facts) -> str | None:
     lower, upper = measured["lower"], measured["upper"]
-    return None if lower is None or upper is None else f"{lower:.3f} to {upper:.3f}"
+    if lower is None or upper is None:
+        return None
+    digits = ".3f" if max(abs(lower), abs(upper)) < 10 else ",.4g"
+    return f"{lower:{digits}} to {upper:{digits}}"
 
 
 def _same_data(candidate: Facts, current: Facts | None) -> str:
@@ -124,8 +130,18 @@ def _same_data(candidate: Facts, current: Facts | None) -> str:
     )
 
 
+def _shares(ours: Facts, theirs: Facts, names: Sequence[str]) -> list[str]:
+    """The metrics that fit on one axis: shares with intervals in both."""
+    ends = {
+        name: [each[name][end] for each in (ours, theirs) for end in ("lower", "upper")]
+        for name in names
+        if name in theirs
+    }
+    return [name for name, each in ends.items() if all(end is not None and 0 <= end <= 1 for end in each)]
+
+
 def _picture(ours: Facts, theirs: Facts, names: Sequence[str]) -> Picture:
-    shown = [name for name in names if name in theirs and None not in (ours[name]["lower"], theirs[name]["lower"])]
+    shown = _shares(ours, theirs, names)
 
     def draw() -> Figure:
         figure, axes = report_pictures.panel(0.6 + 0.3 * len(shown), margins=(1.35, 0.35, 0.15, 0.32))
@@ -151,12 +167,9 @@ def _checks(candidate: Facts, current: Facts | None) -> Section:
     """What the pipeline found of each: its gate, and its checks of data, quality, bias and explanations."""
     ours, theirs = candidate.get("properties", {}), (current or {}).get("properties", {})
     rows: list[list[Any]] = []
-    for name in [each for each in ours if each.startswith("Min")]:
-        value = ours.get(name.removeprefix("Min"))
-        if value is not None:
-            reached = float(value) >= float(ours[name])
-            said = f"{float(value):.4f}, at least {float(ours[name]):g}"
-            rows.append([f"gate: {name.removeprefix('Min')}", Badge(said, reached), _text(theirs.get(name[3:]))])
+    for gate in [each for each in gates(ours) if each.reached is not None]:
+        said = f"{float(gate.value):.6g}, at {'least' if gate.least else 'most'} {float(gate.bound):g}"
+        rows.append([f"gate: {gate.name}", Badge(said, gate.reached), _text(theirs.get(gate.name))])
     for name in [each for each in ours if each.endswith("Check")]:
         rows.append([name.removesuffix("Check"), _checked(ours[name]), _text(theirs.get(name))])
     if not rows:
@@ -174,7 +187,7 @@ def _checked(said: str) -> Badge:
 
 def _text(value: str | None) -> str | None:
     try:
-        return f"{float(value):.4f}" if value is not None else None
+        return f"{float(value):.6g}" if value is not None else None
     except ValueError:
         return value
 

@@ -12,12 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from deploy import declaration, names, registry, state, strategies
+from deploy import declaration, names, registry, staging_metrics, state, strategies
 from deploy.declaration import Deployment, Kind
 from evaluation.abtest_plan import Metric, Plan, Variant
 from mlops import console, deployment, storage
@@ -179,6 +180,7 @@ def planned(target: Target, use_case: str, stage: str, options: Options, declare
         console.note(f"Only {declared.capture.initial_sampling_percentage} % of the requests are captured and count.")
     share_a, share_b = split(options.split)
     metrics = tuple(Metric(each) for each in options.metrics)
+    check_judged(problem(target, use_case, options.a), metrics)
     monitoring = declaration.monitored(use_case).get(stage)
     now = datetime.now(UTC)
     return Plan(
@@ -198,6 +200,30 @@ def planned(target: Target, use_case: str, stage: str, options: Options, declare
         unit=options.unit,
         label=(monitoring.label if monitoring else "") or "label",
     )
+
+
+def problem(target: Target, use_case: str, version: int) -> str:
+    """What kind of problem a version solves, as its evaluation was measured; empty where that isn't known."""
+    package = registry.package(target.client("sagemaker"), use_case, version)
+    uri = package.get("CustomerMetadataProperties", {}).get("Evaluation", "")
+    s3 = target.client("s3")
+    try:
+        return staging_metrics.problem(storage.read_json(s3, uri)) if uri else ""
+    except s3.exceptions.ClientError:  # the bucket's life cycle took it
+        return ""
+
+
+def check_judged(problem: str, metrics: Sequence[Metric]) -> None:
+    """Raises ValueError for what a test can't judge: it counts right and wrong answers, or what became of them."""
+    if problem == staging_metrics.CLUSTERING:
+        raise ValueError("Nobody ever learns the true segment of a record, so no A/B test can judge a clustering.")
+    if problem == staging_metrics.REGRESSION:
+        raise ValueError(
+            "An A/B test compares answers that are right or wrong, and a regression's are near or far: compare the "
+            "versions' errors on held-out records instead, as the dashboard's registry does."
+        )
+    if problem == staging_metrics.MULTICLASS and any(each.text == "brier" for each in metrics):
+        raise ValueError("brier is of two classes, and this model knows more: take accuracy, or NAME=VALUE.")
 
 
 def split(text: str) -> tuple[float, float]:

@@ -25,7 +25,7 @@ from mlops.use_cases import ROOT
 from pipelines import revision
 
 EXPORTS = "exports.sh"  # what the buildspec sources: CodeBuild exports variables of its shell
-_REPORTS = ("evaluation", "check")  # outputs of steps that people read
+_REPORTS = ("evaluation", "check", "report")  # outputs of steps that people read
 _SUBJECT = 200  # characters of a commit's first line in an execution's description
 
 

@@ -28,6 +28,7 @@ from mlops.options import (
     Version,
     connect,
     known,
+    known_model,
 )
 
 app = typer.Typer(
@@ -160,7 +161,7 @@ def why_not_cached(
 @app.command()
 def models(use_case: UseCase, target: TargetOption = LAPTOP) -> None:
     """The registered versions, their metrics and approval, and which endpoint serves them."""
-    known(use_case)
+    known_model(use_case)
     from mlops import models as command
 
     command.show(connect(target), use_case)
@@ -186,7 +187,7 @@ def compare(
 @app.command()
 def approve(use_case: UseCase, version: Version = None, reason: Reason = "", target: TargetOption = LAPTOP) -> None:
     """Approve a registered version, so that it may be deployed."""
-    known(use_case)
+    known_model(use_case)
     from mlops import models as command
 
     command.decide(connect(target), use_case, version, reason, approve=True)
@@ -195,7 +196,7 @@ def approve(use_case: UseCase, version: Version = None, reason: Reason = "", tar
 @app.command()
 def reject(use_case: UseCase, version: Version = None, reason: Reason = "", target: TargetOption = LAPTOP) -> None:
     """Reject a registered version."""
-    known(use_case)
+    known_model(use_case)
     from mlops import models as command
 
     command.decide(connect(target), use_case, version, reason, approve=False)
@@ -218,7 +219,7 @@ def demo(
 
         drift_demo.play(connect(target), reports)
         return
-    known(use_case)
+    known_model(use_case)
     from mlops import demo as command
 
     command.demo(connect(target), use_case, count, reports)

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from evaluation.version_differences import less_is_better
 from mlops import console, experiments
 from mlops.experiments import Entry
 from mlops.targets import Target
-
-_LOWER_IS_BETTER = ("loss", "error", "rmse", "mse", "mae", "mape", "wape", "pinball", "brier", "false_")
 
 
 def compare(target: Target, use_case: str, metric: str | None, limit: int, *, as_json: bool) -> None:
@@ -78,13 +77,8 @@ def ranked(found: Sequence[Entry], metric: str | None, *, lower: bool | None = N
     """Best first; executions without the metric last, as they were. `lower` is better: by its name unless given."""
     if metric is None:
         return list(found)
-    sign = 1 if (lower_is_better(metric) if lower is None else lower) else -1
+    sign = 1 if (less_is_better(metric) if lower is None else lower) else -1
     return sorted(found, key=lambda entry: (metric not in entry.metrics, sign * entry.metrics.get(metric, 0.0)))
-
-
-def lower_is_better(metric: str) -> bool:
-    """By its name: losses and errors."""
-    return any(part in metric.lower() for part in _LOWER_IS_BETTER)
 
 
 def differences(found: Sequence[Entry]) -> list[str]:

@@ -33,7 +33,10 @@ class Loop:
 
 
 def demo(target: Target, use_case: str, count: int, reports: Path) -> Loop:
-    """Raises Failure when the pipeline fails, or when a verdict is not what the traffic calls for."""
+    """Raises LookupError for a use case that it can't play, Failure when the pipeline fails, or when a verdict is not
+    what the traffic calls for.
+    """
+    check_playable(use_case)
     started = time.monotonic()
     sagemaker = target.client("sagemaker")
     _heading(f"1. The pipeline of {use_case}: raw data to a registered version")
@@ -57,6 +60,15 @@ def demo(target: Target, use_case: str, count: int, reports: Path) -> Loop:
     summarise(target, use_case, loop, time.monotonic() - started)
     check(loop)
     return loop
+
+
+def check_playable(use_case: str) -> None:
+    """Raises LookupError, before minutes of pipeline, where no population changes: that is how the demo ends."""
+    try:
+        traffic.population(use_case)
+    except LookupError as error:
+        alone = f"mlops run {use_case}, then approve, deploy and traffic, are the loop up to there"
+        raise LookupError(f"{str(error).rstrip('.')}, and the demo ends with it. {alone}.") from None
 
 
 def look(target: Target, use_case: str, sent: traffic.Sent, reports: Path) -> tuple[Verdict, Path | None]:

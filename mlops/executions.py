@@ -198,7 +198,11 @@ def headline(report: dict[str, Any]) -> dict[str, float]:
     """The first metrics of each group of an evaluation.json (`binary_classification_metrics` and the like)."""
     groups = [group for name, group in report.items() if name.endswith("_metrics")]
     values = {name: each["value"] for group in groups for name, each in group.items() if "value" in each}
-    first = [name for name in ("average_precision", "auc", "accuracy", "rmse", "r2") if name in values]
+    first = [
+        name
+        for name in ("average_precision", "auc", "accuracy", "rmse", "r2", "silhouette", "stability")
+        if name in values
+    ]
     return {name: values[name] for name in first or list(values)[:3]}
 
 

@@ -60,3 +60,10 @@ def known(use_case: str) -> str:
     from mlops import use_cases
 
     return use_cases.check(use_case)
+
+
+def known_model(use_case: str) -> str:
+    """As `known`, for what only a use case with a model has."""
+    from mlops import use_cases
+
+    return use_cases.check_model(use_case)

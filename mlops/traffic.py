@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from deploy import names, served
@@ -150,15 +151,20 @@ def made_by(package: Mapping[str, Any], use_case: str) -> str:
 
 
 def shifted(use_case: str, records: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, list[str]]:
+    table, changed = population(use_case).shift(records, seed)
+    return table, list(changed)
+
+
+def population(use_case: str) -> ModuleType:
+    """The module that changes a use case's records. Raises LookupError where there is none."""
     name = f"data.{names.module_name(use_case)}_shift"
     try:
-        module = importlib.import_module(name)
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise LookupError(f"{use_case} has no shifted population: data/{use_case}_shift.py would make one.") from None
-    table, changed = module.shift(records, seed)
-    return table, list(changed)
+        file = f"{name.replace('.', '/')}.py"
+        raise LookupError(f"{use_case} has no shifted population: {file} would make one.") from None
 
 
 def lines(records: pd.DataFrame) -> list[str]:

@@ -36,6 +36,14 @@ def find_all(root: Path = ROOT) -> list[UseCase]:
     return found
 
 
+def check_model(name: str, root: Path = ROOT) -> str:
+    """As `check`. Raises LookupError for a use case whose pipeline registers none, too."""
+    found = check(name, root)
+    if not any(case.has_model for case in find_all(root) if case.name == found):
+        raise LookupError(f"{found} has no model: its pipeline makes a report, which mlops run {found} leaves.")
+    return found
+
+
 def check(name: str, root: Path = ROOT) -> str:
     """The name itself. Raises LookupError naming the known use cases when it is none."""
     known = [case.name for case in find_all(root)]

@@ -64,7 +64,7 @@ def _row(exchange: Exchange) -> dict[str, Any]:
     }
     if answer is None:
         return {**row, "error": exchange.error}
-    return {**row, **(answer.prediction or {"answer": answer.body[:200]})}
+    return {**row, **(flat(answer.prediction) or {"answer": answer.body[:200]})}
 
 
 def show(found: Found) -> None:
@@ -94,8 +94,19 @@ def _side_by_side(found: Found, exchanges: Sequence[Exchange]) -> None:
 
 
 def _facts(answer: Answer) -> dict[str, Any]:
-    facts = {name: _number(value) for name, value in answer.prediction.items()}
+    facts = {name: _number(value) for name, value in flat(answer.prediction).items()}
     return {**facts, "latency": f"{answer.milliseconds:.1f} ms"}
+
+
+def flat(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """What is in an object has its own name: `probabilities: setosa`."""
+    facts: dict[str, Any] = {}
+    for name, value in prediction.items():
+        if isinstance(value, Mapping):
+            facts |= {f"{name}: {inner}": each for inner, each in value.items()}
+        else:
+            facts[name] = value if isinstance(value, int | float | str) else json.dumps(value)
+    return facts
 
 
 def _show(found: Found, exchange: Exchange) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from dashboard.experiments import axes
+from evaluation.version_differences import less_is_better
 from mlops import comparison
 from mlops.experiments import Entry
 
@@ -25,7 +26,7 @@ class Metric:
 
     @classmethod
     def named(cls, name: str) -> Metric:
-        return cls(name, comparison.lower_is_better(name))
+        return cls(name, less_is_better(name))
 
     @property
     def direction(self) -> str:

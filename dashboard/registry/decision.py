@@ -12,6 +12,7 @@ from dashboard.registry import follows, listing
 from dashboard.registry.reading import Document
 from dashboard.registry.versions import Group
 from deploy import registry
+from evaluation.version_differences import gates
 from mlops import models
 
 _LONGEST = 1024  # letters of an ApprovalDescription
@@ -50,12 +51,10 @@ def objections(package: Document) -> list[str]:
     if (status := package.get("ModelPackageStatus", "Completed")) != "Completed":
         found.append(f"Its registration is {status}, so it cannot be deployed.")
     properties = package.get("CustomerMetadataProperties", {})
-    for name in [each for each in properties if each.startswith("Min")]:
-        shown, floor, value = name.removeprefix("Min"), properties[name], properties.get(name.removeprefix("Min"), "")
-        if models.is_number(value) and models.is_number(floor) and float(value) < float(floor):
-            found.append(
-                f"It failed its gate: {shown} is {models.number(value)}, and has to be {models.number(floor)} at least."
-            )
+    for gate in gates(properties):
+        if gate.reached is False:
+            bound = f"{models.number(gate.bound)} at {'least' if gate.least else 'most'}"
+            found.append(f"It failed its gate: {gate.name} is {models.number(gate.value)}, and has to be {bound}.")
     found += [
         f"{name.removesuffix(models.CHECK)}: {value}."
         for name, value in properties.items()

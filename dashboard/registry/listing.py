@@ -12,6 +12,7 @@ from dashboard import look
 from dashboard.registry import measured, versions
 from dashboard.registry.reading import Document
 from dashboard.registry.versions import Group, Page
+from evaluation.version_differences import gates
 from mlops import models
 
 _APPROVALS = {"All": "", "Waiting": "PendingManualApproval", "Approved": "Approved", "Rejected": "Rejected"}
@@ -108,13 +109,13 @@ def row(package: Document, serving: dict[str, list[str]]) -> dict[str, Any]:
 
 
 def headline(properties: Document) -> str:
-    """The metrics that the version was registered with, the gate's with its floor; nothing of what it met."""
-    said = []
+    """The metrics that the version was registered with, the gate's with its bound; nothing of what it met."""
+    said, bounds = [], {gate.name: gate for gate in gates(properties) if gate.reached is not None}
     for name, value in properties.items():
-        if models.is_number(value) and not name.startswith(("Min", "Current")):
-            floor = properties.get(f"Min{name}", "")
-            least = f" (≥ {models.number(floor)})" if models.is_number(floor) else ""
-            said.append(f"{name} {measured.number(float(value))}{least}")
+        if models.is_number(value) and not name.startswith(("Min", "Max", "Current")):
+            gate = bounds.get(name)
+            bound = f" ({'≥' if gate.least else '≤'} {models.number(gate.bound)})" if gate else ""
+            said.append(f"{name} {measured.number(float(value))}{bound}")
     return ", ".join(said)
 
 

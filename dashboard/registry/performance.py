@@ -13,7 +13,7 @@ from dashboard import look, objects
 from dashboard.registry import charts, decision, measured
 from dashboard.registry.measured import Lead, Version, number
 from dashboard.registry.reading import Document
-from evaluation.version_differences import FIRST, difference, less_is_better, named
+from evaluation.version_differences import FIRST, Gate, difference, gates, less_is_better, named
 from mlops import models
 
 _AXES = {  # of curves as SageMaker's files have them: x, y, and their title
@@ -142,14 +142,14 @@ def _checks(both: Sequence[Version]) -> None:
 
 def checks(both: Sequence[Version]) -> list[dict[str, str]]:
     names = list(dict.fromkeys(name for each in both for name in each.properties))
-    gates = [name for name in names if name.startswith("Min") and name.removeprefix("Min") in names]
+    gated = [{gate.name: gate for gate in gates(each.properties)} for each in both]
     asked = [name for name in names if name.endswith(models.CHECK)]
     reached = [
         {
-            "": f"Gate: {look.plain(name.removeprefix('Min'))}",
-            **{each.label.capitalize(): _gate(each, name) for each in both},
+            "": f"Gate: {look.plain(name)}",
+            **{each.label.capitalize(): _gate(of.get(name)) for each, of in zip(both, gated, strict=True)},
         }
-        for name in gates
+        for name in dict.fromkeys(name for of in gated for name in of)
     ]
     checked = [
         {
@@ -161,13 +161,12 @@ def checks(both: Sequence[Version]) -> list[dict[str, str]]:
     return reached + checked
 
 
-def _gate(version: Version, name: str) -> str:
-    floor, value = version.properties.get(name, ""), version.properties.get(name.removeprefix("Min"), "")
-    if not models.is_number(floor) or not models.is_number(value):
+def _gate(gate: Gate | None) -> str:
+    if gate is None or gate.reached is None:
         return "–"
-    reached = float(value) >= float(floor)
-    said = look.plain(f"{number(float(value))}, at least {models.number(floor)}")
-    return f":green-badge[:material/check: {said}]" if reached else f":red-badge[:material/close: {said}]"
+    bound = f"at {'least' if gate.least else 'most'} {models.number(gate.bound)}"
+    said = look.plain(f"{number(float(gate.value))}, {bound}")
+    return f":green-badge[:material/check: {said}]" if gate.reached else f":red-badge[:material/close: {said}]"
 
 
 def _check(said: str) -> str:

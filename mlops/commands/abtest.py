@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mlops.options import LAPTOP, REPORTS, Reports, Stage, TargetOption, UseCase, Yes, connect, known
+from mlops.options import LAPTOP, REPORTS, Reports, Stage, TargetOption, UseCase, Yes, connect, known_model
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +55,7 @@ def abtest(
     target: TargetOption = LAPTOP,
 ) -> None:
     """Two versions behind one endpoint: begin with --a and --b, then see at any time how it stands."""
-    known(use_case)
+    known_model(use_case)
     if (a is None) != (b is None) or (stop and a is not None):
         raise typer.BadParameter(
             "A test begins with --a and --b, ends with --stop, and without any of them says how it stands."
@@ -96,7 +96,7 @@ def promote(
     target: TargetOption = LAPTOP,
 ) -> None:
     """Make an A/B test's winner the only variant, by the stage's strategy and under its alarms."""
-    known(use_case)
+    known_model(use_case)
     if winner == bool(variant):
         raise typer.BadParameter("Give either --winner, or --variant A or B.")
     from mlops import promotion

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mlops.options import LAPTOP, REPORTS, TargetOption, UseCase, Version, connect, known
+from mlops.options import LAPTOP, REPORTS, TargetOption, UseCase, Version, connect, known_model
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def card(
     target: TargetOption = LAPTOP,
 ) -> None:
     """Make or update the model card of a registered version, and download it as JSON and PDF."""
-    known(use_case)
+    known_model(use_case)
     from mlops import cards as command
 
     command.card(connect(target), use_case, version, output)

@@ -21,6 +21,7 @@ from mlops.options import (
     Yes,
     connect,
     known,
+    known_model,
 )
 
 
@@ -77,7 +78,7 @@ def deploy(
 
     What may cost more than the stage's ceiling needs --yes.
     """
-    known(use_case)
+    known_model(use_case)
     from mlops import deployment
 
     overrides = deployment.Overrides(
@@ -123,7 +124,7 @@ def invoke(
     target: TargetOption = LAPTOP,
 ) -> None:
     """Ask an endpoint; an asynchronous one's answer is waited for."""
-    known(use_case)
+    known_model(use_case)
     from mlops import dashboard, serving
 
     if page:
@@ -147,7 +148,7 @@ def traffic(
     target: TargetOption = LAPTOP,
 ) -> None:
     """Replay held-out records of the version in service to its endpoint."""
-    known(use_case)
+    known_model(use_case)
     from mlops import traffic as command
 
     command.send(connect(target), use_case, stage, count, shift=shift, seed=seed, labels=labels, sticky=sticky)
@@ -166,7 +167,7 @@ def label(
     target: TargetOption = LAPTOP,
 ) -> None:
     """Tell the monitors what became of requests: model quality, bias and retraining learn from it."""
-    known(use_case)
+    known_model(use_case)
     from mlops import labels as command
 
     command.label(connect(target), use_case, stage, file, id_column, label_column)
@@ -186,7 +187,7 @@ def monitor(
     target: TargetOption = LAPTOP,
 ) -> None:
     """The monitors: schedule, last run, verdict; with --now they run at once and leave an HTML report each."""
-    known(use_case)
+    known_model(use_case)
     if not now and (kind or since or until):
         raise ValueError("--kind, --since and --until go with --now: without it, every monitor is listed.")
     from deploy.declaration import Kind

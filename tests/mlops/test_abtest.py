@@ -18,7 +18,7 @@ from botocore.validate import ParamValidator
 from deploy import checks, declaration, registry, served
 from deploy.declaration import Alarm, Deployment
 from deploy.strategies import Canary, Rolling
-from evaluation.abtest_plan import Plan, Variant
+from evaluation.abtest_plan import Metric, Plan, Variant
 from mlops import abtest, deployment, labels, promotion, targets, traffic
 from mlops.abtest import Running
 from mlops.errors import Failure
@@ -179,6 +179,25 @@ def test_a_stage_that_allows_no_test(declared: Deployment, message: str) -> None
     nowhere: Any = None
     with pytest.raises(ValueError, match=message):
         abtest.planned(nowhere, "churn", STAGE, abtest.Options(1, 2), declared)
+
+
+@pytest.mark.parametrize(
+    ("problem", "metric", "message"),
+    [
+        ("Clustering", "accuracy", "Nobody ever learns the true segment"),
+        ("Regression", "value", "are near or far"),
+        ("MulticlassClassification", "brier", "of two classes"),
+        ("MulticlassClassification", "accuracy", ""),
+        ("BinaryClassification", "brier", ""),
+        ("", "brier", ""),
+    ],
+)
+def test_what_a_test_can_judge(problem: str, metric: str, message: str) -> None:
+    if not message:
+        abtest.check_judged(problem, [Metric(metric)])
+        return
+    with pytest.raises(ValueError, match=message):
+        abtest.check_judged(problem, [Metric(metric)])
 
 
 def test_only_the_winner_is_promoted_without_a_reason() -> None:

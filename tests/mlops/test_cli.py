@@ -3,10 +3,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mlops import cli, use_cases
+from mlops import cli, demo, use_cases
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,6 +99,20 @@ def test_use_cases_are_modules_with_build(tmp_path: Path) -> None:
     assert use_cases.find_all(tmp_path) == [use_cases.UseCase("fraud", "Fraud: one line.", has_model=False)]
     with pytest.raises(LookupError, match="Known: fraud"):
         use_cases.check("zzz", tmp_path)
+
+
+@pytest.mark.parametrize("command", ["models", "approve", "card", "deploy", "invoke", "traffic", "monitor", "demo"])
+def test_a_use_case_without_a_model_says_so(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, command, "eda")
+    assert (code, err) == (1, "error: eda has no model: its pipeline makes a report, which mlops run eda leaves.\n")
+
+
+def test_the_demo_says_what_it_cannot_play_before_it_begins() -> None:
+    nowhere: Any = None
+    with pytest.raises(
+        LookupError, match=r"iris has no shifted population: data/iris_shift\.py would make one, and the"
+    ):
+        demo.demo(nowhere, "iris", 1, Path())
 
 
 def test_a_use_case_is_known_by_its_files_name_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
+from evaluation.version_differences import less_is_better
 from mlops import comparison, console, executions, experiments
 from mlops.experiments import Entry
 from mlops.targets import LAPTOP, Target
@@ -30,7 +31,8 @@ def test_the_best_is_first_and_what_has_no_metric_last() -> None:
     assert order(found, "auc") == ["c", "a", "b"]
     assert order(found, "log_loss") == ["a", "c", "b"]
     assert order(found, None) == ["a", "b", "c"]
-    assert comparison.lower_is_better("validation:logloss") and not comparison.lower_is_better("validation:aucpr")
+    assert less_is_better("validation:logloss") and not less_is_better("validation:aucpr")
+    assert less_is_better("davies_bouldin") and not less_is_better("silhouette") and not less_is_better("r2_log")
     assert comparison.main_metric(found) == "auc"
     assert comparison.main_metric([entry("b", {})]) is None
 

@@ -100,6 +100,17 @@ def test_gates_and_checks_are_those_of_the_pipeline() -> None:
     ]
 
 
+def test_a_gate_may_be_the_most_that_goes() -> None:
+    found = version(
+        2, properties={"MaxRmse": "0.1", "Rmse": "0.2", "LargestDifference": "1e-9", "MaxDifference": "1e-6"}
+    )
+    assert [each["Version 2"].partition("[")[0] for each in performance.checks([found])] == [
+        ":red-badge",
+        ":green-badge",
+    ]
+    assert decision.objections(found.package) == ["It failed its gate: Rmse is 0.2, and has to be 0.1 at most."]
+
+
 def test_features_moved_new_gone_and_of_another_type() -> None:
     before, now = statistics(0.0), statistics(5.0)
     before["features"].append({**before["features"][1], "name": "old"})
