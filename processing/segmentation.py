@@ -65,7 +65,7 @@ def main(args: Args) -> None:
     table = customers[list(CUSTOMERS.features)]
     splits = {}
     if args.test_share:
-        tabular.check_enough(table, CUSTOMERS)
+        tabular.check_enough(table, CUSTOMERS, dropped)
         splits = dict(zip(("train", "test"), split(table, args), strict=True))
     for name, part in splits.items():
         tabular.write(part, Path(getattr(args, name)) / f"{name}.csv")

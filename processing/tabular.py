@@ -93,7 +93,10 @@ def prepare(args: SplitArgs, title: str, schema: Schema, clean: Clean) -> None:
     for name, part in splits.items():
         write(part, Path(getattr(args, name)) / f"{name}.csv")
     write(splits["train"][list(schema.features)], Path(args.baseline) / "baseline.csv")
-    write_report(title, report_of(raw, table, schema, dropped, filled, splits), Path(args.report))
+    report = report_of(raw, table, schema, dropped, filled, splits)
+    # Two flowers may be alike. A record that is there twice, though, may be learned from and judged by.
+    report["repeated"] = int(table.duplicated().sum())
+    write_report(title, report, Path(args.report))
 
 
 def read(folder: Path, schema: Schema | None = None) -> pd.DataFrame:
@@ -132,7 +135,7 @@ def check_columns(table: pd.DataFrame, schema: Schema, where: str) -> None:
         raise InputError(f"{where}: column {named(missing)} is missing. Needed are {', '.join(expected)}.")
     if extra:
         raise InputError(
-            f"{where}: column {named(extra)} is unknown. Remove it, or add it to FEATURES to learn from it."
+            f"{where}: column {named(extra)} is unknown. Remove it, or add it to the schema's features to learn from it."
         )
 
 
@@ -145,7 +148,8 @@ def typed(raw: pd.DataFrame, schema: Schema, dropped: dict[str, int]) -> pd.Data
         raise InputError("The raw table has no rows. Point InputDataUrl at a table with records in it.")
     table = raw.apply(lambda column: column.str.strip().replace("", pd.NA))
     if empty := [name for name in schema.columns if table[name].isna().all()]:
-        raise InputError(f"Column {named(empty)} has no value at all. Give it some, or take it out of FEATURES.")
+        remedy = "" if schema.label in empty else ", or take it out of the schema"
+        raise InputError(f"Column {named(empty)} has no value at all. Give it some{remedy}.")
     if schema.label:
         table = keep(table, table[schema.label].notna(), dropped, f"blank {schema.label}")
         table[schema.label] = labels(table[schema.label], schema)
@@ -162,7 +166,7 @@ def complete(table: pd.DataFrame, schema: Schema, dropped: dict[str, int]) -> pd
     for name in schema.features:
         if name not in schema.blank:
             table = keep(table, table[name].notna(), dropped, f"blank {name}")
-    check_enough(table, schema)
+    check_enough(table, schema, dropped)
     types: dict[str, Any] = {
         name: float if kind is int and table[name].isna().any() else kind for name, kind in schema.features.items()
     }
@@ -218,15 +222,19 @@ def check_categories(table: pd.DataFrame, schema: Schema) -> None:
             raise InputError(f"Column {name!r} holds {named(wrong)}, {len(wrong)} rows, where a category is needed.")
 
 
-def check_enough(table: pd.DataFrame, schema: Schema) -> None:
+def check_enough(table: pd.DataFrame, schema: Schema, dropped: Mapping[str, int]) -> None:
+    """Raises InputError, which says what became of the others: one wrong unit can make all of them implausible."""
+    lost = "".join(f" Dropped: {rows} rows, {reason}." for reason, rows in dropped.items())
     if not schema.labels and len(table) < FEWEST_ROWS:
-        raise InputError(f"The table has {len(table)} usable rows, and {FEWEST_ROWS} are needed. Give more records.")
+        raise InputError(
+            f"The table has {len(table)} usable rows, and {FEWEST_ROWS} are needed. Give more records.{lost}"
+        )
     counts = {value: int((table[schema.label] == value).sum()) for value in schema.classes}
     for value, count in counts.items():
         if count < FEWEST_OF_A_LABEL:
             raise InputError(
                 f"Column {schema.label!r} has {count} usable rows of {value}, and {FEWEST_OF_A_LABEL} are needed to "
-                "make three splits. Give more records."
+                f"make splits. Give more records.{lost}"
             )
 
 
@@ -308,6 +316,8 @@ def readable(title: str, report: dict[str, Any]) -> str:
     dropped = [f"- dropped {rows} rows: {reason}" for reason, rows in report["dropped"].items()]
     filled = [f"- filled {done['rows']} blank {name} with {done['with']}" for name, done in report["filled"].items()]
     blank = [f"- left {rows} blank {name}" for name, rows in report["blank"].items()]
+    if repeated := report.get("repeated"):
+        blank.append(f"- kept {repeated} rows that repeat another: if they are the same record, take them out")
     counted = [str(report["positive"])] if "positive" in report else []
     splits = [
         " | ".join(["", name, str(part["rows"]), *(str(part["positive"]) for _ in counted), ""]).strip()

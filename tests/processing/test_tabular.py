@@ -77,6 +77,23 @@ def test_classes_are_in_proportion_in_every_split(tmp_path: Path) -> None:
     assert "60 rows in, 60 out: 20 a, 20 b, 20 c." in (tmp_path / "report" / "report.md").read_text()
 
 
+def test_a_record_that_is_there_twice_is_kept_and_told(tmp_path: Path) -> None:
+    table = raw()
+    prepared(tmp_path, SCHEMAS["number"], pd.concat([table, table.head(7)]))
+    known = int(table.duplicated().sum())
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert (report["rows_out"], report["repeated"]) == (67, 7 + known)
+    assert f"- kept {7 + known} rows that repeat another" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_too_few_rows_come_with_what_became_of_the_others() -> None:
+    schema = SCHEMAS["number"]
+    table = raw().assign(price=["", *["1"] * 29, *[""] * 30])
+    dropped: dict[str, int] = {}
+    with pytest.raises(tabular.InputError, match=r"29 usable rows.*Dropped: 31 rows, blank price\."):
+        tabular.complete(tabular.typed(table.astype("string"), schema, dropped), schema, dropped)
+
+
 def test_a_number_is_told_with_its_mean(tmp_path: Path) -> None:
     prepared(tmp_path, SCHEMAS["number"], raw())
     assert "; price has mean 1." in (tmp_path / "report" / "report.md").read_text()
@@ -93,7 +110,8 @@ def test_a_number_is_told_with_its_mean(tmp_path: Path) -> None:
         ("number", raw(20), "The table has 20 usable rows, and 30 are needed."),
         ("none", raw().assign(rooms="1.5"), "It must be a whole number, 0 or more."),
         ("none", raw().assign(place="inf"), "It must be a finite number."),
-        ("none", raw().assign(colour=" "), "Column 'colour' has no value at all."),
+        ("none", raw().assign(colour=" "), "Column 'colour' has no value at all. Give it some, or take it out"),
+        ("number", raw().assign(price=""), "Column 'price' has no value at all. Give it some."),
         ("none", raw().assign(colour="7"), "where a category is needed"),
         ("none", raw(0), "The raw table has no rows."),
     ],
