@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import cross_validation
+import joblib
 import model_comparison
 import numpy as np
 import pandas as pd
@@ -56,9 +57,10 @@ def hidden_values(
     for _ in range(repeats):
         masks = {raw: rows[raw].notna() & (random.random(len(rows)) < HIDDEN) for raw in columns}
         shown = clone(features).fit_transform(rows.assign(**{raw: rows[raw].mask(masks[raw]) for raw in columns}))
-        filled = {name: clone(each).fit(shown).transform(shown) for name, each in imputers.items()}
+        tables = joblib.Parallel()(joblib.delayed(fill)(each, shown) for each in imputers.values())
+        filled = dict(zip(imputers, tables, strict=True))
         if order:
-            filled |= {name: fill(shown, rows[order]) for name, fill in FROM_NEIGHBOURS.items()}
+            filled |= {name: near(shown, rows[order]) for name, near in FROM_NEIGHBOURS.items()}
         found.append(
             {
                 feature: {name: error(table[feature], truth[feature], masks[raw]) for name, table in filled.items()}
@@ -66,6 +68,11 @@ def hidden_values(
             }
         )
     return {feature: pd.DataFrame([each[feature] for each in found]).mean().to_dict() for feature in columns.values()}
+
+
+def fill(imputer: Any, table: pd.DataFrame) -> pd.DataFrame:
+    filled: pd.DataFrame = clone(imputer).fit(table).transform(table)
+    return filled
 
 
 def error(filled: pd.Series, truth: pd.Series, hidden: pd.Series) -> float:
