@@ -108,10 +108,15 @@ def check_scale(test: Scored, facts: Mapping[str, Any]) -> None:
 
 def evaluate(test: Scored, facts: Mapping[str, Any], args: Args) -> dict[str, Any]:
     log, predicted = facts.get("scale") == "log", test.found["prediction"]
-    features = len(facts["features"])
+    features = facts.get("regressors", len(facts["features"]))
     found: dict[str, Any] = {
         "regression_metrics": metrics.with_intervals(test.answers, predicted, features, log, args.resamples, args.seed),
-        "dataset": {"records": len(test.answers), "features": features, "mean": float(test.answers.mean())},
+        "dataset": {
+            "records": len(test.answers),
+            "features": len(facts["features"]),
+            "regressors": features,
+            "mean": float(test.answers.mean()),
+        },
         "model": {"label": facts["label"]},
     }
     if "lower" in test.found:

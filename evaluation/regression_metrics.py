@@ -22,7 +22,7 @@ def metrics(answers: Array, predicted: Array, features: int, log: bool, weights:
 
     Args:
         answers, predicted: shape (rows,).
-        features: that the model takes, for adjusted R².
+        features: that the model weighs, for adjusted R².
         log: also of the logarithms, which count relative errors, as `rmse_log` and `r2_log`.
         weights: shape (resamples, rows).
 
@@ -40,10 +40,11 @@ def metrics(answers: Array, predicted: Array, features: int, log: bool, weights:
 
 
 def errors(answers: Array, predicted: Array, weights: Array) -> dict[str, Array]:
-    total = weights.sum(axis=1)
+    total, middle = weights.sum(axis=1), answers.mean()
     squares = weights @ (answers - predicted) ** 2
-    mean = weights @ answers / total
-    spread = np.maximum(weights @ answers**2 - total * mean**2, 0.0)
+    # About their middle: squares of large answers that differ little would leave no digits for the difference.
+    mean = weights @ (answers - middle) / total
+    spread = np.maximum(weights @ (answers - middle) ** 2 - total * mean**2, 0.0)
     mse = squares / total
     share = np.divide(squares, spread, out=np.ones_like(squares), where=spread > 0)
     mae = weights @ np.abs(answers - predicted) / total

@@ -27,7 +27,7 @@ MEANINGS = {
     "rmse": "a typical error, in which large ones weigh more",
     "mae": "the average error",
     "r2": "share of the variance that the predictions explain",
-    "adjusted_r2": "the same, with a price on each feature",
+    "adjusted_r2": "the same, with a price on each of the {regressors} columns",
     "rmse_log": "a typical relative error: 0.1 is about 10 %",
     "r2_log": "share of the variance of the logarithm that is explained",
 }
@@ -46,7 +46,7 @@ def describe(
     """`found`: prediction, perhaps lower and upper; `importance` as `regression.permutation_importance` has it."""
     unit, log = facts.get("unit", ""), facts.get("scale") == "log"
     sections: list[Section] = [
-        metric_table(evaluation["regression_metrics"]),
+        metric_table(evaluation["regression_metrics"], evaluation["dataset"]["regressors"]),
         *residual_pictures(answers, found["prediction"], unit, log),
     ]
     if "interval" in evaluation:
@@ -89,12 +89,19 @@ def verdict(evaluation: Mapping[str, Any], unit: str) -> str:
     return said
 
 
-def metric_table(found: Mapping[str, Any]) -> Table:
+def metric_table(found: Mapping[str, Any], regressors: int) -> Table:
     rows = []
     for name, each in found.items():
         bounds = each["confidence_interval"]
         interval = f"{number(bounds['lower'])} to {number(bounds['upper'])}"
-        rows.append([NAMES.get(name, name), number(each["value"]), interval, MEANINGS.get(name, "")])
+        rows.append(
+            [
+                NAMES.get(name, name),
+                number(each["value"]),
+                interval,
+                MEANINGS.get(name, "").format(regressors=regressors),
+            ]
+        )
     note = "Intervals hold the metric with 95 % confidence: percentiles of bootstrap resamples of the records."
     return Table("Metrics on test", ["Metric", "Value", "95 % interval", "What it is"], rows, note)
 

@@ -135,7 +135,7 @@ def check_columns(table: pd.DataFrame, schema: Schema, where: str) -> None:
         raise InputError(f"{where}: column {named(missing)} is missing. Needed are {', '.join(expected)}.")
     if extra:
         raise InputError(
-            f"{where}: column {named(extra)} is unknown. Remove it, or add it to the schema's features to learn from it."
+            f"{where}: column {named(extra)} is unknown. Remove it, or add it to the schema to learn from it."
         )
 
 

@@ -94,6 +94,7 @@ def main(args: Args) -> None:
         unit="$",
         interval={"level": regression_statistics.LEVEL, "method": INTERVAL},
         groups=["Bldg_Type"],
+        regressors=len(model.names) - 1,  # the columns of X but the intercept
         summary=summary,
         walks=walks,
         surface=surface(rows, model, y),

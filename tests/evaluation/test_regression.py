@@ -43,7 +43,12 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = train.drop(columns="price")
     encoder = make_column_transformer((OneHotEncoder(), ["town"]), remainder="passthrough")
     model = make_pipeline(encoder, LinearRegression()).fit(rows, train["price"])
-    facts = {"unit": "dollars", "groups": ["town"], "curves": {"scoring": "r2", "folds": 2, "sizes": [0.5, 1.0]}}
+    facts = {
+        "unit": "dollars",
+        "groups": ["town"],
+        "regressors": 3,
+        "curves": {"scoring": "r2", "folds": 2, "sizes": [0.5, 1.0]},
+    }
     estimator_artifact.save(folder / "model", model, rows, problem="regression", label="price", **facts)
     for name, part in (("train", train), ("test", table())):
         (folder / name).mkdir()
@@ -68,6 +73,12 @@ def test_metrics_are_those_of_scikit_learn() -> None:
         "r2_log": sklearn_metrics.r2_score(np.log(answers), np.log(predicted)),
     }
     assert {name: each["value"] for name, each in found.items()} == pytest.approx(expected)
+
+
+def test_r2_of_large_answers_that_differ_little_keeps_its_digits() -> None:
+    answers, off = RANDOM.uniform(1, 9, 60), RANDOM.normal(0, 1, 60)
+    near, far = (regression_metrics.errors(answers + by, answers + by + off, np.ones((1, 60))) for by in (0, 1e9))
+    assert far["r2"] == pytest.approx(near["r2"], abs=1e-4)
 
 
 def test_a_resample_counts_a_record_as_often_as_it_was_drawn() -> None:
@@ -107,6 +118,7 @@ def test_the_page_says_how_far_off_and_for_whom(judged: Path) -> None:
     page = (judged / "output" / "report.html").read_text()
     assert "Predictions are off by" in page
     assert "By town" in page
+    assert "a price on each of the 3 columns" in page
 
 
 def test_predictions_carry_the_test_set_for_analyses(judged: Path) -> None:
