@@ -1,4 +1,4 @@
-"""The script as a job runs it: a subprocess, with Model Monitor's environment or by hand."""
+"""The script with Model Monitor's environment or by hand: as a job runs it, and in the tests' own process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ import pandas as pd
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "evaluation" / "data_quality.py"
+sys.path.insert(0, str(SCRIPT.parent))
+
+import data_quality  # noqa: E402
 
 
 def table(seed: int, count: int) -> pd.DataFrame:
@@ -43,6 +47,19 @@ def run(*arguments: object, **variables: object) -> subprocess.CompletedProcess[
         check=False,
         timeout=120,
     )
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """As `run`, in this process; an error is raised."""
+
+    def go(*arguments: object, **variables: object) -> None:
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
+        for name, value in variables.items():
+            monkeypatch.setenv(name, str(value))
+        data_quality.main()
+
+    return go
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +127,10 @@ def test_same_population_by_environment(made: Path, tmp_path: Path) -> None:
     assert {each["Timestamp"] for each in metrics} == {"2026-03-02T11:00:00+00:00"}
 
 
-def test_shifted_population_is_reported_with_plots(made: Path, tmp_path: Path) -> None:
+def test_shifted_population_is_reported_with_plots(made: Path, tmp_path: Path, here: Callable[..., None]) -> None:
     frame = table(1, 400)
     capture(frame.assign(price=frame["price"] * 2), tmp_path / "input")
-    result = run(**environment(made, tmp_path))
-    assert result.returncode == 0, result.stderr
+    here(**environment(made, tmp_path))
     message = (tmp_path / "ml" / "message").read_text()
     assert message == "CompletedWithViolations: Job completed successfully with 1 violations."
     (violation,) = json.loads((tmp_path / "output" / "constraint_violations.json").read_text())["violations"]
@@ -125,25 +141,24 @@ def test_shifted_population_is_reported_with_plots(made: Path, tmp_path: Path) -
     assert "http" not in page.replace("http-equiv", "")  # nothing is loaded from elsewhere
 
 
-def test_command_line_goes_before_environment(made: Path, tmp_path: Path) -> None:
+def test_command_line_goes_before_environment(made: Path, tmp_path: Path, here: Callable[..., None]) -> None:
     table(1, 400).to_csv(tmp_path / "batch.csv", index=False)
-    result = run(
+    here(
         *("--dataset-source", tmp_path / "batch.csv", "--dataset-format", '{"csv": {"header": true}}'),
         **environment(made, tmp_path),
     )
-    assert result.returncode == 0, result.stderr
     assert json.loads((tmp_path / "output" / "statistics.json").read_text())["dataset"]["item_count"] == 400
 
 
-def test_no_record_in_the_window(made: Path, tmp_path: Path) -> None:
+def test_no_record_in_the_window(made: Path, tmp_path: Path, here: Callable[..., None]) -> None:
     capture(table(1, 5), tmp_path / "input")
     variables = environment(made, tmp_path) | {
         "end_time": "2026-03-02T10:10:00Z",
         "sagemaker_endpoint_datacapture_prefix": "s3://bucket/capture/shop",
     }
-    result = run(**variables)
-    last = result.stderr.strip().splitlines()[-1]
-    assert result.returncode != 0
+    with pytest.raises(ValueError) as raised:
+        here(**variables)
+    last = str(raised.value)
     assert "no record to analyse under s3://bucket/capture/shop from 2026-03-02T10:00:00+00:00" in last
     assert "5 captured records in 1 files, 5 outside the window" in last
     assert not (tmp_path / "output" / "constraint_violations.json").exists()
@@ -162,11 +177,12 @@ def test_no_record_in_the_window(made: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_wrong_settings(made: Path, tmp_path: Path, change: dict[str, object], words: str) -> None:
+def test_wrong_settings(
+    made: Path, tmp_path: Path, here: Callable[..., None], change: dict[str, object], words: str
+) -> None:
     capture(table(1, 5), tmp_path / "input")
-    result = run(**environment(made, tmp_path) | change)
-    assert result.returncode != 0
-    assert words in result.stderr.strip().splitlines()[-1]
+    with pytest.raises(ValueError, match=words):
+        here(**environment(made, tmp_path) | change)
 
 
 def test_metrics_go_to_cloudwatch_when_enabled(made: Path, tmp_path: Path) -> None:
