@@ -14,7 +14,7 @@ PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Two at a time; worksteal keeps a file's tests, and what they share, with one of them.
 WORKERS := -n 2 --dist worksteal
-LOCK_EXTRAS := algorithms checks dashboard dev forecast huggingface notebooks spark text vision
+LOCK_EXTRAS := algorithms checks dashboard dev eda forecast huggingface notebooks spark text vision
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-unit test-all check lint types format bench fuzz kill endure dashboard up down status clean clean-state lock \
