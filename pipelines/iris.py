@@ -20,6 +20,7 @@ RANGES = {
     "max_depth": IntegerParameter(2, 5),
     "n_neighbors": IntegerParameter(3, 15),
 }
+TRIALS = 8
 TABLE = checks.Table("species", positive=[], facets={}, problem="MulticlassClassification", framework="sklearn")
 STATUSES = ["PendingManualApproval", "Approved", "Rejected"]
 STAGES = ["staging"]  # where the pipeline may deploy by itself; production goes through approval
@@ -45,7 +46,7 @@ def build(project: Project) -> Pipeline:
         ranges=RANGES,
         objective="cv:accuracy",
         metrics=["cv:accuracy"],
-        jobs=8,
+        jobs=TRIALS,
         framework="sklearn",
         instance_type=instance,
     )

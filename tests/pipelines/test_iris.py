@@ -15,20 +15,22 @@ from data import archives
 from sagelocal.config import Settings
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
+pytestmark = pytest.mark.namespaces  # of the whole pipelines the one that every change runs, as the smallest
+FEW_TRIALS = "import sys; from pipelines import iris; iris.TRIALS = 3; from mlops import cli; cli.main(sys.argv[1:])"
 QUICK = ("Folds=2", "DeployTo=staging")
 RAW = "data/flowers/iris.parquet"
 
 
 @pytest.fixture(scope="module")
 def done(laptop: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What `mlops run iris` says, with deployment by the pipeline."""
+    """What `mlops run iris` says, with deployment by the pipeline, and fewer trials than it has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLOPS_CACHE", str(tmp_path_factory.mktemp("cache")))
         laptop.client("s3").put_object(Bucket=laptop.bucket, Key=RAW, Body=archives.fetch("iris").read_bytes())
     chosen = [part for each in (*QUICK, f"InputDataUrl=s3://{laptop.bucket}/{RAW}") for part in ("-p", each)]
-    environ = {**os.environ, "MLOPS_STATE": str(laptop.state), "PYTHONPATH": str(ROOT), "COLUMNS": "400"}
-    command = [sys.executable, "-m", "mlops.cli", "run", "iris", *chosen]
+    environ = {**os.environ, **laptop.shell_environment(), "PYTHONPATH": str(ROOT), "COLUMNS": "400"}
+    environ["MLOPS_STATE"] = str(laptop.state)
+    command = [sys.executable, "-c", FEW_TRIALS, "run", "iris", *chosen]
     ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=540)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
