@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from mlops.targets import Target
 from mlops.use_cases import ROOT, find_all
 
 PROJECT = "MLOPS_PROJECT"  # in a build: what the names of its pipelines begin with
+FIRST = "MLOPS_FIRST_BUILD"  # in a build: use cases, with commas, that the first one runs; empty: all of them
 # Tests of sagelocal alone, and what they depend on: its images for Clarify and Model Monitor run evaluation/.
 _APART = ("tests/sagelocal/", "tests/robustness/")
 _REACHING = (
@@ -41,7 +42,7 @@ Way = tuple[str, ...]  # files from a use case's own to the changed one
 class Changes:
     head: str  # commit
     since: str  # commit; "" where none is known
-    unknown: str = ""  # why every use case counts as touched; "" where it is known what changed
+    unknown: str = ""  # why use cases count as touched whatever changed; "" where it is known what changed
     files: tuple[str, ...] = ()  # changed, added, deleted, both names of a renamed one
     touched: Mapping[str, tuple[Way, ...]] = field(default_factory=dict)  # by use case
 
@@ -66,7 +67,7 @@ def changed(changes: Changes, *, as_json: bool) -> None:
 
 def show(changes: Changes) -> None:
     if changes.unknown:
-        console.say(f"{changes.unknown} So every use case counts as touched: {', '.join(changes.touched) or 'none'}.")
+        console.say(f"{changes.unknown} These use cases count as touched: {', '.join(changes.touched) or 'none'}.")
         return
     count = len(changes.files)
     what = f"{count} file{'' if count == 1 else 's'} changed from {changes.since[:12]} to {changes.head[:12]}"
@@ -138,12 +139,21 @@ def touched(files: Iterable[str], trees: Iterable[Path]) -> dict[str, tuple[Way,
 
 
 def built(target: Target, root: Path = ROOT) -> Changes:
-    """What changed since the commit of the build pipeline's last execution that succeeded."""
+    """What changed since the commit of the build pipeline's last execution that succeeded; before one did, what a first
+    build runs.
+    """
     name = f"{os.environ.get(PROJECT) or 'mlops'}-build"
     commit = last_built(target.client("codepipeline"), name)
     if commit:
         return find(commit, root)
-    return everything(_commit(root, "HEAD"), f"No execution of the pipeline {name} has succeeded yet.", root)
+    unbuilt = everything(_commit(root, "HEAD"), f"No execution of the pipeline {name} has succeeded yet.", root)
+    return replace(unbuilt, touched=dict.fromkeys(first(root), ()) or unbuilt.touched)
+
+
+def first(root: Path = ROOT) -> list[str]:
+    """What a first build runs, as its project says, of the use cases that there are; empty: everything."""
+    chosen = {name.strip() for name in os.environ.get(FIRST, "").split(",")}
+    return [case.name for case in find_all(root) if case.name in chosen]
 
 
 def last_built(codepipeline: Any, name: str) -> str:

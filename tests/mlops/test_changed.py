@@ -170,6 +170,12 @@ def test_the_last_build_that_succeeded_is_where_changes_begin(
         unbuilt = changed.built(target, repository)
     assert (found.since, set(found.touched)) == (built, {"fraud"})
     assert set(unbuilt.touched) == BOTH
+    monkeypatch.setenv("MLOPS_FIRST_BUILD", "fraud, gone")
+    with Stubber(client) as stub:
+        stub.add_response("list_pipeline_executions", {"pipelineExecutionSummaries": []}, asked)
+        assert set(changed.built(target, repository).touched) == {"fraud"}
+    monkeypatch.setenv("MLOPS_FIRST_BUILD", "gone")
+    assert changed.first(repository) == []  # so all of them
     changed.changed(found, as_json=True)
     said = json.loads(capsys.readouterr().out)
     assert said["use_cases"] == {
