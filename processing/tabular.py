@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-FEWEST_OF_A_LABEL = 10  # fewer cannot be spread over three splits in proportion
+FEWEST_OF_A_LABEL = 10  # fewer cannot be spread over splits in proportion
 FEWEST_ROWS = 30  # of a table whose label is a number, or that has none
 
 
