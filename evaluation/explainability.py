@@ -40,7 +40,7 @@ from shap_values import Explanation
 
 KIND = "MODEL_EXPLAINABILITY"
 PDP_RECORDS = 2000  # of the dataset, drawn at random, that partial dependence of an artifact is averaged over
-KERNEL_RECORDS = 500  # the same of Kernel SHAP, which asks an artifact for `num_samples` answers a record
+KERNEL_RECORDS = 200  # the same of Kernel SHAP, which asks an artifact for `num_samples` answers a record
 
 
 @dataclass

@@ -7,14 +7,19 @@ them; what it was fitted to itself is no part of the picture. An artifact plans 
 
 `scoring` is a scorer of scikit-learn's. Without a `parameter` there is only the learning curve. `sizes` (shares of the
 records to learn from, the last 1) may be there too, and `most`: of more training records so many are drawn at random.
+
+Refits of a model that takes long to fit are fewer: where all of them would take more than a minute of a core
+(`BUDGET`), there are three folds, three sizes, and of the parameter's values the first, the model's own and the last.
 """
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import report_pictures
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 
 SIZES = (0.1, 0.25, 0.5, 0.75, 1.0)
 SEED = 0
+BUDGET = 60.0  # seconds of CPU
+COSTLY_FOLDS, COSTLY_SIZES = 3, (0.25, 0.5, 1.0)
 TRAIN, JUDGED = "on what it learnt from", "on records it had not seen"
 Points = dict[str, list[float]]  # at a place each: mean and deviation over the folds, of train and of test
 
@@ -49,17 +56,21 @@ def curves(estimator: Any, train: pd.DataFrame, label: str, plan: Mapping[str, A
     if (most := plan.get("most", len(train))) < len(train):
         train = train.sample(most, random_state=SEED)
     rows, answers = train.drop(columns=label), train[label]
-    again, scoring = refittable(estimator), plan["scoring"]
+    again, scoring, name = refittable(estimator), plan["scoring"], plan.get("parameter")
+    if name and name not in again.get_params():
+        raise ValueError(f"The curves' parameter {name!r} is none of the model's: {', '.join(again.get_params())}.")
+    plan, costly = affordable(again, rows, answers, plan)
     folds = splitter(answers, scoring, plan.get("folds", 5))
-    learning = learn(again, rows, answers, plan.get("sizes", SIZES), {"scoring": scoring, "cv": folds})
-    measured: dict[str, Any] = {"scoring": scoring, "folds": folds.get_n_splits(), "learning": learning}
-    if name := plan.get("parameter"):
-        if name not in again.get_params():
-            raise ValueError(f"The curves' parameter {name!r} is none of the model's: {', '.join(again.get_params())}.")
-        values = list(plan["values"])
-        tried = validation_curve(
-            again, rows, answers, param_name=name, param_range=values, scoring=scoring, cv=folds, error_score="raise"
-        )
+    judged = {"scoring": scoring, "cv": folds}
+    # Threads only where they pay; fits that take long spend their time outside of Python.
+    with joblib.parallel_config("threading", n_jobs=-1 if costly else 1):
+        learning = learn(again, rows, answers, plan.get("sizes", SIZES), judged)
+        values = list(plan.get("values", []))
+        options = {"param_name": name, "param_range": values, "error_score": "raise", **judged}
+        tried = validation_curve(again, rows, answers, **options) if name else ()
+    measured: dict[str, Any] = {"scoring": scoring, "folds": folds.get_n_splits(), "costly": costly}
+    measured["learning"] = learning
+    if tried:
         measured["validation"] = {
             "parameter": name,
             "values": values,
@@ -68,6 +79,22 @@ def curves(estimator: Any, train: pd.DataFrame, label: str, plan: Mapping[str, A
             **points(*tried),
         }
     return measured
+
+
+def affordable(
+    estimator: Any, rows: pd.DataFrame, answers: pd.Series, plan: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], bool]:
+    """The plan, or a smaller one and True where a fit to all records, which is timed, is too long for so many."""
+    sizes, values = plan.get("sizes", SIZES), list(plan.get("values", []))
+    start = time.process_time()
+    clone(estimator).fit(rows, answers)
+    once = time.process_time() - start
+    if once * plan.get("folds", 5) * (sum(sizes) + len(values)) <= BUDGET:
+        return plan, False
+    own = estimator.get_params().get(plan.get("parameter", ""))
+    middle = own if own in values else values[len(values) // 2] if values else None
+    fewer = [each for at, each in enumerate(values) if at in (0, len(values) - 1) or each == middle]
+    return {**plan, "folds": min(plan.get("folds", 5), COSTLY_FOLDS), "sizes": COSTLY_SIZES, "values": fewer}, True
 
 
 def learn(
@@ -219,6 +246,7 @@ def read_learning(found: Mapping[str, Any]) -> str:
         f"what it learnt from and {test:.3g} on the rest: the difference of {train - test:.2g} is variance, what it "
         "learnt by heart. What the grey curve itself lacks is bias, or noise in the answers. "
         f"{more_records(learning, folds)}"
+        + (" A fit of this model takes long, so there are fewer folds and places." if found.get("costly") else "")
     )
 
 

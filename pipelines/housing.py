@@ -36,7 +36,7 @@ def build(project: Project) -> Pipeline:
         "models": ParameterString("Models", "all"),
         "studies": ParameterInteger("Studies", 1),
         "folds": ParameterInteger("Folds", 5),
-        "rounds": ParameterInteger("Rounds", 600),
+        "rounds": ParameterInteger("Rounds", 400),
         "interval_level": ParameterFloat("IntervalLevel", 0.95),
     }
 

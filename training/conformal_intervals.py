@@ -24,7 +24,7 @@ LEAST_SPREAD = 0.25  # of the median error: an expected error below it is taken 
 
 
 class ConformalIntervals(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """`predict` is the model's own; `predict_interval` has lower and upper bounds.
+    """`predict` is the model's own; `predict_interval` has lower and upper bounds, `predict_with_interval` all three.
 
     Args:
         model: predicts the answers.
@@ -38,10 +38,15 @@ class ConformalIntervals(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self.model, self.spread, self.level, self.log, self.folds, self.seed = model, spread, level, log, folds, seed
 
-    def fit(self, rows: pd.DataFrame, answers: Any) -> ConformalIntervals:
-        """Raises ValueError where records are too few for the level."""
+    def fit(self, rows: pd.DataFrame, answers: Any, out_of_fold: np.ndarray | None = None) -> ConformalIntervals:
+        """Raises ValueError where records are too few for the level.
+
+        `out_of_fold` are the model's predictions of the records by folds that did not learn from them, where a
+        comparison of models has made them already.
+        """
         folds = KFold(self.folds, shuffle=True, random_state=self.seed)
-        out_of_fold = cross_val_predict(self.model, rows, answers, cv=folds)
+        if out_of_fold is None:
+            out_of_fold = cross_val_predict(self.model, rows, answers, cv=folds)
         error = np.abs(self._scaled(answers) - self._scaled(out_of_fold))
         self.least_ = LEAST_SPREAD * float(np.median(error))
         expected = cross_val_predict(self.spread, rows, error, cv=folds)
@@ -55,10 +60,15 @@ class ConformalIntervals(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.point_.predict(rows))
 
     def predict_interval(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        centre = self._scaled(self.predict(rows))
+        return self.predict_with_interval(rows)[1:]
+
+    def predict_with_interval(self, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Prediction, lower and upper bound, of shape (rows,) each: the model is asked once."""
+        prediction = self.predict(rows)
+        centre = self._scaled(prediction)
         half = self.quantile_ * np.maximum(self.spread_.predict(rows), self.least_)
         lower, upper = centre - half, centre + half
-        return (np.exp(lower), np.exp(upper)) if self.log else (lower, upper)
+        return (prediction, np.exp(lower), np.exp(upper)) if self.log else (prediction, lower, upper)
 
     def _scaled(self, values: Any) -> np.ndarray:
         found = np.asarray(values, dtype=float)

@@ -14,9 +14,10 @@ Out, as `application/json` `{"predictions": [...]}`, and as `text/csv` without a
 | regression | `{"prediction": 12.3, "lower": 10.1, "upper": 15.0}` | `12.3,10.1,15.0` |
 | clustering | `{"label": 2, "name": "Loyal"}` | `2,Loyal` |
 
-Bounds are there where the model has `predict_interval`. A blank of a column that may not be blank, a text where a
-number belongs, a number beyond the artifact's `limits`, a missing or an unknown column: status 400 and
-`{"error": …}`. A category that training never saw is answered, as the model's own encoder has it.
+Bounds are there where the model has `predict_interval`, or `predict_with_interval`, which gives all three at once. A
+blank of a column that may not be blank, a text where a number belongs, a number beyond the artifact's `limits`, a
+missing or an unknown column: status 400 and `{"error": …}`. A category that training never saw is answered, as the
+model's own encoder has it.
 """
 
 from __future__ import annotations
@@ -135,6 +136,8 @@ def check_limits(table: pd.DataFrame, limits: dict[str, list[float]]) -> None:
 
 def answer(table: pd.DataFrame, model: Model) -> dict[str, Any]:
     if model.problem == "regression":
+        if hasattr(model.estimator, "predict_with_interval"):
+            return dict(zip(FIELDS["regression"], model.estimator.predict_with_interval(table), strict=True))
         found = {"prediction": model.estimator.predict(table)}
         if hasattr(model.estimator, "predict_interval"):
             found["lower"], found["upper"] = model.estimator.predict_interval(table)

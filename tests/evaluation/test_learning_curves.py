@@ -90,6 +90,16 @@ def test_places_with_too_few_records_are_left_out() -> None:
         curves(never, table(), "y", {"scoring": "accuracy", "folds": 3})
 
 
+def test_a_model_that_takes_long_is_fitted_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning_curves, "BUDGET", 0.0)
+    plan = {**PLAN, "folds": 5, "values": [1, 2, 3, 5, 9]}
+    found = curves(fitted(DecisionTreeClassifier(max_depth=3, random_state=0)), table(), "y", plan)
+    assert found["folds"] == 3
+    assert found["learning"]["rows"] == [20, 40, 80]
+    assert found["validation"]["values"] == [1, 3, 9]
+    assert "fewer folds" in sections(found)[0].note  # type: ignore[union-attr]
+
+
 def test_an_unknown_parameter_is_named() -> None:
     with pytest.raises(ValueError, match="parameter 'depth' is none of the model's"):
         curves(fitted(DecisionTreeClassifier()), table(), "y", {**PLAN, "parameter": "depth"})

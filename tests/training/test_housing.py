@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold, cross_val_predict
 from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +122,17 @@ def test_intervals_of_logarithms_are_relative_and_hold_the_prediction() -> None:
     model.fit(table, 10 * table["size"] * np.exp(np.random.default_rng(0).normal(0, 0.1, 100)))
     lower, upper = model.predict_interval(table)
     assert np.allclose(np.sqrt(lower * upper), model.predict(table))
+
+
+def test_predictions_out_of_fold_need_not_be_made_twice() -> None:
+    rows, answers = noisy(200, 0)
+    first = intervals(0.9).fit(rows, answers)
+    folds = KFold(first.folds, shuffle=True, random_state=first.seed)
+    made = cross_val_predict(LinearRegression(), rows, answers, cv=folds)
+    second = intervals(0.9).fit(rows, answers, made)
+    assert np.array_equal(first.predict_with_interval(rows), second.predict_with_interval(rows))
+    assert np.array_equal(first.predict_with_interval(rows)[1:], second.predict_interval(rows))
+    assert intervals(0.9).fit(rows, answers, answers + 9).quantile_ != first.quantile_
 
 
 def test_the_quantile_is_that_of_one_more_score() -> None:
