@@ -57,7 +57,7 @@ def precision_recall(recall: np.ndarray, precision: np.ndarray, metric: dict, sh
     axes.step(recall, precision, where="post", color=BLUE, linewidth=2, label=label)
     axes.plot(*point, "o", color=ORANGE, markersize=8, label="at the chosen threshold")
     axes.set_ylim(0, 1.02)
-    axes.legend(loc="upper right")
+    axes.legend(loc="best")
     return figure
 
 
@@ -85,7 +85,7 @@ def calibration(points: dict[str, list], brier: dict) -> Figure:
     label = f"model, Brier score {interval(brier)}"
     axes.errorbar(points["mean_probability"], share, yerr=error, color=BLUE, marker="o", capsize=3, label=label)
     axes.set_ylim(bottom=0)
-    axes.legend(loc="upper left")
+    axes.legend(loc="best")
     return figure
 
 
