@@ -82,7 +82,7 @@ def calibration(points: dict[str, list], brier: dict) -> Figure:
     axes.plot([0, end], [0, end], color=GREY, linestyle="--", label="perfect")
     rows, share = np.array(points["records"]), np.array(points["observed_share"])
     error = 1.96 * np.sqrt(share * (1 - share) / rows)
-    label = f"model, Brier score {interval(brier)}"
+    label = f"model, Brier score\n{interval(brier)}"
     axes.errorbar(points["mean_probability"], share, yerr=error, color=BLUE, marker="o", capsize=3, label=label)
     axes.set_ylim(bottom=0)
     axes.legend(loc="best")
