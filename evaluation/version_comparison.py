@@ -115,7 +115,8 @@ def _interval(measured: Facts) -> str | None:
     lower, upper = measured["lower"], measured["upper"]
     if lower is None or upper is None:
         return None
-    digits = ".3f" if max(abs(lower), abs(upper)) < 10 else ",.4g"
+    most = max(abs(lower), abs(upper))
+    digits = ".3f" if most < 10 else ",.0f" if most >= 1000 else ".4g"
     return f"{lower:{digits}} to {upper:{digits}}"
 
 

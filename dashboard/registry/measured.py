@@ -163,7 +163,11 @@ def _words(chosen: Difference, candidate: Version, current: Version) -> str:
 
 
 def number(value: float, *, sign: bool = False) -> str:
-    """Four digits after the point of a share, of what is larger six in all."""
+    """Four digits after the point of a share, of what is larger six in all, and no exponent but of what is tiny."""
+    if 0 < abs(value) < 5e-5:
+        return f"{value:+.3g}" if sign else f"{value:.3g}"
+    if abs(value) >= 1e6:
+        return f"{value:+,.0f}" if sign else f"{value:,.0f}"
     if abs(value) <= 1:
         return f"{value:+.4f}" if sign else f"{value:.4f}"
     return f"{value:+,.6g}" if sign else f"{value:,.6g}"

@@ -95,7 +95,7 @@ def _cell(found: Document | None) -> str:
 
 
 def bound(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.4g}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def note(candidate: Version, current: Version | None) -> str:
