@@ -93,7 +93,7 @@ def main(args: Args) -> None:
     ways = judge(candidates, task)
     for each in ways:
         print(f"{each.name} {task.metric}={task.shown(each.score):.6f}")
-    best = affordable(ways, candidates, args.seconds - (time.monotonic() - began))
+    best = affordable(ways, candidates, args.seconds - (time.monotonic() - began), task)
     chosen = [number for number in range(len(candidates)) if best.weights[number] > 0]
     members = []
     for number in chosen:
@@ -207,8 +207,8 @@ def crossed_stack(answers: np.ndarray, task: Task, parts: list[np.ndarray]) -> f
     return task.score(whole, task.judged)
 
 
-def affordable(ways: list[Way], candidates: list[Candidate], seconds: float) -> Way:
-    """The best way whose members can be refitted in the time; if there is none, the blend without some of them."""
+def affordable(ways: list[Way], candidates: list[Candidate], seconds: float, task: Task) -> Way:
+    """The best way whose members can be refitted in the time; if there is none, a blend of some of the blend's."""
     needed = REFIT * np.array([each.seconds for each in candidates])
     for way in ways:
         if needed[way.weights > 0].sum() <= seconds:
@@ -217,14 +217,20 @@ def affordable(ways: list[Way], candidates: list[Candidate], seconds: float) -> 
     weights = blend.weights.copy()
     while (weights > 0).sum() > 1 and needed[weights > 0].sum() > seconds:
         weights[np.argmin(np.where(weights > 0, weights, np.inf))] = 0
-    return Way(blend.name, blend.score, weights)
+    kept = np.flatnonzero(weights)
+    if len(kept) == 1:
+        return Way("best candidate", candidates[kept[0]].score, weights)
+    answers = np.stack([candidates[number].predictions for number in kept])
+    weights[kept] = greedy(answers, task, task.judged)
+    score = crossed(lambda rows: greedy(answers, task, rows), answers, task, portions(task))
+    return Way(blend.name, score, weights)
 
 
 def leaderboard(candidates: list[Candidate], ways: list[Way], best: Way, task: Task) -> list[dict[str, Any]]:
     """Ways and candidates, best first: `{"name", "family", "score", "weight", "seconds", "config", "chosen"}`."""
     rows: list[dict[str, Any]] = [
-        {"name": each.name, "score": task.shown(each.score), "chosen": each.name == best.name}
-        for each in ways[:]
+        {"name": each.name, "score": task.shown(each.score), "chosen": each is best}
+        for each in [best if way.name == best.name else way for way in ways]
         if each.name != "best candidate" or each.name == best.name
     ]
     whole = best.weights.sum()

@@ -224,10 +224,16 @@ def test_greedy_selection_takes_those_that_make_up_for_each_other() -> None:
 def test_members_that_cannot_be_refitted_in_time_are_left_out() -> None:
     stack = ensemble.Way("stack", 3.0, np.array([1.0, 1.0, 1.0]), stacker=LinearRegression())
     blend = ensemble.Way("blend", 2.0, np.array([3.0, 1.0, 0.0]))
-    candidates = [Candidate("linear", {}, 1.0, seconds, np.zeros(1)) for seconds in (10, 10, 10)]
-    assert ensemble.affordable([stack, blend], candidates, 1000) is stack
-    assert ensemble.affordable([stack, blend], candidates, 40) is blend
-    assert ensemble.affordable([stack, blend], candidates, 20).weights.tolist() == [3.0, 0.0, 0.0]
+    task = automl_task.make(people(60)[["age", "spent"]], "spent", "regression")
+    given = [task.answers, task.answers + 1.0, task.answers]
+    candidates = [Candidate("linear", {}, 0.5, 10, each) for each in given]
+    assert ensemble.affordable([stack, blend], candidates, 1000, task) is stack
+    assert ensemble.affordable([stack, blend], candidates, 40, task) is blend
+    alone = ensemble.affordable([stack, blend], candidates, 20, task)
+    assert (alone.name, alone.score, alone.weights.tolist()) == ("best candidate", 0.5, [3.0, 0.0, 0.0])
+    blend = ensemble.Way("blend", 2.0, np.array([3.0, 2.0, 1.0]))
+    some = ensemble.affordable([stack, blend], candidates, 30, task)
+    assert (some.name, some.score, some.weights.tolist()) == ("blend", 0.0, [1.0, 0.0, 0.0])
 
 
 def test_knowledge_never_comes_from_the_table_at_hand() -> None:
