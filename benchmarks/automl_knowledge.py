@@ -134,4 +134,4 @@ def shares(entry: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

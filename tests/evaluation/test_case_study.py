@@ -298,9 +298,10 @@ class TestAnalyses:
 
 BINS = {"edges": [0, 1, 2], "counts": [3, 4], "curves": {"g": {"x": [0, 2], "y": [1, 3]}}}
 STEPS = {"labels": ["a", "b", "c"], "values": [5, -2, 3], "measure": ["absolute", "relative", "total"]}
+LONG = [f"a long name {number}" for number in range(9)]
 CHARTS = [
     Chart("comparison", "bar", EVIL, {"labels": ["a", EVIL], "values": [1, 2], "low": [0, 1], "high": [2, 3]}),
-    Chart("comparison", "bar", "many", {"labels": [f"a long name {n}" for n in range(9)], "series": {"s": list(range(9))}}),
+    Chart("comparison", "bar", "many", {"labels": LONG, "series": {"s": list(range(9))}}),
     Chart("part_to_whole", "stacked", "parts", {"labels": ["all"], "series": {"x": [0.4], "y": [0.6]}}),
     Chart("change", "line", "course", {"x": ["2020-01-01", "2020-02-01"], "series": {"n": [1, None]}}),
     Chart("distribution", "histogram", "bins", BINS),
