@@ -99,7 +99,7 @@ def main(args: Args) -> None:
     for number in chosen:
         members.append(refit(candidates[number], task, args.threads))
         print(f"member {candidates[number].family} weighs {best.weights[number] / best.weights.sum():.2f}", flush=True)
-    model = Blend(task.tidy, members, list(best.weights[chosen]), task.classes, best.stacker)
+    model = Blend(task.tidy, members, list(best.weights[chosen]), task.classes, best.stacker, len(chosen))
     save(
         Path(args.model_dir),
         model,
