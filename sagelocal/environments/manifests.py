@@ -36,9 +36,9 @@ def find(family: str, repository: str, version: str) -> Manifest | None:
 
 
 def nearest(version: str, known: list[str]) -> str:
-    """The newest that is no newer than `version`, else the oldest; without a version the newest."""
-    ordered = sorted(known, key=_numbers)
-    older = [each for each in ordered if _numbers(each) <= _numbers(version)] if version else ordered
+    """The newest that is no newer than `version`, else the oldest; without a version the newest. 2.10 is any 2.10.x."""
+    ordered, wanted = sorted(known, key=_numbers), _numbers(version)
+    older = [each for each in ordered if _numbers(each)[: len(wanted)] <= wanted] if version else ordered
     return older[-1] if older else ordered[0]
 
 

@@ -85,12 +85,11 @@ def test_the_baselines_template_says_the_same() -> None:
     Loader.add_multi_constructor("!", lambda loader, suffix, node: _intrinsic(loader, node))
     path = Path(accounts.__file__).with_name("cloudformation") / "baseline.yml"
     template = yaml.load(path.read_text(), Loader)
-    groups = [each for each in template["Resources"].values() if each["Type"] == "AWS::SageMaker::ModelPackageGroup"]
-    assert groups
-    for group in groups:
-        _, policy, _ = group["Properties"]["ModelPackageGroupPolicy"]
-        actions = {each["Sid"]: tuple(each["Action"]) for each in policy["Statement"]}
-        assert actions == {"ReadGroup": accounts.GROUP_ACTIONS, "UseVersions": accounts.PACKAGE_ACTIONS}
+    _, _, models = template["Resources"]["Fn::ForEach::Models"]
+    (group,) = models.values()
+    _, policy, _ = group["Properties"]["ModelPackageGroupPolicy"]
+    actions = {each["Sid"]: tuple(each["Action"]) for each in policy["Statement"]}
+    assert actions == {"ReadGroup": accounts.GROUP_ACTIONS, "UseVersions": accounts.PACKAGE_ACTIONS}
 
 
 def _intrinsic(loader: Any, node: Any) -> Any:

@@ -30,7 +30,7 @@ import json
 import numpy as np
 import pandas as pd
 
-import beside  # what lies in code/ is importable
+import classification_slope as beside  # what lies in code/ is importable
 
 
 def model_fn(folder):
@@ -69,7 +69,7 @@ def prepare(folder: Path, handler: str = HANDLER + EXPLAIN, **metadata: object) 
     """Inputs as a job finds them; returns the script's arguments."""
     (folder / "unpacked" / "code").mkdir(parents=True)
     (folder / "unpacked" / "code" / "inference.py").write_text(handler)
-    (folder / "unpacked" / "code" / "beside.py").write_text("SLOPE = 0.1\n")
+    (folder / "unpacked" / "code" / "classification_slope.py").write_text("SLOPE = 0.1\n")
     facts = {"label": "left", "threshold": 0.5, "costs": {"action": 10.0, "miss": 40.0}, **metadata}
     (folder / "unpacked" / "metadata.json").write_text(json.dumps(facts))
     (folder / "model").mkdir()

@@ -39,9 +39,15 @@ def test_the_pipelines_images_have_their_own_manifest() -> None:
     source = (Path(manifests.__file__).parents[2] / "pipelines" / "jobs.py").read_text()  # to import it takes seconds
     images = next(line for line in source.splitlines() if line.startswith("IMAGES = "))
     versions = ast.literal_eval(images.removeprefix("IMAGES = ").partition("#")[0].strip())
-    repositories = {"sklearn": "sagemaker-scikit-learn", "xgboost": "sagemaker-xgboost"}
+    repositories = {
+        "sklearn": "sagemaker-scikit-learn",
+        "xgboost": "sagemaker-xgboost",
+        "pytorch": "pytorch-training",
+    }
     for framework, version in versions.items():
-        assert (manifests.FOLDER / repositories[framework] / f"{version}.toml").is_file()
+        found = manifests.find(framework, repositories[framework], version)
+        assert found is not None
+        assert found.version.startswith(version)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def json_get(step: str, file: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", [
-    "AutoML", "EMR", "EMRServerless", "Job", "InferenceComponent", "Nonsense",
+    "EMR", "EMRServerless", "Job", "InferenceComponent", "Nonsense",
 ])  # fmt: skip
 def test_other_step_types_are_refused_by_name(kind: str) -> None:
     inner = {"Name": "Inner", "Type": kind, "Arguments": {}}

@@ -31,7 +31,7 @@ def test_the_sdks_emr_steps(session: Any, runs: Runs, make: Any, kind: str) -> N
         runs.build(session, f"refused-{kind.lower()}", [make()])
 
 
-@pytest.mark.parametrize("kind", ["AutoML", "InferenceComponent", "Job", "Athena", "HubContent"])
+@pytest.mark.parametrize("kind", ["InferenceComponent", "Job", "Athena", "HubContent"])
 def test_by_their_definition(runs: Runs, kind: str) -> None:
     with pytest.raises(ClientError, match=f"Step 'Refused' is of type '{kind}', which sagelocal does not run"):
         runs.start(f"refused-{kind.lower()}", [{"Name": "Refused", "Type": kind, "Arguments": {}}])
