@@ -72,6 +72,8 @@ def plan(job: Mapping[str, Any]) -> Plan:
     (channel, *more) = job.get("AutoMLJobInputDataConfig") or job["InputDataConfig"]
     if more or channel.get("ChannelType", "training") != "training":
         raise not_implemented("A channel of the type validation", "Leave it out: candidates are cross-validated.")
+    if not channel.get("DataSource"):
+        raise validation("The training channel must have a DataSource.")
     if channel.get("ContentType", "").replace(" ", "") not in _CSV:
         raise not_implemented(f"The content type {channel['ContentType']}", "Give CSV with a header.")
     config = tabular if tabular is not None else job.get("AutoMLJobConfig") or {}

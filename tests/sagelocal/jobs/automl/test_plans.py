@@ -71,6 +71,8 @@ def test_criteria_algorithms_and_mode_are_heeded() -> None:
             "The content type x-parquet",
         ),
         (second() | {"OutputDataConfig": {"S3OutputPath": "https://b"}}, "https://b"),
+        (first(InputDataConfig=[{"TargetAttributeName": "y"}]), "must have a DataSource"),
+        (second() | {"AutoMLJobInputDataConfig": [{}]}, "must have a DataSource"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_remedy(request_: Document, why: str) -> None:
