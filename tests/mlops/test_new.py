@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_new_use_case_is_whole_and_its_tests_pass(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_use_case_is_whole_and_its_tests_run(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written = {str(path.relative_to(project)) for path in new.new("late-returns", "churn", project)}
     parts = {f"{folder}/late_returns.py" for folder in ("data", "pipelines", "processing", "training")}
     tests = {f"tests/{folder}/test_late_returns.py" for folder in ("processing", "training")}
@@ -43,19 +43,18 @@ def test_a_new_use_case_is_whole_and_its_tests_pass(project: Path, capsys: pytes
     assert declared["late_returns"] == declared["churn"]
     assert "[late_returns.model_overview]" in (project / "deploy/model_cards.toml").read_text()
     assert new.NOT_MEASURED in (project / "docs/late_returns.md").read_text()
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--import-mode=importlib",
-        "--noconftest",
-        "-p",
-        "no:cacheprovider",
-    ]
-    ran = subprocess.run(
-        [*command, "tests/processing/test_late_returns.py"], cwd=project, capture_output=True, text=True
-    )
+    passes(project, "tests/processing/test_late_returns.py", "-k", "stratified or baseline")
+
+
+@pytest.mark.slow
+def test_all_of_its_tests_pass(project: Path) -> None:
+    new.new("returns", "churn", project)
+    passes(project, "tests/processing/test_returns.py", "tests/training/test_returns.py")
+
+
+def passes(project: Path, *tests: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "--noconftest"]
+    ran = subprocess.run([*command, *tests], cwd=project, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert re.search(r"\d+ passed", ran.stdout)
 
