@@ -1,4 +1,4 @@
-"""What a deleted stack would leave because it holds data (DeletionPolicy: Retain): buckets and keys."""
+"""What a deleted stack would leave because it holds data (DeletionPolicy: Retain): buckets, tables and keys."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ _GONE = ("404", "NoSuchBucket")
 
 
 def remove(target: Target, resources: Sequence[tuple[str, str]]) -> None:
-    """Deletes buckets with all versions of their objects, and keys after 30 days; says what it did and what is left.
+    """Deletes buckets with all versions of their objects, tables, and keys after 30 days; says what it did and what is
+    left.
 
     `resources`: type and physical name.
     """
-    steps: dict[str, Callable[[Target, str], str]] = {"AWS::S3::Bucket": _bucket, "AWS::KMS::Key": _key}
+    steps: dict[str, Callable[[Target, str], str]] = {
+        "AWS::S3::Bucket": _bucket,
+        "AWS::KMS::Key": _key,
+        "AWS::DynamoDB::Table": _table,
+    }
     for kind, name in resources:
         if kind in steps:
             console.say(steps[kind](target, name))
@@ -56,3 +61,13 @@ def _key(target: Target, key: str) -> str:
     if state != "PendingDeletion":
         kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=_KEY_DAYS)
     return f"The key {key} is deleted in {_KEY_DAYS} days; aws kms cancel-key-deletion keeps it."
+
+
+def _table(target: Target, name: str) -> str:
+    dynamodb = target.client("dynamodb")
+    try:
+        dynamodb.delete_table(TableName=name)
+    except dynamodb.exceptions.ResourceNotFoundException:
+        return f"The table {name} was gone already."
+    dynamodb.get_waiter("table_not_exists").wait(TableName=name, WaiterConfig={"Delay": 2})
+    return f"The table {name} is gone with its items."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from mlops import console
 from mlops.errors import Failure
 
 Review = Callable[[str, Sequence["Change"]], None]  # stack, changes; raises Failure when the user says no
@@ -174,3 +176,20 @@ def _change(found: dict[str, Any]) -> Change:
     replaced = found.get("Replacement") == "True"
     sign = {"Add": "+", "Import": "+", "Remove": "-"}.get(found["Action"], "!" if replaced else "~")
     return Change(sign, found["LogicalResourceId"], found["ResourceType"], found.get("PhysicalResourceId", ""))
+
+
+def reviewer(yes: bool) -> Review:
+    """Shows the changes and asks on a terminal; with `yes` neither."""
+
+    def review(stack: str, changes: Sequence[Change]) -> None:
+        if yes:
+            return
+        console.show(
+            ("", "resource", "type", "name"),
+            [(each.sign, each.logical_id, each.kind, each.name) for each in changes],
+            title=stack,
+        )
+        if sys.stdin.isatty() and sys.stdout.isatty() and input("Go on? [y/N] ").lower() not in ("y", "yes"):
+            raise Failure("Nothing was changed.")
+
+    return review

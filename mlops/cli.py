@@ -14,7 +14,21 @@ from typing import Annotated
 
 import typer
 
-from mlops.commands import abtest, automl, cards, changed, cicd, cost, dashboard, eda, endpoints, lineage, machine, new
+from mlops.commands import (
+    abtest,
+    automl,
+    cards,
+    changed,
+    cicd,
+    cost,
+    dashboard,
+    eda,
+    endpoints,
+    lineage,
+    machine,
+    new,
+    stream,
+)
 from mlops.options import (
     COUNT,
     LAPTOP,
@@ -225,7 +239,7 @@ def demo(
     command.demo(connect(target), use_case, count, reports)
 
 
-for each in (endpoints, abtest, automl, cards, cost, changed, cicd, dashboard, eda, lineage, machine, new):
+for each in (endpoints, abtest, automl, cards, cost, changed, cicd, dashboard, eda, lineage, machine, new, stream):
     each.register(app)
 
 

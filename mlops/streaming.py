@@ -1,0 +1,169 @@
+"""`mlops stream`: what a use case's stream of events needs, by the stack of deploy/cloudformation/streaming.yml."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from deploy import names, streams
+from mlops import cicd_retained, console
+from mlops.cicd_stacks import Change, Stacks, reviewer
+from mlops.targets import Target
+
+ROOT = Path(__file__).absolute().parents[1]
+_TEMPLATE = ROOT / "deploy" / "cloudformation" / "streaming.yml"
+_LAMBDA = ROOT / "deploy" / "lambda"
+_LAPTOP = {"BufferSeconds": "5"}  # nobody waits a minute for a laptop's lake, and its objects cost nothing
+_HELD = ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::DynamoDB::Table")
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in a .zip: the same code has the same hash
+
+
+def use_cases() -> list[str]:
+    """Those with a stream: their records can be validated."""
+    found = (each.stem.removesuffix("_validation") for each in _LAMBDA.glob("*_validation.py"))
+    return sorted(names.aws_name(each) for each in found)
+
+
+def check(use_case: str) -> str:
+    """Raises LookupError for a use case without a stream."""
+    if use_case not in use_cases():
+        raise LookupError(f"{use_case} has no stream of events; {', '.join(use_cases())} has one.")
+    return use_case
+
+
+def up(target: Target, use_case: str, given: dict[str, str], *, yes: bool = False) -> None:
+    """Makes or updates the stack. `given`: the template's parameters; what is not given stays, or is its default.
+
+    Raises Failure when it cannot be made.
+    """
+    stacks, name = Stacks(target.client("cloudformation"), target.poll), streams.stack_name(use_case)
+    parameters = {
+        "UseCase": names.aws_name(use_case),
+        "CodeBucket": target.place.bucket,
+        **{parameter: _upload(target, use_case, files) for parameter, files in functions(use_case).items()},
+        **(_LAPTOP if target.settings else {}),
+        **_access_log(stacks),
+        **given,
+    }
+    changed = stacks.deploy(name, _template(), parameters, reviewer(yes or target.settings is not None))
+    console.note(f"The stack {name} is {'up to date' if changed else 'as it was'}.")
+    console.say(f"{console.command()} traffic {use_case} --rate 200 --seconds 60")
+    console.note(f"sends transactions to the stream {streams.transactions_stream(use_case)}.")
+
+
+def functions(use_case: str) -> dict[str, tuple[Path, ...]]:
+    """The template's parameter for the code of each Lambda function, and that code's files."""
+    module = names.module_name(use_case)
+    return {"ValidationCode": (_LAMBDA / f"{module}_validation.py", ROOT / "processing" / f"{module}_windows.py")}
+
+
+def down(target: Target, use_case: str, *, everything: bool = False, yes: bool = False) -> None:
+    """Deletes the stack; with `everything` also the lake with all its objects, the scores and, in 30 days, the key."""
+    stacks, name = Stacks(target.client("cloudformation"), target.poll), streams.stack_name(use_case)
+    if stacks.status(name) is None:
+        console.say(f"There is no stack {name}.")
+        return
+    rows = stacks.resources(name)
+    changes = [Change("-", *row) for row in rows if everything or row[1] not in _HELD]
+    reviewer(yes or (target.settings is not None and not everything))(name, changes)
+    if everything:
+        held = {logical for logical, kind, _ in rows if kind in _HELD and logical != "CheckpointsTable"}
+        cicd_retained.remove(target, [(kind, physical) for logical, kind, physical in rows if logical in held])
+    stacks.delete(name)
+    console.say(f"The stack {name} is gone.")
+    if not everything:
+        console.note(
+            f"The lake, the scores and their key stay: {console.command()} stream down {use_case} --everything"
+        )
+
+
+def status(target: Target, use_case: str) -> None:
+    """Says what there is, how far its readers are, and what alarms tell."""
+    stacks, name = Stacks(target.client("cloudformation"), target.poll), streams.stack_name(use_case)
+    found = stacks.status(name)
+    if found is None:
+        console.say(f"There is no stack {name}: {console.command()} stream up {use_case}")
+        return
+    rows = [("stack", name, found), *_streams(target, use_case), *_readers(target, use_case)]
+    console.show(("", "name", ""), [*rows, *_counts(target, use_case), *_alarms(target, use_case)])
+
+
+def _streams(target: Target, use_case: str) -> Iterator[tuple[str, str, str]]:
+    kinesis, firehose = target.client("kinesis"), target.client("firehose")
+    for stream in (streams.transactions_stream(use_case), streams.scores_stream(use_case)):
+        found = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
+        kept = f"{found['OpenShardCount']} shards, {found['RetentionPeriodHours']} hours"
+        yield "stream", stream, f"{found['StreamStatus']}, {kept}"
+        delivery = firehose.describe_delivery_stream(DeliveryStreamName=stream)["DeliveryStreamDescription"]
+        yield "delivery", stream, delivery["DeliveryStreamStatus"]
+
+
+def _readers(target: Target, use_case: str) -> Iterator[tuple[str, str, str]]:
+    """When each reader committed last."""
+    pages = target.client("dynamodb").get_paginator("scan").paginate(TableName=streams.checkpoints_table(use_case))
+    newest: dict[str, str] = {}
+    for item in (item for page in pages for item in page["Items"]):
+        reader, moment = item["reader"]["S"], item["committed_at"]["S"]
+        newest[reader] = max(moment, newest.get(reader, ""))
+    for reader, moment in sorted(newest.items()):
+        yield "reader", reader, f"committed {console.ago(datetime.fromisoformat(moment))}"
+
+
+def _counts(target: Target, use_case: str) -> Iterator[tuple[str, str, str]]:
+    """Of the last hour."""
+    cloudwatch, end = target.client("cloudwatch"), datetime.now(UTC)
+    for name in (streams.RECEIVED, streams.QUARANTINED):
+        found = cloudwatch.get_metric_statistics(
+            Namespace=streams.metrics_namespace(use_case),
+            MetricName=name,
+            Dimensions=[{"Name": streams.STREAM, "Value": streams.transactions_stream(use_case)}],
+            StartTime=end - timedelta(hours=1),
+            EndTime=end,
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        yield "last hour", name.lower(), f"{sum(each['Sum'] for each in found):,.0f} records"
+
+
+def _alarms(target: Target, use_case: str) -> Iterator[tuple[str, str, str]]:
+    prefix = streams.stack_name(use_case)
+    for alarm in target.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{prefix}-")["MetricAlarms"]:
+        yield "alarm", alarm["AlarmName"], alarm["StateValue"]
+
+
+def _access_log(stacks: Stacks) -> dict[str, str]:
+    """The baseline's bucket for logs, where that stack is."""
+    if stacks.status("mlops-baseline") is None:
+        return {}
+    return {"AccessLogBucket": stacks.outputs("mlops-baseline").get("LogBucket", "")}
+
+
+def _upload(target: Target, use_case: str, files: Sequence[Path]) -> str:
+    """Key of a .zip with these files, under its content's hash: code that is as it was is not deployed again."""
+    body = packed(files)
+    digest = hashlib.sha256(body).hexdigest()[:16]
+    parts = (target.place.prefix.strip("/"), "code", names.aws_name(use_case), digest, f"{files[0].stem}.zip")
+    key = "/".join(part for part in parts if part)
+    s3: Any = target.client("s3")
+    s3.put_object(Bucket=target.place.bucket, Key=key, Body=body)
+    return key
+
+
+def packed(files: Sequence[Path]) -> bytes:
+    """A .zip of files side by side."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            entry = zipfile.ZipInfo(file.name, _EPOCH)
+            entry.external_attr = 0o644 << 16  # Lambda's own user has to be able to read it
+            archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _template() -> str:
+    return _TEMPLATE.read_text(encoding="utf-8")
