@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sagelocal.cicd.codebuild.engine import Builder
     from sagelocal.cicd.codepipeline.engine import Delivery
     from sagelocal.endpoints.manager import Manager
+    from sagelocal.feature_store.service import FeatureStore
     from sagelocal.jobs.automl.operations import AutoML
     from sagelocal.jobs.runner import Runner
     from sagelocal.jobs.tuning.engine import Tuner
@@ -43,6 +44,7 @@ class SageLocal:
     automl: AutoML
     workflow: Engine
     endpoints: Manager
+    feature_store: FeatureStore
     scaler: Scaler
     monitoring: Monitor
     model_cards: Exporter
@@ -54,6 +56,7 @@ class SageLocal:
         from sagelocal.cicd.codebuild.engine import Builder
         from sagelocal.cicd.codepipeline.engine import Delivery
         from sagelocal.endpoints.manager import Manager
+        from sagelocal.feature_store.service import FeatureStore
         from sagelocal.jobs.automl.operations import AutoML
         from sagelocal.jobs.runner import Runner
         from sagelocal.jobs.tuning.engine import Tuner
@@ -76,6 +79,7 @@ class SageLocal:
         self.automl = AutoML(self)
         self.workflow = Engine(self)
         self.endpoints = Manager(self)
+        self.feature_store = FeatureStore(self)
         self.scaler = Scaler(self)
         self.monitoring = Monitor(self)
         self.model_cards = Exporter(self)
@@ -98,6 +102,7 @@ class SageLocal:
         self.tuning.resume()
         self.automl.resume()
         self.endpoints.resume()
+        self.feature_store.resume()
         self.scaler.resume()
         self.monitoring.resume()
         self.model_cards.resume()
@@ -123,6 +128,7 @@ class SageLocal:
         self.jobs.close()
         self.scaler.close()
         self.endpoints.close()
+        self.feature_store.close()
         logs.drain(timeout=2.0)
         self.metering.close()
         self.store.close()

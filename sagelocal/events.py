@@ -37,6 +37,7 @@ _STATE = {
     # Approval and status are documented; AWS's guide says that a life cycle update fires this event, too.
     "ModelPackage": ("ModelPackageStatus", "ModelApprovalStatus", "ModelLifeCycle"),
     "Endpoint": ("EndpointStatus",),
+    "FeatureGroup": ("FeatureGroupStatus", "OfflineStoreStatus"),
     "CodeBuildBuild": ("buildStatus",),
 }
 _SOURCES = {"CodeBuildBuild": "aws.codebuild"}  # of kinds that are not SageMaker's
@@ -114,6 +115,12 @@ def _stages(endpoint: Document) -> list[Document]:
     return [stage for variant in variants for stage in variant.get("VariantStatus", [])]
 
 
+def _feature_group(before: Document | None, after: Document) -> _Built:
+    # The guide's sample has a status "Active", which the API does not have: here it is the API's.
+    shown = {name: value for name, value in after.items() if name != "NextToken"}
+    return "SageMaker Feature Group State Change", [after["FeatureGroupArn"]], _described(shown, _milliseconds)
+
+
 def _model_package(before: Document | None, after: Document) -> _Built:
     return "SageMaker Model Package State Change", [after["ModelPackageArn"]], _described(after, _iso)
 
@@ -162,6 +169,7 @@ _BUILDERS: dict[str, Callable[[Document | None, Document], _Built]] = {
     "PipelineExecutionStep": _execution_step,
     "ModelPackage": _model_package,
     "Endpoint": _endpoint,
+    "FeatureGroup": _feature_group,
     "CodeBuildBuild": codebuild.state_change,
 }
 

@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sagelocal import ministack_alarms, ministack_calls, ministack_deliveries, ministack_triggers
+from sagelocal import ministack_alarms, ministack_calls, ministack_deliveries, ministack_triggers, ministack_trino
 from sagelocal.ministack_gate import (
     Gate,
     Orders,
@@ -67,6 +67,7 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     know_the_key_as_the_role(orders)
     let_logs_be_filtered_by_prefix()
     let_athena_write_below_a_location()
+    ministack_trino.install()
     let_lambda_targets_take_turns()
     starter = ministack_triggers.starter(orders.sagemaker_port, orders.access_key)
     ministack_triggers.install(starter, orders.time_scale)

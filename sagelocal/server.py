@@ -46,6 +46,7 @@ _STATUS_KINDS = (
     "ModelPackage",
     "Model",
     "Endpoint",
+    "FeatureGroup",
 )
 
 
@@ -203,8 +204,10 @@ def _collect_seldom() -> None:
 
 def _put_back(settings: Settings) -> None:
     from sagelocal import baseline
+    from sagelocal.feature_store import catalog
 
     baseline.put_back(settings)
+    catalog.put_back(settings)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ def handlers() -> dict[str, generic.Handler]:
     from sagelocal import registry
     from sagelocal.endpoints import operations as endpoints
     from sagelocal.experiments import operations as experiments
+    from sagelocal.feature_store import operations as feature_store
     from sagelocal.jobs import processing, training, transform
     from sagelocal.jobs.automl import operations as automl
     from sagelocal.jobs.tuning import operations as tuning
@@ -44,6 +45,7 @@ def handlers() -> dict[str, generic.Handler]:
         **registry.OPERATIONS,
         **endpoints.OPERATIONS,
         **experiments.OPERATIONS,
+        **feature_store.OPERATIONS,
         **lineage.OPERATIONS,
         **model_cards.OPERATIONS,
         **monitoring.OPERATIONS,
@@ -56,6 +58,7 @@ def refused() -> dict[str, Paths]:
     """Operation name -> the members of its request that sagelocal refuses."""
     from sagelocal import registry
     from sagelocal.endpoints import operations as endpoints
+    from sagelocal.feature_store import operations as feature_store
     from sagelocal.jobs import processing, training
     from sagelocal.jobs.automl import operations as automl
     from sagelocal.jobs.tuning import operations as tuning
@@ -71,6 +74,7 @@ def refused() -> dict[str, Paths]:
         **workflow.REFUSED,
         **registry.REFUSED,
         **endpoints.REFUSED,
+        **feature_store.REFUSED,
         **monitoring.REFUSED,
         **search.REFUSED,
     }

@@ -1,4 +1,4 @@
-"""The HTTP server: AWS JSON 1.1 for SageMaker, REST-JSON for the SageMaker runtime."""
+"""The HTTP server: AWS JSON 1.1 for SageMaker, REST-JSON for the SageMaker runtimes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from sagelocal.api.errors import AwsError, not_implemented
 from sagelocal.api.runtime import Runtime, answers
 from sagelocal.cicd.codebuild import operations as codebuild
 from sagelocal.cicd.codepipeline import operations as codepipeline
+from sagelocal.feature_store import wire as feature_store
 from sagelocal.scaling import operations as scaling
 
 if TYPE_CHECKING:
@@ -38,10 +39,15 @@ _SERVICES: dict[str, Callable[[SageLocal, str, dict[str, Any]], dict[str, Any]]]
 
 def asgi(app: SageLocal) -> ASGIApp:
     """The ASGI application that answers for `app`."""
-    invocations, everything_else = Runtime(app), _routes(app)
+    invocations, records, everything_else = Runtime(app), feature_store.Wire(app), _routes(app)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        await (invocations if answers(scope) else everything_else)(scope, receive, send)
+        if answers(scope):
+            await invocations(scope, receive, send)
+        elif feature_store.answers(scope):
+            await records(scope, receive, send)
+        else:
+            await everything_else(scope, receive, send)
 
     return dispatch
 

@@ -300,6 +300,24 @@ RESOURCES: dict[str, Resource] = {
             filters=MappingProxyType({"MonitoringScheduleName": "MonitoringScheduleName"}),
         ),
         Resource(
+            "FeatureGroup",
+            "feature-group",
+            "FeatureGroupSummaries",
+            "FeatureGroupStatus",
+            order="Descending",
+            missing=(
+                "ResourceNotFound",
+                "Resource Not Found: Amazon SageMaker can't find a FeatureGroup with name {name}",
+            ),
+            exists=(
+                "ResourceInUse",
+                "Resource Already Exists: FeatureGroup with name {name} already exists. Choose a different name.",
+            ),
+            filters=MappingProxyType(
+                {"FeatureGroupStatusEquals": "FeatureGroupStatus", "OfflineStoreStatusEquals": "_offline"}
+            ),
+        ),
+        Resource(
             "MonitoringAlertHistory",
             "monitoring-alert-history",
             "MonitoringAlertHistory",

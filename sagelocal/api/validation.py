@@ -150,15 +150,15 @@ def _string(shape: Shape, value: str, path: str) -> Iterator[str]:
 
 
 def _limits(shape: Shape, size: float, value: Any, path: str, what: str) -> Iterator[str]:
-    low = _constraint(shape, "min", -_UNLIMITED)
-    high = _constraint(shape, "max", _UNLIMITED)
+    low = constraint(shape, "min", -_UNLIMITED)
+    high = constraint(shape, "max", _UNLIMITED)
     if size < low:
         yield _failed(value, path, f"{what} greater than or equal to {low}")
     if size > high:
         yield _failed(value, path, f"{what} less than or equal to {high}")
 
 
-def _constraint(shape: Shape, name: str, otherwise: float) -> float:
+def constraint(shape: Shape, name: str, otherwise: float) -> float:
     override = _OVERRIDES.get((shape.name, name))
     return override if override is not None else shape.metadata.get(name, otherwise)
 

@@ -32,6 +32,8 @@ _RESOURCES = {
     "ModelPackageGroup": ("ModelPackageGroup", "ModelPackageGroup"),
     "Model": ("Model", "Model"),
     "Endpoint": ("Endpoint", "Endpoint"),
+    "FeatureGroup": ("FeatureGroup", "FeatureGroup"),
+    "FeatureMetadata": ("FeatureMetadata", "FeatureMetadata"),
 }
 _MOST_SUGGESTIONS = 100
 

@@ -1,0 +1,187 @@
+"""From what waits in the database to the offline store on S3, and the end of records whose time to live is over.
+
+On AWS a record is in the offline store within 15 minutes, here within some seconds. What is being written is noted
+first, with the names that its files get: a flush that a kill interrupts is repeated as it was, so that each record is
+in the offline store once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import sqlite3
+import string
+import threading
+import time
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sagelocal.feature_store import catalog, parquet, records, times
+from sagelocal.feature_store.database import Database
+from sagelocal.feature_store.parquet import Row
+from sagelocal.store import Closed, Missing
+
+if TYPE_CHECKING:
+    from sagelocal.app import SageLocal
+
+log = logging.getLogger(__name__)
+Document = dict[str, Any]
+_PAUSE = 5.0  # seconds in which records gather
+_MOST = 20_000  # records of a group at a time
+_MOST_EXPIRED = 1000  # at a time
+_NAME = string.ascii_letters + string.digits
+
+
+def layout(group: Document) -> str:
+    """What is kept of a feature group beside its records, also when the group is gone; a FeatureGroup document's."""
+    storage = (group.get("OfflineStoreConfig") or {}).get("S3StorageConfig") or {}
+    return json.dumps(
+        {
+            "name": group["FeatureGroupName"],
+            "identifier": group["RecordIdentifierFeatureName"],
+            "event_time": group["EventTimeFeatureName"],
+            "features": {each["FeatureName"]: each["FeatureType"] for each in group["FeatureDefinitions"]},
+            "uri": storage.get("ResolvedOutputS3Uri"),
+        }
+    )
+
+
+class Offline:
+    """A thread that flushes; `flush` is for whoever cannot wait for it."""
+
+    def __init__(self, app: SageLocal, database: Database) -> None:
+        self._app = app
+        self._database = database
+        self._pause = app.settings.shortened(_PAUSE)
+        self._closing = threading.Event()
+        self._flushing = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="offline-store", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """What still waits is written after the next start."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.wait(self._pause):
+            try:
+                self.expire()
+                self.flush()
+            except Closed:
+                return
+            except Exception:
+                log.exception("the offline store could not be written; it is tried again")
+
+    def flush(self) -> None:
+        """Returns when all that waited is on S3, but for groups whose bucket takes nothing."""
+        with self._flushing:
+            for (key,) in self._database.read("SELECT DISTINCT feature_group FROM waiting"):
+                self._flush_group(key)
+            self._database.write(_forget)
+
+    def _flush_group(self, key: int) -> None:
+        rows = self._database.read("SELECT layout FROM feature_group WHERE key = ?", key)
+        group: Document = json.loads(rows[0][0])
+        try:
+            while not self._closing.is_set() and self._flush_some(key, group):
+                pass
+        except (ClientError, BotoCoreError) as error:
+            log.warning("the offline store of %s takes no records: %s", group["name"], error)
+            self._tell(key, group["name"], str(error))
+        else:
+            self._tell(key, group["name"], "")
+
+    def _flush_some(self, key: int, group: Document) -> bool:
+        """Whether there may be more."""
+        noted = self._database.write(lambda writer: _note(writer, key))
+        if noted is None:
+            return False
+        last, name, moment = noted
+        query = (
+            "SELECT event, invoked, deleted, value FROM waiting WHERE feature_group = ? AND id <= ? ORDER BY event, id"
+        )
+        rows = [Row(*row) for row in self._database.read(query, key, last)]
+        for hour, chosen in groupby(rows, key=lambda row: row.event[:13]):  # 2026-06-01T12
+            self._put(group, hour, list(chosen), name, moment)
+        self._database.write(lambda writer: _done(writer, key, last))
+        return True
+
+    def _put(self, group: Document, hour: str, rows: list[Row], name: str, moment: float) -> None:
+        """One file, as AWS names it: after its latest event, in the partition of its events' hour."""
+        place = urlsplit(group["uri"])
+        parts = zip(catalog.PARTITIONS, (hour[:4], hour[5:7], hour[8:10], hour[11:13]), strict=True)
+        latest = rows[-1].event[:19].replace("-", "").replace(":", "")
+        path = "/".join((place.path.strip("/"), *(f"{part}={value}" for part, value in parts)))
+        body = parquet.written(group["features"], rows, moment)
+        self._app.s3.put_object(Bucket=place.netloc, Key=f"{path}/{latest}Z_{name}.parquet", Body=body)
+
+    def _tell(self, key: int, name: str, blocked: str) -> None:
+        """OfflineStoreStatus, where it changes."""
+        found = self._app.store.find("FeatureGroup", name)
+        status = {"Status": "Blocked", "BlockedReason": blocked[:1024]} if blocked else {"Status": "Active"}
+        if found is None or found["_key"] != key or found["OfflineStoreStatus"]["Status"] == status["Status"]:
+            return
+        try:
+            self._app.store.update("FeatureGroup", name, {"OfflineStoreStatus": status, "_offline": status["Status"]})
+        except Missing:
+            return
+
+    def expire(self) -> None:
+        """Deletes the records whose time to live is over: hard, with a marker in the offline store."""
+        while self._database.write(_expire) == _MOST_EXPIRED:
+            pass
+
+
+def _note(writer: sqlite3.Connection, key: int) -> tuple[int, str, float] | None:
+    """(last id, name, time) of the flush that is to be done, an interrupted one first."""
+    find = "SELECT last, name, time FROM flush WHERE feature_group = ?"
+    if found := writer.execute(find, (key,)).fetchone():
+        return tuple(found)  # type: ignore[return-value]
+    some = "SELECT id FROM waiting WHERE feature_group = ? ORDER BY id LIMIT ?"
+    (last,) = writer.execute(f"SELECT max(id) FROM ({some})", (key, _MOST)).fetchone()
+    if last is None:
+        return None
+    noted = (last, "".join(secrets.choice(_NAME) for _ in range(16)), time.time())
+    writer.execute("INSERT INTO flush (feature_group, last, name, time) VALUES (?, ?, ?, ?)", (key, *noted))
+    return noted
+
+
+def _done(writer: sqlite3.Connection, key: int, last: int) -> None:
+    writer.execute("DELETE FROM waiting WHERE feature_group = ? AND id <= ?", (key, last))
+    writer.execute("DELETE FROM flush WHERE feature_group = ?", (key,))
+
+
+def _forget(writer: sqlite3.Connection) -> None:
+    """Deleted groups, when nothing of theirs waits any more."""
+    writer.execute("DELETE FROM feature_group WHERE deleted AND key NOT IN (SELECT feature_group FROM waiting)")
+
+
+def _expire(writer: sqlite3.Connection) -> int:
+    """How many."""
+    now = time.time()
+    rows = writer.execute(
+        "SELECT record.rowid, identifier, expires, feature_group, layout FROM record "
+        "JOIN feature_group ON key = feature_group WHERE expires <= ? LIMIT ?",
+        (now, _MOST_EXPIRED),
+    ).fetchall()
+    for number, identifier, expires, key, text in rows:
+        writer.execute("DELETE FROM record WHERE rowid = ?", (number,))
+        group = json.loads(text)
+        if group["uri"]:
+            event = times.of_nanoseconds(round(expires * 1000) * 10**6)
+            shown = times.shown(group["features"][group["event_time"]], event)
+            value = records.written(records.marker(group["identifier"], group["event_time"], identifier, shown))
+            writer.execute(
+                "INSERT INTO waiting (feature_group, event, invoked, deleted, value) VALUES (?, ?, ?, 1, ?)",
+                (key, event, now, value),
+            )
+    return len(rows)
