@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from automl_blend import Blend
 from automl_task import Task
+from sklearn.ensemble import VotingClassifier, VotingRegressor
 from threadpoolctl import threadpool_limits
 from training_job import read_channel
 
@@ -53,11 +54,17 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(dict.fromkeys(flags, str))
 
 
-def refit(found: Candidate, task: Task, threads: int = 1) -> Any:
-    """The candidate's estimator, fitted to all rows."""
+def refit(found: Candidate, task: Task, threads: int = 1, copies: int = 1) -> Any:
+    """The candidate's estimator, fitted to all rows; of a family that a seed matters to, the mean of so many."""
+    if copies > 1 and found.family in families.SEEDED:
+        seeds = [replace(task, seed=task.seed + number) for number in range(copies)]
+        parts = [(str(each.seed), families.build(found.family, found.config, each, threads)) for each in seeds]
+        model = VotingRegressor(parts) if task.classes is None else VotingClassifier(parts, voting="soft")
+    else:
+        model = families.build(found.family, found.config, task, threads)
     with warnings.catch_warnings(), threadpool_limits(threads):
         warnings.simplefilter("ignore")
-        return families.build(found.family, found.config, task, threads).fit(task.table, task.answers)
+        return model.fit(task.table, task.answers)
 
 
 def save(folder: Path, model: Blend, rows: pd.DataFrame, task: Task, args: Any, **facts: Any) -> None:

@@ -34,6 +34,7 @@ from training_job import run
 GREEDY_ROUNDS = 30
 GREEDY_PATIENCE = 8  # rounds without a better blend
 MOST_MEMBERS = 8
+MOST_COPIES = 5  # of a member, with other seeds
 SELECTION_ROWS = 20_000  # that the greedy selection looks at
 CURVE_FOLDS, CURVE_SIZES = 3, (0.25, 0.5, 1.0)
 CURVE_SECONDS = 120  # all refits for curves together, as the candidates' fits tell
@@ -95,9 +96,10 @@ def main(args: Args) -> None:
         print(f"{each.name} {task.metric}={task.shown(each.score):.6f}")
     best = affordable(ways, candidates, args.seconds - (time.monotonic() - began), task)
     chosen = [number for number in range(len(candidates)) if best.weights[number] > 0]
+    copies = affordable_copies([candidates[each] for each in chosen], args.seconds - (time.monotonic() - began))
     members = []
     for number in chosen:
-        members.append(refit(candidates[number], task, args.threads))
+        members.append(refit(candidates[number], task, args.threads, copies))
         print(f"member {candidates[number].family} weighs {best.weights[number] / best.weights.sum():.2f}", flush=True)
     model = Blend(task.tidy, members, list(best.weights[chosen]), task.classes, best.stacker, len(chosen))
     save(
@@ -108,10 +110,12 @@ def main(args: Args) -> None:
         args,
         leaderboard=leaderboard(candidates, ways, best, task),
         comparison=comparison(candidates, best, task),
-        curves=curves([candidates[number] for number in chosen], best, task, min(CURVE_SECONDS, args.seconds)),
+        curves=curves([candidates[number] for number in chosen], best, task, min(CURVE_SECONDS, args.seconds) / copies),
         tried=tried,
     )
-    print(f"{best.name} of {len(chosen)} in {time.monotonic() - began:.0f} s")
+    print(
+        f"{best.name} of {len(chosen)}, {copies} times each where a seed matters, in {time.monotonic() - began:.0f} s"
+    )
     print(f"[0]\tvalidation-{task.metric}:{task.shown(best.score):.6f}", flush=True)
 
 
@@ -142,9 +146,10 @@ def collect(folder: Path, task: Task) -> tuple[list[Candidate], list[dict[str, A
 def judge(candidates: list[Candidate], task: Task) -> list[Way]:
     """The best candidate alone, a blend and a stack, the best of them first; of equals the simplest."""
     answers = np.stack([each.predictions for each in candidates])
-    alone = np.eye(len(candidates))[0]
-    ways = [Way("best candidate", candidates[0].score, alone)]
     parts = portions(task)
+    # Being the best of many is luck, too: a choice is judged as blends are, by rows that had no say in it.
+    chosen = crossed(lambda rows: single(answers, task, rows), answers, task, parts)
+    ways = [Way("best candidate", chosen, np.eye(len(candidates))[0])]
     blended = crossed(lambda rows: greedy(answers, task, rows), answers, task, parts)
     ways.append(Way("blend", blended, greedy(answers, task, task.judged)))
     used = ways[-1].weights > 0
@@ -171,6 +176,11 @@ def crossed(
         others = np.concatenate([each for place, each in enumerate(parts) if place != number])
         whole[rows] = combine(answers[:, rows], weigh(others))
     return task.score(whole, task.judged)
+
+
+def single(answers: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray:
+    """1 for the candidate that is best in these rows."""
+    return np.eye(len(answers))[np.argmax([task.score(each, rows) for each in answers])]
 
 
 def greedy(answers: np.ndarray, task: Task, rows: np.ndarray) -> np.ndarray:
@@ -224,6 +234,12 @@ def affordable(ways: list[Way], candidates: list[Candidate], seconds: float, tas
     weights[kept] = greedy(answers, task, task.judged)
     score = crossed(lambda rows: greedy(answers, task, rows), answers, task, portions(task))
     return Way(blend.name, score, weights)
+
+
+def affordable_copies(members: list[Candidate], seconds: float) -> int:
+    """How often each member can be fitted, so that their mean depends less on a seed."""
+    once = REFIT * sum(each.seconds for each in members)
+    return int(np.clip(seconds / max(once, 1e-3), 1, MOST_COPIES))
 
 
 def leaderboard(candidates: list[Candidate], ways: list[Way], best: Way, task: Task) -> list[dict[str, Any]]:

@@ -132,6 +132,7 @@ SPACES: dict[str, Space] = {
     "neighbours": neighbours,
 }
 FAMILIES = tuple(SPACES)
+SEEDED = ("boosted_trees", "gradient_boosting", "network")  # forests are means of many seeds as they are
 ENCODINGS = {
     "boosted_trees": ["one_hot", "ordinal", "target"],
     "gradient_boosting": ["native", "target"],

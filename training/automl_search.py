@@ -20,6 +20,7 @@ from typing import Any
 import automl_families as families
 import numpy as np
 import optuna
+import xgboost
 from automl_blend import answers
 from automl_candidates import REFIT, Candidate
 from automl_task import HALVING, Task
@@ -127,7 +128,7 @@ class Search:
             learn = np.random.default_rng(self.task.seed).permutation(learn)[: int(len(learn) * share)]
         model = families.build(self.family, config, self.task, self.threads)
         table = self.task.table
-        with limited(self._left()):
+        with limited(self._left(), model):
             model.fit(table.iloc[learn], self.task.answers[learn])
         found = answers(model, table.iloc[judge], self.task.kinds)
         if not np.isfinite(found).all():
@@ -146,15 +147,37 @@ class Search:
             study.stop()
 
 
+class Deadline(xgboost.callback.TrainingCallback):
+    """Of an XGBoost fit, which must not be left in the middle of an iteration; of `time.monotonic`."""
+
+    def __init__(self, deadline: float) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Raises TimeoutError when it is too late for another."""
+        del model, epoch, evals_log
+        if time.monotonic() > self._deadline:
+            raise TimeoutError
+        return False
+
+
 @contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """Raises TimeoutError in a fit that takes longer, between two of its iterations; only in the main thread."""
+def limited(seconds: float, model: Any) -> Iterator[None]:
+    """Raises TimeoutError in the model's fit when that takes longer, between two iterations; only in the main thread.
+
+    The model is for one fit: it keeps the deadline.
+    """
     if not np.isfinite(seconds) or threading.current_thread() is not threading.main_thread():
         yield
         return
+    callbacks = [name for name in model.get_params() if name.endswith("callbacks")]
+    model.set_params(**{name: [Deadline(time.monotonic() + seconds)] for name in callbacks})
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError
+        # XGBoost's library calls Python back for its data: an exception there leaves its memory in disorder.
+        if not inside(frame, "xgboost"):
+            raise TimeoutError
 
     before = signal.signal(signal.SIGALRM, stop)
     # Again and again, as one may be lost in a callback of compiled code.
@@ -164,6 +187,15 @@ def limited(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
+
+
+def inside(frame: FrameType | None, package: str) -> bool:
+    """Whether a package's function runs, or has called what runs."""
+    while frame:
+        if frame.f_globals.get("__name__", "").partition(".")[0] == package:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def spread(found: np.ndarray, rows: np.ndarray, task: Task) -> np.ndarray:

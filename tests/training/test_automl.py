@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_score
@@ -172,12 +173,20 @@ def test_a_family_that_is_not_needed_ends_without_one() -> None:
 
 
 def test_a_fit_is_stopped_between_its_iterations() -> None:
-    with pytest.raises(TimeoutError), limited(0.01):
+    with pytest.raises(TimeoutError), limited(0.01, DummyRegressor()):
         while True:
             pass
-    with limited(0.01):
+    with limited(0.01, DummyRegressor()):
         pass
     time.sleep(0.02)  # no alarm is left
+
+
+def test_a_fit_of_xgboost_is_stopped_after_an_iteration_and_not_in_the_middle_of_one() -> None:
+    task = automl_task.make(people(200)[["age", "town", "bought"]], "bought", "binary")
+    config = {**families.DEFAULTS["boosted_trees"], "n_estimators": 10**6}
+    model = families.build("boosted_trees", config, task)
+    with pytest.raises(TimeoutError), limited(0.05, model):
+        model.fit(task.table, task.answers)
 
 
 def test_time_is_for_families_that_have_enough_of_it_and_for_two_at_least() -> None:
