@@ -138,10 +138,10 @@ def number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused("wrong_type", f"{name} = {value!r}: a number is needed.")
     try:
-        # An exponent as in 1e999 is a number to JSON, and infinite here.
+        # 1e999 is a number to JSON, and infinite here.
         return float(value)
     except OverflowError:
-        return math.inf
+        return math.inf if value > 0 else -math.inf
 
 
 def moment(value: Any, now: float | None) -> int:
