@@ -78,8 +78,13 @@ def profile(files: list[Source], pool: ThreadPoolExecutor) -> dict[str, Column]:
 
 
 def batches(files: list[Source]) -> Iterator[pa.RecordBatch]:
-    for file in files:
-        yield from read(file)
+    """One is read while the one before it is worked on."""
+    following = (batch for file in files for batch in read(file))
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(next, following, None)
+        while (batch := reading.result()) is not None:
+            reading = reader.submit(next, following, None)
+            yield batch
 
 
 def write(
