@@ -1,7 +1,7 @@
 """Which pages there are, and links between them.
 
 A page is a module with TITLE, ICON and `page()`. The ones below are for every use case; a use case's own is the file of
-its name in this folder (`ls */churn.py` shows it too), found and not registered.
+its name in this folder (`ls */churn.py` shows it too), or page.py of the folder of its name, found and not registered.
 """
 
 from __future__ import annotations
@@ -32,8 +32,12 @@ PAGES = {  # address: module; the first one is what opens
 @functools.cache
 def own_pages(folder: Path = HERE) -> dict[str, str]:
     """Of the use cases that have one, sorted by name: address to module."""
-    modules = {case.name: module_name(case.name) for case in use_cases.find_all()}
-    return {name: f"dashboard.{own}" for name, own in modules.items() if (folder / f"{own}.py").is_file()}
+    found = {}
+    for case in use_cases.find_all():
+        for own in (module_name(case.name), f"{module_name(case.name)}/page"):
+            if (folder / f"{own}.py").is_file():
+                found[case.name] = f"dashboard.{own.replace('/', '.')}"
+    return found
 
 
 def module(address: str) -> ModuleType:

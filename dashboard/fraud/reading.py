@@ -1,0 +1,178 @@
+"""What DynamoDB has of scored transactions, by the indexes of a day: pages of items, never a whole table.
+
+A day is UTC's, of the transaction itself. One page of a Query is 1 MB at most, so how many are asked for is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from dashboard import account
+from deploy import streams
+from deploy.fraud_labels import Item, plain
+
+USE_CASE = "fraud"
+TABLE = streams.scores_table(USE_CASE)
+LOOK_BACK = 40  # days
+_FIELDS = (
+    *("transaction_id", "transaction_time", "customer_id", "terminal_id", "amount", "score", "reasons", "model"),
+    *("put_at", "scored_at", "label", "labelled_at", "labelled_by"),
+)
+_EVALUATED = 500  # items of a call that filters
+_CALLS = 8  # of one look for a page of alerts
+Place = dict[str, dict[str, str]]  # an item's keys, as DynamoDB takes and gives them
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which alerts are asked for."""
+
+    day: str  # YYYY-MM-DD
+    score: float = 0.0  # and above
+    unlabelled: bool = False
+    terminal: int | None = None
+    customer: int | None = None
+
+    def narrow(self) -> bool:
+        return bool(self.score or self.unlabelled or self.terminal is not None or self.customer is not None)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Alerts, newest first."""
+
+    items: list[Item]
+    following: str = ""  # where older ones begin; empty when there are none
+    looked_at: int = 0  # alerts, to find these
+
+
+@dataclass(frozen=True)
+class _Query:
+    """Parameters of a call."""
+
+    index: str
+    key: str
+    day: str
+    fields: Sequence[str]
+    filters: Sequence[str] = ()
+    values: Place = field(default_factory=dict)
+
+    def call(self, limit: int, start: Place | None) -> dict[str, Any]:
+        names = {"#key": self.key, **{f"#f{at}": name for at, name in enumerate(self.fields)}}
+        asked: dict[str, Any] = {
+            "TableName": TABLE,
+            "IndexName": self.index,
+            "KeyConditionExpression": "#key = :day",
+            "ProjectionExpression": ", ".join(f"#f{at}" for at in range(len(self.fields))),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {":day": {"S": self.day}, **self.values},
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        if self.filters:
+            asked["FilterExpression"] = " AND ".join(self.filters)
+        if start:
+            asked["ExclusiveStartKey"] = start
+        return account.client("dynamodb").query(**asked)
+
+
+def alerts(filters: Filters, count: int, before: str = "") -> Page:
+    """The newest `count` alerts, or those before a page's `following`; fewer where filters leave few.
+
+    Raises ClientError, LookupError for a `before` that no page gave.
+    """
+    conditions, values = _conditions(filters)
+    query = _Query(streams.ALERTS_BY_DAY, "alert_day", filters.day, _FIELDS, conditions, values)
+    found: list[Item] = []
+    start, looked = _place(before, filters.day), 0
+    following = ""
+    for _ in range(_CALLS):
+        answer = query.call(max(_EVALUATED, count) if conditions else count, start)
+        looked += answer["ScannedCount"]
+        for raw in answer["Items"]:
+            found.append(plain(raw))
+            if len(found) == count:
+                return Page(found, _following(found[-1]), looked)
+        start = answer.get("LastEvaluatedKey")
+        following = _following(plain(start)) if start else ""
+        if not start:
+            break
+    return Page(found, following, looked)
+
+
+def _conditions(filters: Filters) -> tuple[list[str], Place]:
+    said: list[str] = []
+    values: Place = {}
+    if filters.score:
+        said.append("score >= :score")
+        values[":score"] = {"N": str(filters.score)}
+    if filters.unlabelled:
+        said.append("attribute_not_exists(label)")
+    for name, value in (("terminal_id", filters.terminal), ("customer_id", filters.customer)):
+        if value is not None:
+            said.append(f"{name} = :{name}")
+            values[f":{name}"] = {"N": str(value)}
+    return said, values
+
+
+def _following(item: Item) -> str:
+    return f"{item['scored_at']}~{item['transaction_id']}"
+
+
+def _place(before: str, day: str) -> Place | None:
+    if not before:
+        return None
+    scored_at, _, number = before.partition("~")
+    if not scored_at or not number.isdecimal():
+        raise LookupError(f"No page of alerts begins before {before!r}.")
+    return {"alert_day": {"S": day}, "scored_at": {"S": scored_at}, "transaction_id": {"N": number}}
+
+
+def of_day(index: str, key: str, day: str, fields: Sequence[str], most: int) -> tuple[list[Item], bool]:
+    """The newest `most` items of a day, and whether those are all. Raises ClientError."""
+    query = _Query(index, key, day, fields)
+    found: list[Item] = []
+    start = None
+    while len(found) < most:
+        answer = query.call(most - len(found), start)
+        found += map(plain, answer["Items"])
+        if not (start := answer.get("LastEvaluatedKey")):
+            return found, True
+    return found, False
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def days() -> list[str]:
+    """Those of the last LOOK_BACK days with an alert, newest first; a terminal's clock may be in tomorrow."""
+    today = datetime.now(UTC).date()
+    account.client("dynamodb")  # made in one thread only
+    asked = before(today + timedelta(days=1), LOOK_BACK)
+    return [day for day, there in zip(asked, account.together(_has_alert, asked), strict=True) if there]
+
+
+def _has_alert(day: str) -> bool:
+    return bool(_Query(streams.ALERTS_BY_DAY, "alert_day", day, ("transaction_id",)).call(1, None)["Items"])
+
+
+def checked(day: str) -> str:
+    """The day itself. Raises LookupError for what is none."""
+    try:
+        return date.fromisoformat(day).isoformat()
+    except ValueError:
+        raise LookupError(f"{day!r} is no day such as 2026-06-01.") from None
+
+
+def before(last: date, count: int) -> list[str]:
+    """`count` days, the last one first."""
+    return [(last - timedelta(days=each)).isoformat() for each in range(count)]
+
+
+def side_by_side(read: Callable[[str], Any], asked: Sequence[str]) -> dict[str, Any]:
+    """A reading of each day."""
+    account.client("dynamodb")
+    return dict(zip(asked, account.together(read, asked), strict=True))
