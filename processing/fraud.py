@@ -97,7 +97,7 @@ def periods(first: pd.Timestamp, last: pd.Timestamp, args: Args) -> dict[str, Pe
     if found["train"].start < begins:
         needed = sum(lengths.values()) + 2 * args.delay_days
         raise InputError(
-            f"The transactions span {(np.datetime64(last, 'D') - begins).astype(int) + 1} days, from {begins}, and "
+            f"The transactions span {(last.normalize() - first.normalize()).days + 1} days, from {begins}, and "
             f"{needed} are needed: {args.train_days} to learn, {args.validation_days} to choose, {args.test_days} to "
             f"judge and {args.delay_days} in between twice. Give a longer history or fewer days."
         )
