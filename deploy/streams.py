@@ -1,4 +1,5 @@
-"""Names of what a use case with a stream of events has on AWS and on a laptop: cloudformation/streaming.yml makes them.
+"""Names of what a use case with a stream of events has on AWS and on a laptop: the stacks of lake.yml and
+streaming.yml make them.
 
 One of each in an account and region; whatever writes, reads, scores or shows such events takes its names here.
 """
@@ -20,15 +21,20 @@ ALERTS_BY_DAY = "alerts-by-day"  # HASH alert_day, RANGE scored_at; only alerts 
 STREAM = "Stream"
 RECEIVED = "Received"  # records that reached validation, a count
 QUARANTINED = "Quarantined"  # those it refused, a count
-QUARANTINED_SHARE = "QuarantinedShare"  # of a batch, percent
 SCORED = "Scored"
 ALERTS = "Alerts"
+UNSCORED = "Unscored"  # those that the scorer quarantined, a count
 LATENCY = "Latency"  # milliseconds from the put to the score
 
 
 def stack_name(use_case: str) -> str:
-    """Of the CloudFormation stack that makes the rest."""
+    """Of the CloudFormation stack with streams, deliveries, topics and alarms: cloudformation/streaming.yml."""
     return f"{aws_name(use_case)}-streaming"
+
+
+def lake_stack_name(use_case: str) -> str:
+    """Of the stack with what holds data, the table of scores too, which outlives the other: cloudformation/lake.yml."""
+    return f"{aws_name(use_case)}-lake"
 
 
 def transactions_stream(use_case: str) -> str:

@@ -1,25 +1,24 @@
-"""`mlops stream`: what a use case's stream of events needs, by the stack of deploy/cloudformation/streaming.yml."""
+"""`mlops stream`: what a use case's stream of events needs, by two stacks: lake.yml, which stays, and streaming.yml."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from deploy import names, streams
 from mlops import cicd_retained, console
-from mlops.cicd_stacks import Change, Stacks, reviewer
+from mlops.cicd_stacks import Change, Review, Stacks, reviewer
 from mlops.targets import Target
 
 ROOT = Path(__file__).absolute().parents[1]
-_TEMPLATE = ROOT / "deploy" / "cloudformation" / "streaming.yml"
+_TEMPLATES = ROOT / "deploy" / "cloudformation"
 _LAMBDA = ROOT / "deploy" / "lambda"
 _LAPTOP = {"BufferSeconds": "5"}  # nobody waits a minute for a laptop's lake, and its objects cost nothing
-_HELD = ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::DynamoDB::Table")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in a .zip: the same code has the same hash
 
 
@@ -37,21 +36,26 @@ def check(use_case: str) -> str:
 
 
 def up(target: Target, use_case: str, given: dict[str, str], *, yes: bool = False) -> None:
-    """Makes or updates the stack. `given`: the template's parameters; what is not given stays, or is its default.
+    """Makes or updates the stacks. `given`: their parameters; what is not given stays, or is its default.
 
-    Raises Failure when it cannot be made.
+    Raises Failure when one cannot be made, ValueError for a parameter that neither has.
     """
-    stacks, name = Stacks(target.client("cloudformation"), target.poll), streams.stack_name(use_case)
+    stacks = Stacks(target.client("cloudformation"), target.poll)
+    lake, streaming = streams.lake_stack_name(use_case), streams.stack_name(use_case)
+    declared = {name: set(stacks.declared(_template(name))) for name in ("lake", "streaming")}
+    if unknown := sorted(set(given) - declared["lake"] - declared["streaming"]):
+        raise ValueError(f"Neither lake.yml nor streaming.yml has a parameter {', '.join(unknown)}.")
+    review = reviewer(yes or target.settings is not None)
+    common = {"UseCase": names.aws_name(use_case), **_access_log(stacks), **given}
+    _deploy(stacks, lake, "lake", _only(common, declared["lake"]), review)
     parameters = {
-        "UseCase": names.aws_name(use_case),
         "CodeBucket": target.place.bucket,
         **{parameter: _upload(target, use_case, files) for parameter, files in functions(use_case).items()},
         **(_LAPTOP if target.settings else {}),
-        **_access_log(stacks),
-        **given,
+        **stacks.outputs(lake),
+        **common,
     }
-    changed = stacks.deploy(name, _template(), parameters, reviewer(yes or target.settings is not None))
-    console.note(f"The stack {name} is {'up to date' if changed else 'as it was'}.")
+    _deploy(stacks, streaming, "streaming", _only(parameters, declared["streaming"]), review)
     console.say(f"{console.command()} traffic {use_case} --rate 200 --seconds 60")
     console.note(f"sends transactions to the stream {streams.transactions_stream(use_case)}.")
 
@@ -63,23 +67,25 @@ def functions(use_case: str) -> dict[str, tuple[Path, ...]]:
 
 
 def down(target: Target, use_case: str, *, everything: bool = False, yes: bool = False) -> None:
-    """Deletes the stack; with `everything` also the lake with all its objects, the scores and, in 30 days, the key."""
-    stacks, name = Stacks(target.client("cloudformation"), target.poll), streams.stack_name(use_case)
-    if stacks.status(name) is None:
-        console.say(f"There is no stack {name}.")
-        return
-    rows = stacks.resources(name)
-    changes = [Change("-", *row) for row in rows if everything or row[1] not in _HELD]
-    reviewer(yes or (target.settings is not None and not everything))(name, changes)
-    if everything:
-        held = {logical for logical, kind, _ in rows if kind in _HELD and logical != "CheckpointsTable"}
-        cicd_retained.remove(target, [(kind, physical) for logical, kind, physical in rows if logical in held])
-    stacks.delete(name)
-    console.say(f"The stack {name} is gone.")
+    """Deletes the streams; with `everything` also the lake with all its objects, the scores and, in 30 days, the key.
+
+    Raises Failure when the user says no, or for what is left.
+    """
+    stacks = Stacks(target.client("cloudformation"), target.poll)
+    chosen = (streams.stack_name(use_case), *((streams.lake_stack_name(use_case),) if everything else ()))
+    found = {name: stacks.resources(name) for name in chosen if stacks.status(name) is not None}
+    if found:
+        changes = [Change("-", *row) for rows in found.values() for row in rows]
+        reviewer(yes or (target.settings is not None and not everything))(", ".join(found), changes)
+    for name, rows in found.items():
+        if name == streams.lake_stack_name(use_case):  # what the stack would leave; afterwards nothing would say what
+            cicd_retained.remove(target, [(kind, physical) for _, kind, physical in rows])
+        stacks.delete(name)
+        console.say(f"The stack {name} is gone.")
+    if not found:
+        console.say(f"There is no stack {chosen[0]}.")
     if not everything:
-        console.note(
-            f"The lake, the scores and their key stay: {console.command()} stream down {use_case} --everything"
-        )
+        console.note(f"The lake and the scores stay: {console.command()} stream down {use_case} --everything")
 
 
 def status(target: Target, use_case: str) -> None:
@@ -165,5 +171,14 @@ def packed(files: Sequence[Path]) -> bytes:
     return buffer.getvalue()
 
 
-def _template() -> str:
-    return _TEMPLATE.read_text(encoding="utf-8")
+def _deploy(stacks: Stacks, name: str, template: str, parameters: Mapping[str, str], review: Review) -> None:
+    changed = stacks.deploy(name, _template(template), parameters, review)
+    console.note(f"The stack {name} is {'up to date' if changed else 'as it was'}.")
+
+
+def _template(name: str) -> str:
+    return (_TEMPLATES / f"{name}.yml").read_text(encoding="utf-8")
+
+
+def _only(parameters: Mapping[str, str], declared: Collection[str]) -> dict[str, str]:
+    return {name: value for name, value in parameters.items() if name in declared}

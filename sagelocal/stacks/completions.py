@@ -18,6 +18,7 @@ class Completion:
 
 
 _BUCKET = ("BucketEncryption", "LifecycleConfiguration", "LoggingConfiguration", "OwnershipControls")
+_TABLE = ("PointInTimeRecoverySpecification", "SSESpecification")
 # CloudFormation's short forms of a lifecycle rule, and where S3's API has them.
 _SHORT = {
     "ExpirationInDays": ("Expiration", "Days"),
@@ -70,6 +71,10 @@ def _lifecycle(rule: Document) -> Document:
             made.setdefault(member, {})[unit] = int(value)
         elif name in _SAME:
             made[name] = _plain(value)
+        elif name == "Transitions":
+            made[name] = [
+                {"Days": int(each["TransitionInDays"]), "StorageClass": each["StorageClass"]} for each in value
+            ]
         elif name == "Id":
             made["ID"] = value
         elif name != "Prefix":
@@ -99,7 +104,54 @@ def _topic(sns: Any, topic: str, before: Document, after: Document) -> None:
         sns.set_topic_attributes(TopicArn=topic, AttributeName="KmsMasterKeyId", AttributeValue=key)
 
 
+def _stream(kinesis: Any, stream: str, before: Document, after: Document) -> None:
+    encryption = after.get("StreamEncryption")
+    if encryption == before.get("StreamEncryption"):
+        return
+    if encryption:
+        kinesis.start_stream_encryption(StreamName=stream, **encryption)
+    else:
+        kinesis.stop_stream_encryption(StreamName=stream, **before["StreamEncryption"])
+
+
+def _table(dynamodb: Any, table: str, before: Document, after: Document) -> None:
+    recovery, encryption = (after.get(name) for name in _TABLE)
+    if recovery != before.get("PointInTimeRecoverySpecification"):
+        chosen = _plain(recovery) or {"PointInTimeRecoveryEnabled": False}
+        dynamodb.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=chosen)
+    if encryption != before.get("SSESpecification"):
+        renamed = {
+            "Enabled" if name == "SSEEnabled" else name: _plain(each) for name, each in (encryption or {}).items()
+        }
+        dynamodb.update_table(TableName=table, SSESpecification=renamed or {"Enabled": False})
+
+
+def _function(functions: Any, function: str, before: Document, after: Document) -> None:
+    key = after.get("KmsKeyArn", "")
+    if key != before.get("KmsKeyArn", ""):
+        functions.update_function_configuration(FunctionName=function, KMSKeyArn=key)
+
+
+def _catalog(glue: Any, name: str, before: Document, after: Document) -> None:
+    """Raises ValueError for another account's catalog: a laptop has one account."""
+    from ministack.core.responses import get_account_id
+
+    catalog = after.get("CatalogId")
+    if catalog not in (None, get_account_id()):
+        raise ValueError(f"CatalogId {catalog} is another account's, and a laptop has only {get_account_id()}.")
+
+
+def _nothing(client: Any, name: str, before: Document, after: Document) -> None:
+    """For what MiniStack heeds when it deletes."""
+
+
 COMPLETIONS = {
     "AWS::S3::Bucket": Completion("s3", _BUCKET, _bucket),
     "AWS::SNS::Topic": Completion("sns", ("KmsMasterKeyId",), _topic),
+    "AWS::Kinesis::Stream": Completion("kinesis", ("StreamEncryption",), _stream),
+    "AWS::DynamoDB::Table": Completion("dynamodb", _TABLE, _table),
+    "AWS::Athena::WorkGroup": Completion("athena", ("RecursiveDeleteOption",), _nothing),
+    "AWS::Lambda::Function": Completion("lambda", ("KmsKeyArn",), _function),
+    "AWS::Glue::Database": Completion("glue", ("CatalogId",), _catalog),
+    "AWS::Glue::Table": Completion("glue", ("CatalogId",), _catalog),
 }
