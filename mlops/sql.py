@@ -27,7 +27,8 @@ def ask(target: Target, use_case: str, query: str, rows: int) -> None:
     console.show(headings, shown)
     more = "" if next(found, None) is None else f" and more: {execution['ResultConfiguration']['OutputLocation']}"
     scanned = execution.get("Statistics", {}).get("DataScannedInBytes", 0)
-    console.note(f"{len(shown)} rows{more}; {scanned / 1e6:,.2f} MB were read")
+    cost = "" if target.settings else f"; {scanned / 1e6:,.1f} MB were read"  # what AWS is paid for
+    console.note(f"{len(shown)} rows{more}{cost}")
 
 
 def run(athena: Any, use_case: str, query: str, poll: float) -> dict[str, Any]:

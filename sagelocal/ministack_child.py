@@ -17,7 +17,16 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sagelocal import ministack_alarms, ministack_calls, ministack_deliveries, ministack_triggers, ministack_trino
+from sagelocal import (
+    ministack_alarms,
+    ministack_athena,
+    ministack_calls,
+    ministack_deliveries,
+    ministack_firehose,
+    ministack_kinesis,
+    ministack_triggers,
+    ministack_trino,
+)
 from sagelocal.ministack_gate import (
     Gate,
     Orders,
@@ -67,8 +76,11 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     know_the_key_as_the_role(orders)
     let_logs_be_filtered_by_prefix()
     let_athena_write_below_a_location()
+    ministack_athena.install()
     ministack_trino.install()
     let_lambda_targets_take_turns()
+    ministack_kinesis.install(Path(orders.lock).parent)
+    ministack_firehose.install(orders.time_scale)
     starter = ministack_triggers.starter(orders.sagemaker_port, orders.access_key)
     ministack_triggers.install(starter, orders.time_scale)
     deliver = ministack_deliveries.starter(orders.sagemaker_port, orders.token)
