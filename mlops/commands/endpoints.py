@@ -34,6 +34,13 @@ class Shift(StrEnum):
     rolling = "rolling"
 
 
+class Broker(StrEnum):
+    """Where a stream is: deploy.sources, deploy.sources_kafka."""
+
+    kinesis = "kinesis"
+    kafka = "kafka"
+
+
 class Analysis(StrEnum):
     """deploy.declaration.Kind."""
 
@@ -144,10 +151,31 @@ def traffic(
     sticky: Annotated[
         bool, typer.Option("--sticky", help="In an A/B test a record is a customer, who keeps the variant.")
     ] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", min=0.1, help="Of a use case with a stream: events of now to it, so many a second."),
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="With --rate: for how long.")] = 60.0,
+    drift: Annotated[
+        str, typer.Option("--drift", metavar="KIND", help="With --rate: concept, a new fraud appears; or covariate.")
+    ] = "",
+    source: Annotated[Broker, typer.Option("--source", help="With --rate: where the stream is.")] = Broker.kinesis,
+    brokers: Annotated[
+        str, typer.Option("--brokers", metavar="HOST:PORT", help="With --source kafka.")
+    ] = "127.0.0.1:9092",
     stage: Stage = "production",
     target: TargetOption = LAPTOP,
 ) -> None:
-    """Replay held-out records of the version in service to its endpoint."""
+    """Replay held-out records of the version in service to its endpoint; with --rate, put events to a stream."""
+    if rate is not None:
+        from mlops import producer, streaming
+
+        kafka = brokers if source is Broker.kafka else ""
+        streaming.check(use_case)
+        producer.send(connect(target), use_case, rate, seconds, drift=drift, seed=seed, labels=labels, kafka=kafka)
+        return
+    if drift or source is Broker.kafka:
+        raise ValueError("--drift and --source go with --rate: without it, records go to the endpoint.")
     known_model(use_case)
     from mlops import traffic as command
 
