@@ -1,0 +1,129 @@
+"""Customers' and terminals' states in the Feature Store: one call reads those of many, few calls write them.
+
+A record of a feature group holds the state as JSON, for the stream, and as features of their own the windows after its
+last transaction, for training. The online store keeps the record with the latest event time, which therefore never
+goes back: a transaction that comes late leaves it a millisecond further on.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+Key = tuple[str, int]  # feature group and identifier
+READ_AT_ONCE, WRITTEN_AT_ONCE = 100, 25  # records of BatchGetRecord and of BatchWriteRecord, at most
+_PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)  # seconds before each attempt at what a call leaves undone
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class UnavailableError(RuntimeError):
+    """The Feature Store didn't take or give something; the message has its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    state: dict[str, Any]
+    event_time: str  # ISO 8601 with milliseconds, UTC
+    features: Mapping[str, float] | None = None  # the windows; None of one that was read
+
+
+@dataclass(frozen=True)
+class States:
+    runtime: Any  # client of sagemaker-featurestore-runtime
+    identifiers: Mapping[str, str]  # of each feature group: `customer_id`, `terminal_id`
+    pool: Executor
+
+    def fetch(self, keys: Iterable[Key]) -> dict[Key, Held]:
+        """Of those that exist. Raises UnavailableError, ClientError."""
+        found: dict[Key, Held] = {}
+        for some in self.pool.map(self._fetch, parts(keys, READ_AT_ONCE)):
+            found |= some
+        return found
+
+    def _fetch(self, keys: Sequence[Key]) -> dict[Key, Held]:
+        wanted: dict[str, list[str]] = {}
+        for group, identifier in keys:
+            wanted.setdefault(group, []).append(str(identifier))
+        asked = [
+            {"FeatureGroupName": group, "RecordIdentifiersValueAsString": each, "FeatureNames": ["state", "event_time"]}
+            for group, each in wanted.items()
+        ]
+        found: dict[Key, Held] = {}
+        for pause in _PAUSES:
+            time.sleep(pause)
+            answer = self.runtime.batch_get_record(Identifiers=asked)
+            if errors := answer["Errors"]:
+                raise UnavailableError(_said(errors[0], errors[0]["RecordIdentifierValueAsString"]))
+            found |= {_key(each): _held(each["Record"]) for each in answer["Records"]}
+            if not (asked := answer["UnprocessedIdentifiers"]):
+                return found
+        raise UnavailableError(f"The Feature Store left states unread, {len(_PAUSES)} times: {asked}")
+
+    def write(self, changed: Mapping[Key, Held]) -> None:
+        """Raises UnavailableError, ClientError; then some may be written."""
+        entries = [
+            {"FeatureGroupName": group, "Record": _record(self.identifiers[group], identifier, held)}
+            for (group, identifier), held in changed.items()
+        ]
+        list(self.pool.map(self._write, parts(entries, WRITTEN_AT_ONCE)))
+
+    def _write(self, entries: Sequence[dict[str, Any]]) -> None:
+        left = list(entries)
+        for pause in _PAUSES:
+            time.sleep(pause)
+            answer = self.runtime.batch_write_record(Entries=left)
+            if errors := answer["Errors"]:
+                raise UnavailableError(_said(errors[0], errors[0]["Entry"]["Record"][0]["ValueAsString"]))
+            if not (left := answer["UnprocessedEntries"]):
+                return
+        raise UnavailableError(f"The Feature Store left {len(left)} records unwritten, {len(_PAUSES)} times.")
+
+
+def after(before: Held | None, state: dict[str, Any], transaction_time: str, features: Mapping[str, float]) -> Held:
+    """The next of a key: its event time is the transaction's, but later than the one before."""
+    moment = datetime.fromisoformat(transaction_time)
+    if before is not None:
+        moment = max(moment, datetime.fromisoformat(before.event_time) + _MILLISECOND)
+    return Held(state, written(moment), features)
+
+
+def written(moment: datetime) -> str:
+    """ISO 8601 with milliseconds and `Z`, as the Feature Store, the table of scores and its readers take it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parts(everything: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    rest = iter(everything)
+    while part := list(islice(rest, size)):
+        yield part
+
+
+def _key(found: Mapping[str, Any]) -> Key:
+    # Asked by its ARN, a group is answered by it; here both are names.
+    return found["FeatureGroupName"], int(found["RecordIdentifierValueAsString"])
+
+
+def _held(record: Sequence[Mapping[str, Any]]) -> Held:
+    values = {each["FeatureName"]: each["ValueAsString"] for each in record}
+    return Held(json.loads(values["state"]), values["event_time"])
+
+
+def _record(name: str, identifier: int, held: Held) -> list[dict[str, str]]:
+    values: dict[str, Any] = {
+        name: identifier,
+        "event_time": held.event_time,
+        "state": json.dumps(held.state, separators=(",", ":")),
+        **(held.features or {}),
+    }
+    return [{"FeatureName": name, "ValueAsString": str(value)} for name, value in values.items()]
+
+
+def _said(error: Mapping[str, Any], identifier: str) -> str:
+    group = error.get("FeatureGroupName") or error["Entry"]["FeatureGroupName"]
+    return f"{group}, {identifier}: {error['ErrorCode']}: {error['ErrorMessage']}"

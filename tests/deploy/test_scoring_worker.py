@@ -1,0 +1,117 @@
+"""The worker: what it commits and when, what it does while a service is away, and how it stops."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from scoring_world import World, items, record, refusal, scorer, transaction
+
+from deploy import scoring_worker
+from deploy.scoring_worker import Worker
+from deploy.sources import Position, Record
+
+RECORDS = [record(transaction(n, customer=n % 5, terminal=n % 3), n) for n in range(250)]
+
+
+@dataclass
+class Given:
+    """A source of records that are there already; when all are read `done` is called, again and again."""
+
+    records: list[Record]
+    done: Callable[[], None]
+    size: int = 40
+    committed: list[str] = field(default_factory=list)
+    read: int = 0
+
+    def poll(self, timeout: float = 1.0) -> list[Record]:
+        found = self.records[self.read : self.read + self.size]
+        self.read += len(found)
+        if not found:
+            self.done()
+        return found
+
+    def commit(self, position: Position) -> None:
+        self.committed.append(position.number)
+
+    def close(self) -> None: ...
+
+
+def worker(world: World, stop: threading.Event, **more: int) -> Worker:
+    source = Given(RECORDS, stop.set, **more)
+    return Worker(source, scorer(world), stop, lambda: "7")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring_worker, "_FIRST_PAUSE", 0.001)
+
+
+def test_it_scores_until_it_is_told_to_stop_and_commits_the_last() -> None:
+    world = World()
+    working = worker(world, threading.Event())
+    working.run()
+    assert set(world.table) == set(range(250))
+    assert working.source.committed[-1] == "10249"
+    assert working.scored == 250
+    assert world.counts["Scored"] == 250
+
+
+def test_a_big_poll_is_cut_into_batches() -> None:
+    world = World()
+    worker(world, threading.Event(), size=1000).run()
+    assert set(world.table) == set(range(250))
+    assert world.calls.count("model") == 3
+
+
+def test_what_comes_again_after_the_last_commit_changes_nothing() -> None:
+    world = World()
+    worker(world, threading.Event()).run()
+    before = items(world), dict(world.records), dict(world.counts)
+    worker(world, threading.Event(), size=7).run()
+    assert (items(world), world.records, world.counts) == before
+
+
+def test_a_service_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(
+        troubles={
+            "invoke_endpoint": [None, *[refusal("ValidationError", "InvokeEndpoint")] * 3],
+            "put_records": [None, None, refusal("InternalFailure", "PutRecords")],
+        }
+    )
+    worker(world, threading.Event()).run()
+    assert set(world.table) == set(range(250))
+    mine = [each["transaction_id"] for each in world.stream if each["customer_id"] == 1]
+    assert list(dict.fromkeys(mine)) == list(range(1, 250, 5))  # a few came twice
+    assert sum("trying again" in each.message for each in caplog.records) == 4
+
+
+def test_nothing_is_kept_or_committed_behind_a_batch_that_could_not_be() -> None:
+    """Stopped while the table is away: the batches behind it come again at the next start."""
+    stop = threading.Event()
+    world = World(troubles={"transact_write_items": [None, *[refusal("InternalServerError", "T")] * 1000]})
+    working = worker(world, stop)
+    threading.Timer(0.1, stop.set).start()
+    working.run()
+    assert set(world.table) == set(range(40))
+    assert working.source.committed in ([], ["10039"])
+
+
+def test_a_commit_that_fails_is_made_up_for(caplog: pytest.LogCaptureFixture) -> None:
+    world, stop = World(), threading.Event()
+    working = worker(world, stop)
+    commit = working.source.commit
+    troubles = [refusal("InternalServerError", "PutItem")]
+
+    def failing(position: Position) -> None:
+        if troubles:
+            raise troubles.pop()
+        commit(position)
+
+    working.source.commit = failing  # type: ignore[method-assign]
+    working._committed = -1000.0
+    working.run()
+    assert working.source.committed[-1] == "10249"
+    assert "could not be committed" in caplog.text
