@@ -27,6 +27,7 @@ from mlops.commands import (
     lineage,
     machine,
     new,
+    scoring,
     stream,
 )
 from mlops.options import (
@@ -239,7 +240,22 @@ def demo(
     command.demo(connect(target), use_case, count, reports)
 
 
-for each in (endpoints, abtest, automl, cards, cost, changed, cicd, dashboard, eda, lineage, machine, new, stream):
+for each in (
+    endpoints,
+    abtest,
+    automl,
+    cards,
+    cost,
+    changed,
+    cicd,
+    dashboard,
+    eda,
+    lineage,
+    machine,
+    new,
+    scoring,
+    stream,
+):
     each.register(app)
 
 
