@@ -1,6 +1,7 @@
-"""Functions of Athena's SQL that DuckDB, which MiniStack's Athena computes with, does not have: in MiniStack's process.
+"""What of Athena's SQL MiniStack 1.5 and its DuckDB do not know, as SageMaker's Feature Store classes write it.
 
-They are macros that go before a query which uses one. The list is what SageMaker's Feature Store classes write.
+Functions are macros that go before a query which uses one; DDL's texts may stand in double quotes. Runs inside
+MiniStack's process.
 """
 
 from __future__ import annotations
@@ -29,6 +30,23 @@ def install() -> None:
         return (with_macros(found), *rest)
 
     athena._rewrite_data_paths = rewritten
+    _let_texts_have_double_quotes()
+
+
+def _let_texts_have_double_quotes() -> None:
+    """As in Hive's DDL, where names that need quotes stand in backticks."""
+    from ministack.services import athena
+
+    in_single_quotes = athena._Cursor.string
+
+    def string(cursor: Any) -> Any:
+        kind, text, start, _ = cursor.peek()
+        if kind != "qname" or cursor.text[start] != '"':
+            return in_single_quotes(cursor)
+        cursor.advance()
+        return re.sub(r"\\(.)", lambda found: {"t": "\t", "n": "\n"}.get(found[1], found[1]), text)
+
+    athena._Cursor.string = string
 
 
 def with_macros(query: str) -> str:

@@ -17,6 +17,7 @@ from sagelocal.stacks.conversion import converted, unknown_properties
 
 Document = dict[str, Any]
 Client = Callable[[str], Any]  # a boto3 client of a service
+Changes = Callable[[Document, Document], list[Document]]  # requests that make properties out of earlier ones
 _STACK_NAME = "aws:cloudformation:stack-name"
 
 
@@ -47,6 +48,28 @@ class Type:
     unset: Mapping[str, Any] = field(default_factory=dict)  # what `update` is given for a property that is gone
     tags: Callable[[Any, str, str], list[Document]] = lambda client, name, arn: []
     adopts: bool = False  # whether one that no stack made is taken over
+    changes: Changes | None = None  # what `update` is given, where that is not all properties
+
+
+def _feature_group_changes(before: Document, after: Document) -> list[Document]:
+    """UpdateFeatureGroup takes one kind of change at a time. Raises ValueError for those that need another group."""
+    definitions, wanted = before["FeatureDefinitions"], after["FeatureDefinitions"]
+    kept = {name: each for name, each in after.items() if name not in ("FeatureDefinitions", "Tags")}
+    fixed = {name: each for name, each in before.items() if name not in ("FeatureDefinitions", "Tags")}
+    requests: list[Document] = []
+    for name, members in (("OnlineStoreConfig", ("TtlDuration", "StorageType")), ("ThroughputConfig", None)):
+        old, new = fixed.pop(name, None) or {}, kept.pop(name, None) or {}
+        changed = {each for each in {**old, **new} if old.get(each) != new.get(each)}
+        gone = changed - new.keys() - {"TtlDuration"}
+        if gone or changed - set(members or changed):
+            raise ValueError(f"{name} of a feature group cannot change in {', '.join(sorted(changed))}.")
+        if changed:
+            requests.append({name: {each: new.get(each, {}) for each in changed}})
+    if added := [each for each in wanted if each not in definitions]:
+        requests.append({"FeatureAdditions": added})
+    if fixed != kept or any(each not in wanted for each in definitions):
+        raise ValueError("Of a feature group only features can be added, and its stores' configuration changed.")
+    return requests
 
 
 TYPES = {
@@ -103,6 +126,20 @@ TYPES = {
         },
         adopts=True,
     ),
+    "AWS::SageMaker::FeatureGroup": Type(
+        "sagemaker",
+        "CreateFeatureGroup",
+        "UpdateFeatureGroup",
+        "DeleteFeatureGroup",
+        name="FeatureGroupName",
+        key="FeatureGroupName",
+        arn="sagemaker:{region}:{account}:feature-group/{name}",
+        attributes={"FeatureGroupStatus": "Created"},
+        tags=lambda client, name, arn: [
+            {"key": each["Key"], "value": each["Value"]} for each in client.list_tags(ResourceArn=arn.lower())["Tags"]
+        ],
+        changes=_feature_group_changes,
+    ),
     "AWS::CloudWatch::Alarm": Type(
         "cloudwatch",
         "PutMetricAlarm",
@@ -129,7 +166,7 @@ def create(kind: str, name: str, properties: Document, client: Client, place: Ma
     except ClientError as error:
         if not _is_taken(error) or not _may_adopt(row, name, properties, client, place):
             raise
-        if row.update:
+        if row.update and not row.changes:
             _call(kind, row.update, name, properties, client)
     _set_beside(row, name, {}, properties, client)
 
@@ -138,7 +175,10 @@ def update(kind: str, name: str, before: Document, after: Document, client: Clie
     """Raises ValueError for a property that cannot change in place, ClientError."""
     row = TYPES[kind]
     own = {each for each in {**before, **after} if before.get(each) != after.get(each)} - row.beside.keys() - {"Tags"}
-    if row.update:
+    if row.changes:
+        for request in row.changes(before, after):
+            _call(kind, row.update, name, request, client)
+    elif row.update:
         gone = {each: value for each, value in row.unset.items() if each in before and each not in after}
         _call(kind, row.update, name, {**gone, **after}, client)
     elif own:
