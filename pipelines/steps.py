@@ -131,6 +131,7 @@ def tune(
     framework: str = "xgboost",
     metrics: Sequence[str] = (),
     max_hours: int = 1,
+    name: str = "Tune",
 ) -> TuningStep:
     """`training/<use case>.py`, `jobs` times with values from `ranges`; as a model it stands for the best of them.
 
@@ -149,7 +150,7 @@ def tune(
         random_seed=SEED,
     )
     step_args = tuner.tune(inputs=channel_inputs(channels))
-    return TuningStep("Tune", step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
+    return TuningStep(name, step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
 
 
 def evaluate(
