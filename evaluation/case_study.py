@@ -28,6 +28,7 @@ from case_study_duplicates import duplicates
 from case_study_effects import effect_sizes
 from case_study_fits import distributions_fitted
 from case_study_flow import losses
+from case_study_fraud import fraud_amounts, fraud_classes, fraud_places, fraud_scenarios, fraud_velocity
 from case_study_leakage import leakage
 from case_study_missing import missing_values
 from case_study_moments import descriptive_statistics
@@ -57,6 +58,11 @@ PLURALS: dict[Kind, str] = {
 ANALYSES: tuple[Analysis, ...] = (
     data_quality,
     losses,
+    fraud_classes,
+    fraud_velocity,
+    fraud_places,
+    fraud_amounts,
+    fraud_scenarios,
     overview,
     parts_of_wholes,
     missing_values,
