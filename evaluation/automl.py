@@ -10,7 +10,6 @@ read whatever the problem: `skill.value` is 0 for an answer that ignores the rec
 
 from __future__ import annotations
 
-import argparse
 import json
 import tarfile
 from dataclasses import dataclass, fields
@@ -19,6 +18,7 @@ from typing import Any
 
 import analysis_report
 import automl_leaderboard
+import evaluation_job
 
 
 @dataclass
@@ -108,11 +108,7 @@ def skill(evaluation: dict[str, Any], problem: str) -> float:
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Args):
-        flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
-    return Args(**vars(parser.parse_args(argv)))
+    return evaluation_job.parse(Args, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@
 
 The threshold is chosen on validation, where acting on a record costs `action_cost` and missing a positive costs
 `miss_cost`; everything that is reported about it is measured on test. Writes `evaluation.json` (the shape of
-SageMaker's ModelMetrics, `binary_classification_metrics.<metric>.value` for a pipeline's condition), PNGs, and
-`report.html`, which opens anywhere; for analyses of the model beside it `predictions.csv`: the test set with the
-columns `predicted_label`, as an endpoint would answer, and `probability`.
+SageMaker's ModelMetrics, `binary_classification_metrics.<metric>.value` for a pipeline's condition), PNGs,
+`report.html` and `report.pdf`; for analyses of the model beside it `predictions.csv`: the test set with the columns
+`predicted_label`, as an endpoint would answer, and `probability`.
 
 Of what the artifact's metadata.json says the page also shows `comparison` of models that were cross-validated
 (compared_models.py), and `curves`, measured here by refits on the train channel (learning_curves.py). Models in
@@ -15,23 +15,26 @@ Of what the artifact's metadata.json says the page also shows `comparison` of mo
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import classification_metrics as metrics
 import classification_plots as plots
+import classification_report
 import compared_models
 import current_model
+import evaluation_job
 import learning_curves
 import model_artifact
 import numpy as np
 import pandas as pd
-from classification_report import render
-from matplotlib.figure import Figure
+import permutation_importance
 from sklearn.metrics import precision_recall_curve, roc_curve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass
@@ -45,7 +48,7 @@ class Args:
     test: str = "/opt/ml/processing/input/test"
     """the same: is measured"""
     output: str = "/opt/ml/processing/output/evaluation"
-    """folder for evaluation.json, the PNGs and report.html"""
+    """folder for evaluation.json, the PNGs and the report"""
     predictions: str = "/opt/ml/processing/output/predictions"
     """folder for predictions.csv"""
     action_cost: float = -1.0
@@ -78,7 +81,7 @@ def main(args: Args) -> None:
         label = artifact.metadata["label"]
         validation = score(artifact, read(Path(args.validation), label), label)
         test = score(artifact, read(Path(args.test), label), label)
-        importance = permutation_importance(artifact, test, args.shuffles, args.seed)
+        importance = shuffled(artifact, test, args.shuffles, args.seed)
         shap = artifact.explain(artifact.records(test.table))
         curves = measure_curves(artifact, Path(args.train))
         rivals = against_rivals(artifact, test, args)
@@ -97,19 +100,19 @@ def main(args: Args) -> None:
     evaluation["curves"] = curves
     evaluation["models"] = artifact.metadata.get("comparison")
     evaluation["rivals"] = rivals
-    write(evaluation, figures(evaluation, validation, test, importance, shap), Path(args.output))
+    drawn = figures(evaluation, validation, test, importance, shap)
+    report = classification_report.describe(evaluation, drawn)
+    evaluation_job.write(evaluation, report, drawn, Path(args.output))
     write_predictions(test, label, Path(args.predictions))
     summary = evaluation["binary_classification_metrics"]
     print(*(f"test:{name}={summary[name]['value']:.6f}" for name in ("auc", "average_precision", "accuracy", "brier")))
     print(current_model.sentence(comparison))
+    print(report.verdict)
 
 
 def read(folder: Path, label: str) -> pd.DataFrame:
     """All CSV files of the folder. Raises ValueError for a set that cannot be judged."""
-    files = sorted(folder.rglob("*.csv"))
-    if not files:
-        raise ValueError(f"{folder} holds no .csv file. Give it a split as the processing script wrote it.")
-    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
+    table = evaluation_job.read(folder)
     if label not in table or set(table[label].unique()) != {0, 1}:
         raise ValueError(
             f"{folder} needs a column {label!r} that holds both 0 and 1, and has {', '.join(table.columns)}."
@@ -195,28 +198,16 @@ def evaluate(
     }
 
 
-def permutation_importance(artifact: model_artifact.Artifact, test: Scored, shuffles: int, seed: int) -> pd.DataFrame:
-    """Loss of average precision when one feature is shuffled: index features, columns `mean` and `deviation`.
+def shuffled(artifact: model_artifact.Artifact, test: Scored, shuffles: int, seed: int) -> pd.DataFrame:
+    """Loss of average precision when one feature is shuffled: index features, columns `mean` and `deviation`."""
+    ones = np.ones((1, len(test.answers)))
 
-    Breiman, "Random Forests", 2001. All shuffles of a feature go through the model in one call.
-    """
-    random = np.random.default_rng(seed)
-    rows, ones = len(test.answers), np.ones((1, len(test.answers)))
-    whole = metrics.ranking(test.answers, test.probability, ones)["average_precision"][0]
-    repeated = artifact.records(pd.concat([test.table] * shuffles, ignore_index=True))
-    losses = {}
-    for name in test.table.columns:
-        order = np.concatenate([random.permutation(rows) + start * rows for start in range(shuffles)])
-        shuffled = artifact.predict(repeated.assign(**{name: repeated[name].to_numpy()[order]}))[
-            "probability"
-        ].to_numpy()
-        losses[name] = [
-            whole - metrics.ranking(test.answers, part, ones)["average_precision"][0]
-            for part in shuffled.reshape(shuffles, rows)
-        ]
-    table = pd.DataFrame(losses)
-    result = pd.DataFrame({"mean": table.mean(), "deviation": table.std(ddof=1).fillna(0.0)})
-    return result.sort_values("mean", ascending=False)
+    def loss(records: pd.DataFrame) -> np.ndarray:
+        parts = artifact.predict(records)["probability"].to_numpy().reshape(shuffles, -1)
+        return -np.array([metrics.ranking(test.answers, part, ones)["average_precision"][0] for part in parts])
+
+    before = -metrics.ranking(test.answers, test.probability, ones)["average_precision"][0]
+    return permutation_importance.measure(artifact.records(test.table), loss, before, shuffles, seed)
 
 
 def figures(
@@ -240,15 +231,12 @@ def figures(
         "confusion_matrix": plots.confusion(numbers["confusion_matrix"], label),
         "calibration": plots.calibration(calibration, numbers["brier"]),
         "scores": plots.scores(test.answers, test.probability, threshold, label),
-        "permutation_importance": plots.permutation(importance),
+        "permutation_importance": permutation_importance.figure(importance, "average precision lost when shuffled"),
     }
     if shap is not None:
         drawn["shap_summary"] = plots.shap_summary(shap, between_0_and_1(test.table[shap.columns], test.answers))
-    shared = learning_curves.figures(evaluation["curves"]) if evaluation["curves"] else {}
-    shared |= compared_models.figures(evaluation["models"]) if evaluation["models"] else {}
-    for name, figure in shared.items():  # other pages have titles of their own
-        figure.axes[0].set_title(name.replace("_", " ").capitalize(), loc="center")
-    return drawn | shared
+    drawn |= learning_curves.figures(evaluation["curves"]) if evaluation["curves"] else {}
+    return drawn | (compared_models.figures(evaluation["models"]) if evaluation["models"] else {})
 
 
 def between_0_and_1(table: pd.DataFrame, answers: np.ndarray) -> pd.DataFrame:
@@ -261,16 +249,6 @@ def between_0_and_1(table: pd.DataFrame, answers: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(scaled)
 
 
-def write(evaluation: dict, drawn: dict[str, Figure], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    images = {}
-    for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png")
-        images[name] = (folder / f"{name}.png").read_bytes()
-    (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n")
-    (folder / "report.html").write_text(render(evaluation, images))
-
-
 def write_predictions(scored: Scored, label: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     found = {label: scored.answers, "predicted_label": scored.labels, "probability": scored.probability}
@@ -278,11 +256,7 @@ def write_predictions(scored: Scored, label: str, folder: Path) -> None:
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Args):
-        flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
-    return Args(**vars(parser.parse_args(argv)))
+    return evaluation_job.parse(Args, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -2,120 +2,108 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+import report_pictures as pictures
 
-BLUE, ORANGE, GREY, DARK = "#2f6f9f", "#d9822b", "#9aa5b1", "#243b53"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE = pictures.MORE[0]
 MOST_FEATURES = 12
-plt.rcParams.update(
-    {
-        "font.size": 10,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.edgecolor": GREY,
-        "axes.labelcolor": DARK,
-        "axes.titlecolor": DARK,
-        "axes.titleweight": "bold",
-        "axes.titlesize": 11,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.color": "#e4e7eb",
-        "legend.frameon": False,
-        "figure.dpi": 110,
-        "savefig.bbox": "tight",
-    }
-)
+MARGINS = (0.62, 0.5, 0.12, 0.12)
 
 
-def canvas(title: str, x: str, y: str, size: tuple[float, float] = (5.2, 4.2)) -> tuple[Figure, Any]:
-    figure, axes = plt.subplots(figsize=size)
-    axes.set(title=title, xlabel=x, ylabel=y)
+def canvas(x: str, y: str, margins: tuple[float, float, float, float] | None = MARGINS) -> tuple[Figure, Axes]:
+    figure, axes = pictures.panel(3.5, 4.6, margins)
+    axes.set(xlabel=x, ylabel=y)
     return figure, axes
 
 
 def roc(false_positive_rate: np.ndarray, true_positive_rate: np.ndarray, metric: dict, point: tuple) -> Figure:
-    figure, axes = canvas("ROC curve", "False positive rate", "True positive rate (recall)")
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="guessing")
+    figure, axes = canvas("false positive rate", "true positive rate (recall)")
+    axes.plot([0, 1], [0, 1], color=pictures.BASELINE, linestyle="--", label="guessing")
     axes.plot(false_positive_rate, true_positive_rate, color=BLUE, linewidth=2, label=f"model, area {interval(metric)}")
-    axes.plot(*point, "o", color=ORANGE, markersize=8, label="at the chosen threshold")
-    axes.legend(loc="lower right")
+    axes.plot(*point, "o", color=pictures.CURRENT, markersize=8, label="at the chosen threshold")
+    legend(axes, "lower right")
     return figure
 
 
 def precision_recall(recall: np.ndarray, precision: np.ndarray, metric: dict, share: float, point: tuple) -> Figure:
-    figure, axes = canvas("Precision and recall", "Recall", "Precision")
-    axes.axhline(share, color=GREY, linestyle="--", label=f"guessing, {share:.1%} positive")
+    figure, axes = canvas("recall", "precision")
+    axes.axhline(share, color=pictures.BASELINE, linestyle="--", label=f"guessing, {share:.1%} positive")
     label = f"model, average precision\n{interval(metric)}"
     axes.step(recall, precision, where="post", color=BLUE, linewidth=2, label=label)
-    axes.plot(*point, "o", color=ORANGE, markersize=8, label="at the chosen threshold")
+    axes.plot(*point, "o", color=pictures.CURRENT, markersize=8, label="at the chosen threshold")
     axes.set_ylim(0, 1.02)
-    axes.legend(loc="best")
+    legend(axes)
     return figure
 
 
-def confusion(matrix: dict[str, dict[str, int]], label: str) -> Figure:
-    counts = np.array([[matrix[a][p] for p in ("0", "1")] for a in ("0", "1")])
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = canvas("Confusion matrix", f"Predicted {label}", f"Actual {label}")
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.5 else DARK
-        text = f"{count:,}\n{shares[row, column]:.0%} of actual {row}"
-        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=12)
-    axes.set_xticks([0, 1])
-    axes.set_yticks([0, 1])
-    axes.grid(False)
+def confusion(matrix: Mapping[str, Mapping[str, int]], label: str) -> Figure:
+    """Cells shaded by their share of the row: patches and no image, so that the page turns them for dark paper."""
+    from matplotlib.patches import Rectangle
+
+    names = list(matrix)
+    size = max(3.2, 0.75 * len(names) + 1.4)
+    figure, axes = pictures.panel(height=size * 0.85, width=size * 1.25)
+    for row, actual in enumerate(names):
+        total = max(sum(matrix[actual].values()), 1)
+        for column, predicted in enumerate(names):
+            count = matrix[actual][predicted]
+            colour = BLUE if row == column else pictures.CURRENT
+            patch = Rectangle(
+                (column - 0.48, row - 0.48), 0.96, 0.96, color=colour, alpha=0.06 + 0.5 * count / total, linewidth=0
+            )
+            axes.add_patch(patch)
+            text = f"{count:,}\n{count / total:.0%}"
+            axes.text(column, row, text, ha="center", va="center", color=pictures.INK)
+    shown = [pictures.plain(each, 16) for each in names]
+    axes.set_xticks(range(len(names)), shown)
+    axes.set_yticks(range(len(names)), shown)
+    axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5))
+    axes.set(xlabel=f"called by the model ({pictures.plain(label)})", ylabel="true")
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
     return figure
 
 
 def calibration(points: dict[str, list], brier: dict) -> Figure:
-    figure, axes = canvas("Calibration, ten groups of equal size", "Mean predicted probability", "Observed share")
+    figure, axes = canvas("mean predicted probability", "observed share")
     end = max(points["mean_probability"] + points["observed_share"]) * 1.05
-    axes.plot([0, end], [0, end], color=GREY, linestyle="--", label="perfect")
+    axes.plot([0, end], [0, end], color=pictures.BASELINE, linestyle="--", label="perfect")
     rows, share = np.array(points["records"]), np.array(points["observed_share"])
     error = 1.96 * np.sqrt(share * (1 - share) / rows)
     label = f"model, Brier score\n{interval(brier)}"
     axes.errorbar(points["mean_probability"], share, yerr=error, color=BLUE, marker="o", capsize=3, label=label)
     axes.set_ylim(bottom=0)
-    axes.legend(loc="best")
+    legend(axes)
     return figure
 
 
 def scores(answers: np.ndarray, probability: np.ndarray, threshold: float, label: str) -> Figure:
-    figure, axes = canvas("Predicted probabilities", "Probability", "Records")
-    bins = np.linspace(0, 1, 41)
-    axes.hist(probability[answers == 0], bins, color=BLUE, alpha=0.7, label=f"{label} = 0")
-    axes.hist(probability[answers == 1], bins, color=ORANGE, alpha=0.7, label=f"{label} = 1")
-    axes.axvline(threshold, color=DARK, linestyle=":", label=f"threshold {threshold:.3f}")
-    axes.legend()
+    figure, axes = canvas("predicted probability", "records", None)
+    bins, name = np.linspace(0, 1, 41), pictures.plain(label)
+    for answer, colour in ((0, BLUE), (1, pictures.CURRENT)):
+        counts = np.histogram(probability[answers == answer], bins)[0]
+        axes.stairs(counts, bins, fill=True, color=colour, alpha=0.6, linewidth=0, label=f"{name} = {answer}")
+    axes.axvline(threshold, color=pictures.INK, linestyle=":", label=f"threshold {threshold:.3f}")
+    axes.set_xlim(0, 1)
+    legend(axes)
     return figure
 
 
 def cost(validation: tuple, test: tuple, threshold: float) -> Figure:
-    figure, axes = canvas("What a threshold costs", "Threshold", "Mean cost per record")
-    axes.step(*validation, where="post", color=GREY, linewidth=1.5, label="validation")
+    figure, axes = canvas("threshold", "mean cost per record", None)
+    axes.step(*validation, where="post", color=pictures.BASELINE, linewidth=1.5, label="validation")
     axes.step(*test, where="post", color=BLUE, linewidth=2, label="test")
-    axes.axvline(threshold, color=ORANGE, linestyle="--", label=f"chosen: {threshold:.3f}")
+    axes.axvline(threshold, color=pictures.CURRENT, linestyle="--", label=f"chosen: {threshold:.3f}")
     axes.set(xlim=(0, 1), ylim=(0, None))
-    axes.legend(loc="lower right")
-    return figure
-
-
-def permutation(importance: pd.DataFrame) -> Figure:
-    """`importance`: index features, columns `mean` and `deviation`, most important first."""
-    top = importance.head(MOST_FEATURES)[::-1]
-    figure, axes = canvas("Permutation importance", "Loss of average precision when shuffled", "", (6.2, 4.6))
-    axes.barh(top.index, top["mean"], xerr=top["deviation"], color=BLUE, ecolor=DARK, capsize=2, height=0.65)
-    axes.axvline(0, color=DARK, linewidth=0.8)
-    axes.grid(axis="y", visible=False)
+    legend(axes, "lower right")
     return figure
 
 
@@ -124,23 +112,35 @@ def shap_summary(values: pd.DataFrame, shown: pd.DataFrame, seed: int = 0) -> Fi
 
     values: SHAP values, shape (records, features); shown: the features' values on a scale of 0 to 1, the same shape.
     """
-    order = values.abs().mean().sort_values(ascending=False).index[:MOST_FEATURES][::-1]
-    figure, axes = canvas("SHAP summary", "Effect on the log-odds of a positive", "", (6.8, 4.9))
+    from matplotlib.colors import LinearSegmentedColormap
+
+    order = list(values.abs().mean().sort_values(ascending=False).index[:MOST_FEATURES])
+    names = [pictures.plain(name, pictures.NAME_LIMIT) for name in order]
+    left = 0.3 + pictures.LETTER * max(map(len, names))
+    figure, axes = pictures.panel(0.9 + 0.26 * len(order), margins=(left, 0.5, 0.12, 0.3))
     random = np.random.default_rng(seed)
-    for height, name in enumerate(order):
-        spread = crowding(values[name].to_numpy()) * random.uniform(-0.38, 0.38, len(values))
-        points = axes.scatter(
-            values[name], height + spread, c=shown[name], cmap="coolwarm", s=7, vmin=0, vmax=1, linewidths=0
-        )
-    axes.axvline(0, color=DARK, linewidth=0.8)
-    axes.set_yticks(range(len(order)), order)
-    axes.grid(axis="y", visible=False)
-    bar = figure.colorbar(points, ax=axes, ticks=[0, 1], pad=0.02, aspect=40)
-    bar.ax.set_yticklabels(["low", "high"])
-    bar.set_label("Feature value (a category's: its share of positives)", labelpad=-16, fontsize=9)
-    bar.ax.tick_params(length=0)
-    bar.outline.set_visible(False)
+    heights = [
+        place + crowding(values[name].to_numpy()) * random.uniform(-0.38, 0.38, len(values))
+        for place, name in enumerate(order)
+    ]
+    colours = LinearSegmentedColormap.from_list("value", (BLUE, "#c9c4cf", pictures.CURRENT))
+    effects, value = (part[order].to_numpy(dtype=float).T.ravel() for part in (values, shown))
+    axes.scatter(effects, np.concatenate(heights), c=value, cmap=colours, s=7, vmin=0, vmax=1, linewidths=0)
+    axes.axvline(0, color=pictures.LINE, linewidth=1)
+    axes.set_yticks(range(len(order)), names)
+    axes.set(ylim=(len(order) - 0.5, -0.5), xlabel="effect on the log-odds of a positive")
+    # What the colours mean: a legend takes the page's colours, a colour bar would not.
+    for text, at in (("low value", 0.0), ("middle", 0.5), ("high value", 1.0)):
+        axes.plot([], [], "o", color=colours(at), markersize=5, label=text)
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, borderaxespad=0.2, fontsize=8, handletextpad=0
+    )
     return figure
+
+
+def legend(axes: Axes, place: str = "best") -> None:
+    """On paper of its own, as lines may pass below it."""
+    axes.legend(loc=place, fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
 
 
 def crowding(values: np.ndarray, bins: int = 60) -> np.ndarray:
@@ -150,6 +150,6 @@ def crowding(values: np.ndarray, bins: int = 60) -> np.ndarray:
     return np.sqrt(near / counts.max())
 
 
-def interval(metric: dict) -> str:
+def interval(metric: Mapping[str, Any]) -> str:
     bounds = metric["confidence_interval"]
     return f"{metric['value']:.3f} ({bounds['lower']:.3f} to {bounds['upper']:.3f})"

@@ -14,16 +14,15 @@ segment), `candidates`, `chosen` and `argument` of a choice among segmentations,
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import analysis_report
 import clustering_report
+import evaluation_job
 import learning_curves
 import model_artifact
 import numpy as np
@@ -88,7 +87,7 @@ def main(args: Args) -> None:
     if curves:
         evaluation["curves"] = curves
     report = clustering_report.describe(evaluation, facts, train, test)
-    write(evaluation, report, Path(args.output))
+    evaluation_job.write(evaluation, report, analysis_report.figures(report), Path(args.output))
     write_predictions([train, test], facts["label"], Path(args.predictions))
     print(*(f"test:{name}={each['value']:.6f}" for name, each in evaluation["clustering_metrics"].items()))
     print(report.verdict)
@@ -96,10 +95,7 @@ def main(args: Args) -> None:
 
 def read(folder: Path) -> pd.DataFrame:
     """All CSV files of the folder. Raises ValueError for a set that cannot be judged."""
-    files = sorted(folder.rglob("*.csv"))
-    if not files:
-        raise ValueError(f"{folder} holds no .csv file. Give it a split as the processing script wrote it.")
-    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
+    table = evaluation_job.read(folder)
     if len(table) < 3:
         raise ValueError(f"{folder} holds {len(table)} records, and 3 are needed to say how distinct segments are.")
     return table
@@ -217,20 +213,13 @@ def measure_curves(
         "learning": learning_curves.learn(again, table, None, learning_curves.SIZES, options),
         "validation": {
             "parameter": name,
+            "called": learning_curves.short(name),
             "values": values[there].tolist(),
             "scale": "linear",
             "chosen": again.get_params()[name],
             **learning_curves.points(train[there], test[there]),
         },
     }
-
-
-def write(evaluation: dict[str, Any], report: analysis_report.Report, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n")
-    for name, figure in analysis_report.figures(report).items():
-        figure.savefig(folder / f"{name}.png", dpi=130, bbox_inches="tight")
-    analysis_report.write(report, folder)
 
 
 def write_predictions(parts: list[Placed], label: str, folder: Path) -> None:
@@ -240,11 +229,7 @@ def write_predictions(parts: list[Placed], label: str, folder: Path) -> None:
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Args):
-        flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
-    return Args(**vars(parser.parse_args(argv)))
+    return evaluation_job.parse(Args, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ report.pdf.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import analysis_report
+import evaluation_job
 import model_artifact
 import pandas as pd
 import report_pictures
@@ -66,7 +66,7 @@ def main(args: Args) -> None:
                 f"The model in {args.mitigated} has no trade_off in its metadata.json: it is not mitigated."
             )
         label = models[1].metadata["label"]
-        test = read(Path(args.test), label)
+        test = evaluation_job.read(Path(args.test), [label])
         facets = args.facets.split(",") if args.facets else [curve["facet"]]
         scored = [model.predict(model.records(test.drop(columns=label))) for model in models]
     found = {
@@ -80,17 +80,6 @@ def main(args: Args) -> None:
     report = describe(found)
     analysis_report.write(report, output)
     print(report.verdict)
-
-
-def read(folder: Path, label: str) -> pd.DataFrame:
-    """Raises ValueError for a folder without a table, or a table without the label."""
-    files = sorted(folder.rglob("*.csv"))
-    if not files:
-        raise ValueError(f"{folder} holds no .csv file. Give it the test split as the processing script wrote it.")
-    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
-    if label not in table:
-        raise ValueError(f"{folder} needs a column {label!r}, and has {', '.join(table.columns)}.")
-    return table
 
 
 def measure(test: pd.DataFrame, label: str, scored: pd.DataFrame, facets: Sequence[str]) -> dict[str, Any]:
@@ -195,10 +184,7 @@ def draw(found: dict[str, Any]) -> Figure:
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Args):
-        parser.add_argument("--" + field.name.replace("_", "-"), dest=field.name, default=field.default)
-    return Args(**vars(parser.parse_args(argv)))
+    return evaluation_job.parse(Args, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -8,16 +8,16 @@ values that it was not shown. Writes report.html, report.pdf and imputation.json
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import analysis_report
 import compared_models
+import evaluation_job
 import model_artifact
 import report_pictures
 from analysis_report import Badge, Picture, Report, Section, Table, Text
@@ -169,10 +169,7 @@ def model_sections(judged: Mapping[str, Any]) -> list[Section]:
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Args):
-        parser.add_argument("--" + field.name.replace("_", "-"), dest=field.name, default=field.default)
-    return Args(**vars(parser.parse_args(argv)))
+    return evaluation_job.parse(Args, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ them; what it was fitted to itself is no part of the picture. An artifact plans 
 
     {"scoring": "roc_auc", "folds": 5, "parameter": "classify__C", "values": [0.01, 0.1, 1, 10], "scale": "log"}
 
-`scoring` is a scorer of scikit-learn's. Without a `parameter` there is only the learning curve. `sizes` (shares of the
-records to learn from, the last 1) may be there too, and `most`: of more training records so many are drawn at random.
+`scoring` is a scorer of scikit-learn's. Without a `parameter` there is only the learning curve. `called` (the
+parameter in words), `sizes` (shares of the records to learn from, the last 1) and `most` may be there too: of more
+training records so many are drawn at random.
 
 Refits of a model that takes long to fit are fewer: where all of them would take more than a minute of a core
 (`BUDGET`), there are three folds, three sizes, and of the parameter's values the first, the model's own and the last.
@@ -73,6 +74,7 @@ def curves(estimator: Any, train: pd.DataFrame, label: str, plan: Mapping[str, A
     if tried:
         measured["validation"] = {
             "parameter": name,
+            "called": plan.get("called", short(name)),
             "values": values,
             "scale": plan.get("scale", "linear"),
             "chosen": plain(again.get_params()[name]),
@@ -185,10 +187,10 @@ def sections(found: Mapping[str, Any]) -> list[Section]:
         )
     ]
     if "validation_curve" in drawn:
-        name = found["validation"]["parameter"]
+        name = found["validation"]["called"]
         told.append(
             Picture(
-                f"Validation curve: {short(name)}",
+                f"Validation curve: {name}",
                 drawn["validation_curve"],
                 f"Score on training records and on unseen ones, by {name}",
                 note=read_validation(found),
@@ -203,7 +205,7 @@ def figures(found: Mapping[str, Any]) -> dict[str, Figure]:
     learning = found["learning"]
     drawn = {"learning_curve": draw(learning["rows"], learning, "records to learn from", scoring)}
     if validation := found.get("validation"):
-        values, name = validation["values"], short(validation["parameter"])
+        values, name = validation["values"], report_pictures.plain(validation["called"])
         numeric = all(isinstance(each, int | float) and not isinstance(each, bool) for each in values)
         figure = draw(values if numeric else range(len(values)), validation, name, scoring, validation["scale"])
         axes = figure.axes[0]
@@ -212,7 +214,7 @@ def figures(found: Mapping[str, Any]) -> dict[str, Figure]:
         at = place_of(validation["chosen"], values, numeric)
         if at is not None:
             axes.axvline(at, color=report_pictures.INK, linestyle=":", linewidth=1.2, label="this model")
-            axes.legend(loc="best", frameon=False)
+            axes.legend(loc="best", frameon=False, fontsize=8)
         drawn["validation_curve"] = figure
     return drawn
 
@@ -233,7 +235,7 @@ def draw(
         axes.fill_between(at, mean - deviation, mean + deviation, color=colour, alpha=0.18, linewidth=0)
         axes.plot(at, mean, "o-", color=colour, markersize=4, linewidth=1.8, label=label)
     axes.set(xlabel=axis, ylabel=scoring, xscale=scale)
-    axes.legend(loc="best", frameon=False)
+    axes.legend(loc="best", frameon=False, fontsize=8)
     return figure
 
 
@@ -266,7 +268,7 @@ def read_validation(found: Mapping[str, Any]) -> str:
     best = int(np.argmax(test))
     far = validation["train"][-1] - test[-1], validation["train"][0] - test[0]
     side = "right" if far[0] > far[1] else "left"
-    name, chosen = short(validation["parameter"]), label_of(validation["chosen"])
+    name, chosen = validation["called"], label_of(validation["chosen"])
     return (
         f"Best on unseen records at {name} = {label_of(values[best])} ({test[best]:.3g}); this model has {chosen}. The "
         f"two curves are furthest apart on the {side}: there the model is flexible enough to learn by heart: variance. "

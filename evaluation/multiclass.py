@@ -15,21 +15,20 @@ among, are judged on the same test records, and each difference by a paired boot
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import analysis_report
 import compared_models
+import evaluation_job
 import learning_curves
 import model_artifact
 import multiclass_metrics as metrics
 import multiclass_report
 import numpy as np
 import pandas as pd
+import permutation_importance
 from decision_boundaries import Records
 from multiclass_report import Judged
 
@@ -62,7 +61,7 @@ def main(args: Args) -> None:
         test, train = read(Path(args.test), label), learnt(Path(args.train), label)
         judged = judge(artifact, test, label)
         evaluation = evaluate(judged, args)
-        evaluation["feature_importance"] = {"permutation": permutation_importance(artifact, judged, args)}
+        evaluation["feature_importance"] = {"permutation": shuffled(artifact, judged, args)}
         evaluation["rivals"] = against_rivals(artifact.rivals(), facts.get("chosen", ""), judged, args)
         if facts.get("curves") and len(train):
             evaluation["curves"] = learning_curves.curves(artifact.estimator(), train, label, facts["curves"])
@@ -70,7 +69,7 @@ def main(args: Args) -> None:
         models = artifact.rivals() or {"this model": artifact.estimator()}
         drawn = multiclass_report.figures(evaluation, facts, models, records, judged)
     report = multiclass_report.describe(evaluation, facts, judged, drawn)
-    write(evaluation, report, drawn, Path(args.output))
+    evaluation_job.write(evaluation, report, drawn, Path(args.output))
     write_predictions(judged, label, Path(args.predictions))
     summary = evaluation["multiclass_classification_metrics"]
     print(*(f"test:{name}={summary[name]['value']:.6f}" for name in ("accuracy", "macro_f1", "log_loss")))
@@ -79,10 +78,7 @@ def main(args: Args) -> None:
 
 def read(folder: Path, label: str) -> pd.DataFrame:
     """All CSV files of the folder, classes as text. Raises ValueError for a set that cannot be judged."""
-    files = sorted(folder.rglob("*.csv"))
-    if not files:
-        raise ValueError(f"{folder} holds no .csv file. Give it a split as the processing script wrote it.")
-    table = pd.concat([pd.read_csv(path, dtype={label: str}) for path in files], ignore_index=True)
+    table = evaluation_job.read(folder, texts=[label])
     if label not in table or table[label].isna().any():
         raise ValueError(
             f"{folder} needs a column {label!r} with a class in each row, and has {', '.join(table.columns)}."
@@ -131,20 +127,17 @@ def evaluate(judged: Judged, args: Args) -> dict[str, Any]:
     }
 
 
-def permutation_importance(artifact: model_artifact.Artifact, judged: Judged, args: Args) -> dict[str, Any]:
-    """Loss of accuracy when one feature is shuffled: its mean and deviation by feature, most important first.
+def shuffled(artifact: model_artifact.Artifact, judged: Judged, args: Args) -> dict[str, Any]:
+    """Loss of accuracy when one feature is shuffled: its mean and deviation by feature, most important first."""
 
-    Breiman, "Random Forests", 2001. All shuffles of a feature go through the model in one call.
-    """
-    random, rows = np.random.default_rng(args.seed), len(judged.answers)
-    repeated = artifact.records(pd.concat([judged.table] * args.shuffles, ignore_index=True))
-    accuracy, found = (judged.labels == judged.answers).mean(), {}
-    for name in judged.table.columns:
-        order = np.concatenate([random.permutation(rows) + start * rows for start in range(args.shuffles)])
-        shuffled = artifact.predict(repeated.assign(**{name: repeated[name].to_numpy()[order]}))["label"].to_numpy(str)
-        right = (shuffled.reshape(args.shuffles, rows) == judged.answers).mean(axis=1)
-        found[name] = {"mean": round(float((accuracy - right).mean()), 6), "deviation": round(float(right.std()), 6)}
-    return dict(sorted(found.items(), key=lambda item: -item[1]["mean"]))
+    def loss(records: pd.DataFrame) -> np.ndarray:
+        labels = artifact.predict(records)["label"].to_numpy(str).reshape(args.shuffles, -1)
+        return -(labels == judged.answers).mean(axis=1)
+
+    before = -right(judged.answers, judged.labels)
+    records = artifact.records(judged.table)
+    found = permutation_importance.measure(records, loss, before, args.shuffles, args.seed)
+    return dict(found.round(6).to_dict("index"))
 
 
 def against_rivals(rivals: dict[str, Any], chosen: str, judged: Judged, args: Args) -> dict[str, Any]:
@@ -165,14 +158,6 @@ def right(answers: np.ndarray, labels: np.ndarray) -> float:
     return float((answers == labels).mean())
 
 
-def write(evaluation: dict[str, Any], report: analysis_report.Report, drawn: dict[str, Any], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=120)
-    (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
-    analysis_report.write(report, folder)
-
-
 def write_predictions(judged: Judged, label: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     found = {label: judged.answers, "predicted_label": judged.labels, "probability": judged.probability.max(axis=1)}
@@ -180,11 +165,7 @@ def write_predictions(judged: Judged, label: str, folder: Path) -> None:
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Args):
-        flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
-    return Args(**vars(parser.parse_args(argv)))
+    return evaluation_job.parse(Args, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import classification_plots
 import compared_models
 import decision_boundaries
 import learning_curves
 import numpy as np
 import pandas as pd
+import permutation_importance
 import report_pictures
 from analysis_report import Picture, Report, Section, Table, Text
 
@@ -179,7 +181,7 @@ def figures(
     """File stem to picture. `models` are fitted estimators by name, each of which draws its own boundaries."""
     matrix = evaluation["multiclass_classification_metrics"]["confusion_matrix"]
     drawn = {
-        "confusion_matrix": confusion(matrix, facts["label"]),
+        "confusion_matrix": classification_plots.confusion(matrix, facts["label"]),
         "permutation_importance": importance(evaluation["feature_importance"]["permutation"]),
     }
     asked = {decision_boundaries.words(name): each.predict for name, each in models.items()}
@@ -194,50 +196,8 @@ def figures(
     return drawn
 
 
-def confusion(matrix: Mapping[str, Mapping[str, int]], label: str) -> Figure:
-    """Cells shaded by their share of the row: patches and no image, so that the page turns them for dark paper."""
-    from matplotlib.patches import Rectangle
-
-    names = list(matrix)
-    size = max(3.2, 0.75 * len(names) + 1.4)
-    figure, axes = report_pictures.panel(height=size * 0.85, width=size * 1.25)
-    for row, actual in enumerate(names):
-        total = max(sum(matrix[actual].values()), 1)
-        for column, predicted in enumerate(names):
-            count = matrix[actual][predicted]
-            colour = report_pictures.MORE[0] if row == column else report_pictures.CURRENT
-            patch = Rectangle(
-                (column - 0.48, row - 0.48), 0.96, 0.96, color=colour, alpha=0.06 + 0.5 * count / total, linewidth=0
-            )
-            axes.add_patch(patch)
-            axes.text(
-                column, row, f"{count:,}\n{count / total:.0%}", ha="center", va="center", color=report_pictures.INK
-            )
-    shown = [report_pictures.plain(each, 16) for each in names]
-    axes.set_xticks(range(len(names)), shown)
-    axes.set_yticks(range(len(names)), shown)
-    axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5))
-    axes.set(xlabel=f"called by the model ({report_pictures.plain(label)})", ylabel="true")
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
-    return figure
-
-
 def importance(found: Mapping[str, Mapping[str, float]]) -> Figure:
-    names = list(found)[:12]
-    figure, axes = report_pictures.panel(height=0.8 + 0.34 * max(len(names), 3))
-    spread = [found[name]["deviation"] for name in names]
-    axes.barh(
-        range(len(names)),
-        [found[name]["mean"] for name in names],
-        xerr=spread,
-        color=report_pictures.MORE[0],
-        ecolor=report_pictures.INK,
-        capsize=2,
-        height=0.6,
-    )
-    axes.axvline(0, color=report_pictures.LINE, linewidth=1)
-    axes.set_yticks(range(len(names)), [report_pictures.plain(decision_boundaries.words(each), 24) for each in names])
-    axes.set(ylim=(len(names) - 0.5, -0.5), xlabel="accuracy lost when shuffled")
-    report_pictures.percent(axes.xaxis)
+    table = pd.DataFrame.from_dict(found, orient="index").rename(index=decision_boundaries.words)
+    figure = permutation_importance.figure(table, "accuracy lost when shuffled")
+    report_pictures.percent(figure.axes[0].xaxis)
     return figure

@@ -10,21 +10,20 @@ training records are given to scikit-learn and statsmodels. Writes `evaluation.j
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import analysis_report
 import compared_models
+import evaluation_job
 import model_artifact
 import numpy as np
 import ols_lines
 import ols_pictures
-import pandas as pd
 from analysis_report import Badge, Report, Section, Table, Text
 
 AGREED = 1e-6  # what counts as the same
@@ -52,7 +51,7 @@ def main(args: Args) -> None:
     with tempfile.TemporaryDirectory() as workspace:
         artifact = model_artifact.load(Path(args.model), Path(workspace))
         facts, model = artifact.metadata, artifact.model.estimator
-        table = read(Path(args.train), facts["label"])
+        table = evaluation_job.read(Path(args.train), [facts["label"]])
         X = model.design(table.drop(columns=facts["label"]))
         y = model.targets(table[facts["label"]])
     found = statsmodels_summary(X, y)
@@ -65,17 +64,6 @@ def main(args: Args) -> None:
     analysis_report.write(report, output)
     print(f"largest_difference={largest:.3e}")
     print(report.verdict)
-
-
-def read(folder: Path, label: str) -> pd.DataFrame:
-    """Raises ValueError for a folder without a table, or a table without the label."""
-    files = sorted(folder.rglob("*.csv"))
-    if not files:
-        raise ValueError(f"{folder} holds no .csv file. Give it the train split as the processing script wrote it.")
-    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
-    if label not in table:
-        raise ValueError(f"{folder} needs a column {label!r}, and has {', '.join(table.columns)}.")
-    return table
 
 
 # The second opinions ----------------------------------------------------------------------------------------------
@@ -270,10 +258,7 @@ def walks(walked: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Args):
-        parser.add_argument("--" + field.name.replace("_", "-"), dest=field.name, default=field.default)
-    return Args(**vars(parser.parse_args(argv)))
+    return evaluation_job.parse(Args, __doc__, argv)
 
 
 if __name__ == "__main__":

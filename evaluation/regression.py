@@ -14,19 +14,19 @@ model (linear_assumptions.py), and `curves` to be measured here by refits on the
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import analysis_report
+import evaluation_job
 import learning_curves
 import model_artifact
 import numpy as np
 import pandas as pd
+import permutation_importance
 import regression_metrics as metrics
 import regression_report
 
@@ -66,14 +66,14 @@ def main(args: Args) -> None:
         facts = artifact.metadata
         test = score(artifact, read(Path(args.test), facts["label"]), facts["label"])
         check_scale(test, facts)
-        importance = permutation_importance(artifact, test, args.shuffles, args.seed)
+        importance = shuffled(artifact, test, args.shuffles, args.seed)
         curves = measure_curves(artifact, Path(args.train))
     evaluation = evaluate(test, facts, args)
     evaluation["feature_importance"] = {"permutation": importance["mean"].round(6).to_dict()}
     if curves:
         evaluation["curves"] = curves
     report = regression_report.describe(evaluation, facts, test.table, test.answers, test.found, importance)
-    write(evaluation, report, Path(args.output))
+    evaluation_job.write(evaluation, report, analysis_report.figures(report), Path(args.output))
     write_predictions(test, facts["label"], Path(args.predictions))
     print(*(f"test:{name}={each['value']:.6f}" for name, each in evaluation["regression_metrics"].items()))
     print(report.verdict)
@@ -81,12 +81,7 @@ def main(args: Args) -> None:
 
 def read(folder: Path, label: str) -> pd.DataFrame:
     """All CSV files of the folder. Raises ValueError for a set that cannot be judged."""
-    files = sorted(folder.rglob("*.csv"))
-    if not files:
-        raise ValueError(f"{folder} holds no .csv file. Give it a split as the processing script wrote it.")
-    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
-    if label not in table:
-        raise ValueError(f"{folder} needs a column {label!r}, and has {', '.join(table.columns)}.")
+    table = evaluation_job.read(folder, [label])
     if not pd.api.types.is_numeric_dtype(table[label]) or not np.isfinite(table[label]).all():
         raise ValueError(f"{folder}: column {label!r} must hold a number in each row.")
     if len(table) < 2:
@@ -126,29 +121,25 @@ def evaluate(test: Scored, facts: Mapping[str, Any], args: Args) -> dict[str, An
     return found
 
 
-def permutation_importance(artifact: model_artifact.Artifact, test: Scored, shuffles: int, seed: int) -> pd.DataFrame:
+def shuffled(artifact: model_artifact.Artifact, test: Scored, shuffles: int, seed: int) -> pd.DataFrame:
     """Rise of the RMSE (on the model's scale) when a feature is shuffled: index features, columns `mean`, `deviation`.
 
-    Breiman, "Random Forests", 2001. All shuffles of a feature go through the model in one call, which is the
-    estimator's own: a handler would read all records anew each time, and calculate intervals that nobody looks at.
+    The estimator is asked itself: a handler would read all records anew each time, and calculate intervals that nobody
+    looks at.
     """
-    random, rows = np.random.default_rng(seed), len(test.answers)
     scale = np.log if artifact.metadata.get("scale") == "log" else np.asarray
 
     def error(predicted: np.ndarray) -> np.ndarray:
-        wrong = scale(predicted.reshape(-1, rows)) - scale(test.answers)
+        wrong = scale(predicted.reshape(-1, len(test.answers))) - scale(test.answers)
         return np.sqrt((wrong**2).mean(axis=1))
 
-    whole = error(test.found["prediction"])[0]
-    repeated = pd.concat([typed(artifact, test.table)] * shuffles, ignore_index=True)
-    answers = {}
-    for name in repeated.columns:
-        order = np.concatenate([random.permutation(rows) + start * rows for start in range(shuffles)])
-        shuffled = repeated.assign(**{name: repeated[name].to_numpy()[order]})
-        answers[name] = error(np.asarray(artifact.model.estimator.predict(shuffled), dtype=float)) - whole
-    table = pd.DataFrame(answers)
-    found = pd.DataFrame({"mean": table.mean(), "deviation": table.std(ddof=1).fillna(0.0)})
-    return found.sort_values("mean", ascending=False)
+    return permutation_importance.measure(
+        typed(artifact, test.table),
+        lambda records: error(np.asarray(artifact.model.estimator.predict(records), dtype=float)),
+        error(test.found["prediction"])[0],
+        shuffles,
+        seed,
+    )
 
 
 def measure_curves(artifact: model_artifact.Artifact, train: Path) -> dict[str, Any]:
@@ -169,25 +160,13 @@ def typed(artifact: model_artifact.Artifact, table: pd.DataFrame) -> pd.DataFram
     return found
 
 
-def write(evaluation: dict[str, Any], report: analysis_report.Report, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n")
-    for name, figure in analysis_report.figures(report).items():
-        figure.savefig(folder / f"{name}.png", dpi=130, bbox_inches="tight")
-    analysis_report.write(report, folder)
-
-
 def write_predictions(scored: Scored, label: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     scored.table.assign(**{label: scored.answers}, **scored.found).to_csv(folder / "predictions.csv", index=False)
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Args):
-        flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
-    return Args(**vars(parser.parse_args(argv)))
+    return evaluation_job.parse(Args, __doc__, argv)
 
 
 if __name__ == "__main__":

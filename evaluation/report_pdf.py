@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis_report import NAMED_SHOWN, Picture, Report, Table, Text, left_out
-from report_paper import BAD, BAD_INK, GOOD, LEADING, MARGIN, PAPER, POINT, SOFT, Paper
+from report_paper import BAD, BAD_INK, GOOD, INK, LEADING, MARGIN, PAPER, POINT, SOFT, Colour, Paper
 from report_paper_table import draw
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MOST_PICTURES = 12
 DPI = 150
+GUTTER = 4.0  # millimetres between two pictures
 
 
 def pdf(report: Report, drawn: dict[int, list[Figure]], most_pictures: int = MOST_PICTURES) -> bytes:
@@ -22,12 +23,17 @@ def pdf(report: Report, drawn: dict[int, list[Figure]], most_pictures: int = MOS
     paper = Paper(report.title)
     _head(paper, report)
     shown = dict(list(drawn.items())[:most_pictures])
+    pairs = _pairs(paper, report, shown)
     for place, section in enumerate(report.sections):
+        if place in pairs.values():
+            continue
         if isinstance(section, Text):
             _text(paper, section)
         elif isinstance(section, Table):
             _heading(paper, section.title, 25)
             draw(paper, section)
+        elif place in pairs:
+            _side_by_side(paper, [(report.sections[each], shown[each][0]) for each in (place, pairs[place])])
         elif place in shown:
             _picture(paper, section, shown[place])
     if titles := left_out(report, shown):
@@ -79,10 +85,53 @@ def _text(paper: Paper, section: Text) -> None:
         paper.gap(1.5)
 
 
+def _pairs(paper: Paper, report: Report, shown: dict[int, list[Figure]]) -> dict[int, int]:
+    """Places of single narrow pictures that follow each other, by twos."""
+    found: dict[int, int] = {}
+    for place in range(1, len(report.sections)):
+        both = (place - 1, place)
+        if place - 1 not in found.values() and all(_narrow(paper, shown.get(each, [])) for each in both):
+            found[place - 1] = place
+    return found
+
+
+def _narrow(paper: Paper, figures: Sequence[Figure]) -> bool:
+    return len(figures) == 1 and float(figures[0].get_size_inches()[0]) * 25.4 < 1.4 * _column(paper)
+
+
+def _column(paper: Paper) -> float:
+    return (paper.width - GUTTER) / 2
+
+
+def _side_by_side(paper: Paper, pictures: Sequence[tuple[Any, Figure]]) -> None:
+    """Each with its title above and its note below."""
+    width, size, small = _column(paper), 10.0, 7.5
+    titles = [paper.broken(section.title, width, size, True) if section.title else [] for section, _ in pictures]
+    notes = [paper.broken(section.note, width, small) if section.note else [] for section, _ in pictures]
+    above, below = max(map(len, titles)) * size * POINT * LEADING, max(map(len, notes)) * small * POINT * LEADING
+    heights = [width * float(figure.get_size_inches()[1] / figure.get_size_inches()[0]) for _, figure in pictures]
+    paper.gap(3)
+    paper.need(above + max(heights) + 2 + below)
+    top = paper.y
+    for place, (section, figure) in enumerate(pictures):
+        left = MARGIN + place * (width + GUTTER)
+        _write(paper, left, top, titles[place], size, INK, bold=True)
+        paper.file.image(_image(paper, figure), left, top + above + 1, width, heights[place], alt_text=section.alt)
+        _write(paper, left, top + above + heights[place] + 2, notes[place], small, SOFT)
+    paper.y = top + above + max(heights) + 2 + below
+
+
+def _write(
+    paper: Paper, left: float, top: float, lines: Sequence[str], size: float, colour: Colour, *, bold: bool = False
+) -> None:
+    for place, line in enumerate(lines):
+        paper.put(left, top + size * POINT * (1 + place * LEADING), line, size, colour, bold)
+
+
 def _picture(paper: Paper, section: Picture, figures: Sequence[Figure]) -> None:
     images = [_image(paper, figure) for figure in figures]
     across = min(len(images), 2)
-    full = (paper.width - 4) / 2  # narrow figures are as large alone as side by side
+    full = _column(paper)  # narrow figures are as large alone as side by side
     sizes = []
     for figure in figures:
         wide, high = (float(each) * 25.4 for each in figure.get_size_inches())
@@ -97,7 +146,7 @@ def _picture(paper: Paper, section: Picture, figures: Sequence[Figure]) -> None:
         height = max(height for _, height in sizes[row : row + across])
         paper.need(height + 2)
         for place, (width, each) in enumerate(sizes[row : row + across]):
-            at = MARGIN + place * (full + 4)
+            at = MARGIN + place * (full + GUTTER)
             paper.file.image(images[row + place], at, paper.y + 1, width, each, alt_text=section.alt)
         paper.gap(height + 2)
     if section.note:

@@ -12,14 +12,14 @@ trust it. Writes report.html, report.pdf and explanations.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import analysis_report
+import evaluation_job
 import model_artifact
 import numpy as np
 import pandas as pd
@@ -73,7 +73,8 @@ def main(args: Args) -> None:
         if artifact.metadata.get("problem") != "binary":
             raise ValueError(f"The model in {args.model} has not two classes: problem must be binary in metadata.json.")
         model, label = ArtifactScores(artifact), artifact.metadata["label"]
-        train, test = (read(Path(folder), [*model.names, label]) for folder in (args.train, args.test))
+        columns = [*model.names, label]
+        train, test = (evaluation_job.read(Path(folder), columns)[columns] for folder in (args.train, args.test))
         chosen = choose(model.scores(test[model.names])[:, 0], test[label].to_numpy(), artifact.metadata["threshold"])
         found = explain(model, train[model.names], test, label, chosen, args)
     output = Path(args.output)
@@ -82,17 +83,6 @@ def main(args: Args) -> None:
     report = describe(found, label)
     analysis_report.write(report, output)
     print(report.verdict)
-
-
-def read(folder: Path, columns: list[str]) -> pd.DataFrame:
-    """Raises ValueError for a folder without CSV files, or without one of the columns."""
-    files = sorted(folder.rglob("*.csv"))
-    if not files:
-        raise ValueError(f"{folder} holds no .csv file. Give it a split as the processing script wrote it.")
-    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
-    if missing := [name for name in columns if name not in table]:
-        raise ValueError(f"{folder} lacks {', '.join(missing)}. Give it a split as the processing script wrote it.")
-    return table[columns]
 
 
 def choose(probability: np.ndarray, answers: np.ndarray, threshold: float) -> dict[int, str]:
@@ -291,11 +281,7 @@ def agreement(found: Explained) -> float:
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Args):
-        flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
-    return Args(**vars(parser.parse_args(argv)))
+    return evaluation_job.parse(Args, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -147,9 +147,13 @@ def test_the_page_stands_alone(output: Path) -> None:
     page = (output / "report.html").read_text()
     pictures = sorted(path.stem for path in output.glob("*.png"))
     assert len(pictures) == 8
-    assert page.count('src="data:image/png;base64,') == 8
-    assert not re.findall(r'(?:src|href)="(?!data:)', page)
-    assert f"{read(output)['binary_classification_metrics']['auc']['value']:.4f}" in page
+    assert page.count("<svg") == 8
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    found = read(output)
+    assert f"{found['binary_classification_metrics']['auc']['value']:.4f}" in page
+    assert f"{found['threshold']['value']:.4f}" in page and f"{found['threshold']['mean_cost']:.2f}" in page
+    assert "on nobody" in page and "on everybody" in page and "No SHAP summary" not in page
+    assert (output / "report.pdf").read_bytes().startswith(b"%PDF")
     for path in output.glob("*.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
 

@@ -16,6 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "evaluation"))
 
+import evaluation_job
 import ols_lines
 import ols_summary
 from linear_model import LinearModel
@@ -126,6 +127,6 @@ def test_wrong_weights_are_a_difference_and_the_page_says_so(artifact: Path) -> 
 def test_a_table_without_the_label_is_told(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("Gr_Liv_Area\n1\n")
     with pytest.raises(ValueError, match="needs a column 'Sale_Price', and has Gr_Liv_Area"):
-        ols_summary.read(tmp_path, "Sale_Price")
+        evaluation_job.read(tmp_path, ["Sale_Price"])
     with pytest.raises(ValueError, match=r"holds no \.csv file"):
-        ols_summary.read(tmp_path / "nothing", "Sale_Price")
+        evaluation_job.read(tmp_path / "nothing", ["Sale_Price"])

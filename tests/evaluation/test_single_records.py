@@ -121,5 +121,5 @@ def test_a_category_that_training_never_saw_is_explained_too(folder: Path, tmp_p
 def test_a_split_without_a_column_is_refused_by_name(folder: Path, tmp_path: Path) -> None:
     customers(5).drop(columns="paid").to_csv(tmp_path / "test.csv", index=False)
     names = {"model": str(folder / "model"), "train": str(folder / "train"), "test": str(tmp_path)}
-    with pytest.raises(ValueError, match="lacks paid"):
+    with pytest.raises(ValueError, match="needs a column 'paid', and has plan, months"):
         single_records.main(single_records.Args(**names, output=str(tmp_path / "output")))
