@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sagelocal.cicd.codepipeline.engine import Delivery
     from sagelocal.endpoints.manager import Manager
     from sagelocal.feature_store.service import FeatureStore
-    from sagelocal.jobs.automl.operations import AutoML
     from sagelocal.jobs.runner import Runner
+    from sagelocal.jobs.supervision import Supervisors
     from sagelocal.jobs.tuning.engine import Tuner
     from sagelocal.model_cards.export import Exporter
     from sagelocal.monitoring.loop import Monitor
@@ -41,7 +41,7 @@ class SageLocal:
     environments: Environments
     jobs: Runner
     tuning: Tuner
-    automl: AutoML
+    automl: Supervisors
     workflow: Engine
     endpoints: Manager
     feature_store: FeatureStore
@@ -57,7 +57,7 @@ class SageLocal:
         from sagelocal.cicd.codepipeline.engine import Delivery
         from sagelocal.endpoints.manager import Manager
         from sagelocal.feature_store.service import FeatureStore
-        from sagelocal.jobs.automl.operations import AutoML
+        from sagelocal.jobs.automl import operations as automl
         from sagelocal.jobs.runner import Runner
         from sagelocal.jobs.tuning.engine import Tuner
         from sagelocal.model_cards.export import Exporter
@@ -76,7 +76,7 @@ class SageLocal:
         self.environments = Environments(settings.state)
         self.jobs = Runner(self)
         self.tuning = Tuner(self)
-        self.automl = AutoML(self)
+        self.automl = automl.supervisors(self)
         self.workflow = Engine(self)
         self.endpoints = Manager(self)
         self.feature_store = FeatureStore(self)

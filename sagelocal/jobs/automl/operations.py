@@ -8,19 +8,18 @@ with the table's columns. There are no notebooks, explainability or insight repo
 from __future__ import annotations
 
 import secrets
-import threading
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api import listing
 from sagelocal.jobs import checks as job_checks
 from sagelocal.jobs.automl import candidates, plans
-from sagelocal.jobs.automl.supervisor import KIND, RUNNING, Supervisor, of_job
+from sagelocal.jobs.automl.automl_job import KIND, RUNNING, AutoMLJob, of_job
+from sagelocal.jobs.supervision import Supervisors
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 Document = dict[str, Any]
-_JOIN_SECONDS = 5.0
 _PAGE = 10
 
 
@@ -95,40 +94,8 @@ def stop_auto_ml_job(app: SageLocal, request: Document) -> Document:
     return {}
 
 
-class AutoML:
-    """Starts AutoML jobs, and takes them up after a restart."""
-
-    def __init__(self, app: SageLocal) -> None:
-        self._app = app
-        self._lock = threading.Lock()
-        self._supervisors: dict[str, Supervisor] = {}
-        self._closed = False
-
-    def start(self, name: str) -> None:
-        """Runs a job that is in the store, in the background."""
-        with self._lock:
-            self._supervisors = {name: one for name, one in self._supervisors.items() if not one.finished}
-            if self._closed or name in self._supervisors:
-                return
-            supervisor = self._supervisors[name] = Supervisor(self._app, name)
-        supervisor.start()
-
-    def resume(self) -> None:
-        for status in RUNNING:
-            for job in self._app.store.page(KIND, where=[("AutoMLJobStatus", "=", status)]):
-                self.start(job["AutoMLJobName"])
-
-    def close(self) -> None:
-        """Ends all threads and changes no status, so that the next one's resume() goes on."""
-        with self._lock:
-            self._closed = True
-            supervisors = list(self._supervisors.values())
-        for each in supervisors:
-            each.close()
-        with self._app.store.transaction():
-            pass  # an empty commit: they look up and see that they are to end
-        for each in supervisors:
-            each.join(_JOIN_SECONDS)
+def supervisors(app: SageLocal) -> Supervisors:
+    return Supervisors(app, KIND, RUNNING, lambda name: AutoMLJob(app, name))
 
 
 REFUSED = plans.REFUSED

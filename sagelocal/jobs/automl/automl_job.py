@@ -1,4 +1,4 @@
-"""One running AutoML job: a thread that starts its jobs one stage after the other, and says what came of them.
+"""One running AutoML job: starts its jobs one stage after the other, and says what came of them.
 
 What it did is in the store: the names of its jobs follow from the job's own, so that a start after a kill finds them.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
-import threading
 from typing import TYPE_CHECKING, Any
 
 from sagelocal.api.errors import AwsError
 from sagelocal.jobs import reasons
 from sagelocal.jobs.automl import candidates, stages
 from sagelocal.jobs.automl.plans import METRICS, OBJECTIVES, PROBLEMS, plan
-from sagelocal.store import Closed
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -25,45 +22,14 @@ KIND = "AutoMLJob"
 RUNNING = ("InProgress", "Stopping")
 _ENDED = ("Completed", "Failed", "Stopped")
 _MOST_REASONS = 5  # PartialFailureReasons
-log = logging.getLogger(__name__)
 
 
-class Supervisor:
+class AutoMLJob:
     def __init__(self, app: SageLocal, name: str) -> None:
         self._app, self._store, self._name = app, app.store, name
         self._plan = plan(app.store.get(KIND, name))
-        self._closing = False
-        self.finished = False
-        self._thread = threading.Thread(target=self._main, name=f"automl-{name}", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        """Ends the thread and leaves every status as it is. The caller then commits to the store."""
-        self._closing = True
-
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
-
-    def _main(self) -> None:
-        try:
-            while not self._closing:
-                version = self._store.version
-                if self._advance():
-                    break
-                self._store.changed_since(version, self._patience())
-        except Closed:
-            pass
-        except Exception as error:  # a job's status must end, whatever went wrong with running it
-            log.exception("AutoML job %s", self._name)
-            with contextlib.suppress(Closed, LookupError):
-                reason = error.message if isinstance(error, AwsError) else f"{type(error).__name__}: {error}"
-                self._finish("Failed", "Failed", f"InternalServerError: {reason}")
-        finally:
-            self.finished = True
-
-    def _patience(self) -> float | None:
+    def patience(self) -> float | None:
         """Seconds until the job's time is over; None when it is."""
         left = self._deadline() - self._app.now()
         return left + 0.001 if left > 0 else None
@@ -71,7 +37,7 @@ class Supervisor:
     def _deadline(self) -> float:
         return float(self._store.get(KIND, self._name)["CreationTime"]) + self._plan.seconds
 
-    def _advance(self) -> bool:
+    def advance(self) -> bool:
         """One look at everything; True when the job has ended."""
         job = self._store.find(KIND, self._name)
         if job is None or job["AutoMLJobStatus"] not in RUNNING:
@@ -182,6 +148,9 @@ class Supervisor:
             kind = "TrainingJob" if "TrainingJobName" in each else "ProcessingJob"
             with contextlib.suppress(AwsError):  # it ended in this very moment
                 self._app.call(f"Stop{kind}", {f"{kind}Name": each[f"{kind}Name"]})
+
+    def fail(self, reason: str) -> None:
+        self._finish("Failed", "Failed", reason)
 
     def _finish(self, status: str, secondary: str, reason: str) -> bool:
         now = self._app.now()

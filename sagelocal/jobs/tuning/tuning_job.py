@@ -1,11 +1,9 @@
-"""One running tuning job: a thread that starts trials, looks at what they report, and knows when it is enough."""
+"""One running tuning job: starts trials, looks at what they report, and knows when it is enough."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import secrets
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,6 @@ from sagelocal.jobs.tuning.ranges import combinations
 from sagelocal.jobs.tuning.search import Search
 from sagelocal.jobs.tuning.stopping import Hyperband, below_median
 from sagelocal.jobs.tuning.trials import KIND, RUNNING, Trial, Tried
-from sagelocal.store import Closed
 
 if TYPE_CHECKING:
     from sagelocal.app import SageLocal
@@ -27,10 +24,9 @@ Document = dict[str, Any]
 _LOOK = 0.2  # seconds between looks at what running trials report
 _HOPELESS = 5  # trials without any success, or without any objective: then AWS gives up
 _UNLIMITED = 750  # trials where the request sets no limit: AWS's first quota
-log = logging.getLogger(__name__)
 
 
-class Supervisor:
+class TuningJob:
     """`reported` holds the objective values of running trials by training job, as they come in."""
 
     def __init__(self, app: SageLocal, name: str, reported: dict[str, list[float]]) -> None:
@@ -45,19 +41,6 @@ class Supervisor:
         self._hyperband = self._revived_hyperband()
         self._asked_to_stop: set[str] = set()
         self._exhausted = False  # no combination is left to try
-        self._closing = False
-        self.finished = False
-        self._thread = threading.Thread(target=self._main, name=f"tuning-{name}", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        """Ends the thread and leaves every status as it is. The caller then commits to the store."""
-        self._closing = True
-
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
 
     def _search(self, definition: Definition, seed: int) -> Search:
         return Search(self._config["Strategy"], definition.ranges, self._maximize, seed, self._most)
@@ -83,23 +66,7 @@ class Supervisor:
         """Whether running trials may be stopped for what they report."""
         return self._hyperband is not None or self._config["TrainingJobEarlyStoppingType"] == "Auto"
 
-    def _main(self) -> None:
-        try:
-            while not self._closing:
-                version = self._store.version
-                if self._advance():
-                    break
-                self._store.changed_since(version, self._patience())
-        except Closed:
-            pass
-        except Exception as error:  # a tuning job's status must end, whatever went wrong with running it
-            log.exception("tuning job %s", self._name)
-            with contextlib.suppress(Closed, LookupError):
-                self._finish("Failed", f"InternalServerError: {type(error).__name__}: {error}")
-        finally:
-            self.finished = True
-
-    def _patience(self) -> float | None:
+    def patience(self) -> float | None:
         """Seconds after which to look again though nothing was committed."""
         if self._watches and self._unended():
             return _LOOK
@@ -110,7 +77,7 @@ class Supervisor:
         limit = self._config["ResourceLimits"].get("MaxRuntimeInSeconds")
         return None if limit is None else float(self._store.get(KIND, self._name)["CreationTime"]) + limit
 
-    def _advance(self) -> bool:
+    def advance(self) -> bool:
         """One look at everything; True when the tuning job has ended."""
         job = self._store.find(KIND, self._name)
         if job is None or job["HyperParameterTuningJobStatus"] not in RUNNING:
@@ -189,6 +156,9 @@ class Supervisor:
             return True
         on_convergence = (criteria.get("ConvergenceDetected") or {}).get("CompleteOnConvergence") == "Enabled"
         return on_convergence and "ConvergenceDetectedTime" in details
+
+    def fail(self, reason: str) -> None:
+        self._finish("Failed", reason)
 
     def _finish(self, status: str, reason: str) -> None:
         now = self._app.now()
