@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops import cicd_retained, console
-from mlops.cicd_stacks import Change, Review, Stacks
-from mlops.errors import Failure
+from mlops.cicd_stacks import Change, Review, Stacks, reviewer
 from mlops.targets import Target
-from mlops.use_cases import find_all
+from mlops.use_cases import check, find_all
 
 ROOT = Path(__file__).absolute().parents[1]
 TEMPLATES = ROOT / "deploy" / "cloudformation"
 PROJECT = "mlops"  # the templates' default ProjectName
 REMOTE = "local"
+EVERY = "all"  # of --first-build
 PARTS = ("baseline", "cicd", "monitoring")  # in the order in which they are made
 _PRESIGNED = "{presigned}"  # reports are linked by presigned URLs: a laptop has no console to show them
 
@@ -33,12 +32,30 @@ class Source:
     codecommit: bool = False
 
 
-def up(target: Target, project: str, source: Source, remote: str = REMOTE, *, yes: bool = False) -> None:
-    """Raises Failure when a stack cannot be made, ValueError for what the target cannot take."""
+def up(
+    target: Target,
+    project: str,
+    source: Source,
+    remote: str = REMOTE,
+    *,
+    first_build: Sequence[str] = (),
+    yes: bool = False,
+) -> None:
+    """`first_build`: use cases, or "all"; none leaves the parameter as it is.
+
+    Raises Failure when a stack cannot be made, ValueError for what the target cannot take, LookupError for what is no
+    use case.
+    """
     stacks = Stacks(target.client("cloudformation"), target.poll)
     address = _remote(target, project, remote) if target.settings else None
-    review = _review(yes or target.settings is not None)
-    chosen = {**_source(target, project, source), "UseCases": ",".join(case.name for case in find_all())}
+    review = reviewer(yes or target.settings is not None)
+    cases = find_all()
+    chosen = {
+        **_source(target, project, source),
+        "UseCases": ",".join(case.name for case in cases),
+        "UseCasesWithModel": ",".join(case.name for case in cases if case.has_model),
+        **_first_build(first_build),
+    }
     names = {part: f"{project}-{part}" for part in PARTS}
     _check(stacks, names["cicd"], chosen)
     inherited: dict[str, str] = {}
@@ -67,7 +84,7 @@ def down(target: Target, project: str, remote: str = REMOTE, *, everything: bool
     rows = [row for each in found.values() for row in each]
     if rows:
         changes = [Change("-", logical, kind, physical) for logical, kind, physical in rows]
-        _review(yes or (target.settings is not None and not everything))(", ".join(there), changes)
+        reviewer(yes or (target.settings is not None and not everything))(", ".join(there), changes)
     for name in there:
         # What the stack would leave goes first: afterwards nothing would say what it was.
         cicd_retained.remove(target, [(kind, physical) for _, kind, physical in found[name]] if everything else [])
@@ -141,6 +158,12 @@ def _source(target: Target, project: str, source: Source) -> dict[str, str]:
     }
 
 
+def _first_build(given: Sequence[str]) -> dict[str, str]:
+    if not given:
+        return {}
+    return {"FirstBuild": "" if EVERY in given else ",".join(check(name) for name in given)}
+
+
 def _check(stacks: Stacks, name: str, parameters: Mapping[str, str]) -> None:
     """Raises ValueError, naming the options, for what a new stack lacks."""
     complete = stacks.parameters(name) | dict(parameters)
@@ -160,18 +183,3 @@ def _deploy(stacks: Stacks, name: str, body: str, parameters: Mapping[str, str],
 
 def _template(name: str) -> str:
     return (TEMPLATES / f"{name}.yml").read_text(encoding="utf-8")
-
-
-def _review(yes: bool) -> Review:
-    def review(stack: str, changes: Sequence[Change]) -> None:
-        if yes:
-            return
-        console.show(
-            ("", "resource", "type", "name"),
-            [(each.sign, each.logical_id, each.kind, each.name) for each in changes],
-            title=stack,
-        )
-        if sys.stdin.isatty() and sys.stdout.isatty() and input("Go on? [y/N] ").lower() not in ("y", "yes"):
-            raise Failure("Nothing was changed.")
-
-    return review

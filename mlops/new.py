@@ -14,6 +14,7 @@ import keyword
 import re
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 from deploy.names import aws_name, module_name
@@ -23,7 +24,7 @@ from mlops.use_cases import ROOT
 STAGES = ("data", "pipelines", "processing", "training")
 # Lines of a data set's module that say where its data lies and whose it is: true of it under any name.
 KEPT = re.compile(r"member=|citation=|source=|https?://")
-TEMPLATES = ("baseline", "cicd", "project")  # their parameter UseCases names all of them
+TEMPLATES = ("baseline", "cicd", "project")  # whose parameters name the use cases
 NOT_MEASURED = "not measured yet"
 
 
@@ -141,12 +142,20 @@ def entries(root: Path, model: str, name: str) -> dict[Path, str]:
         found[cards] = text.rstrip("\n") + "\n\n" + renamed(card(text, model), model, name)
     stages = root / "deploy" / "stages.yml"
     found[stages] = with_monitors(stages.read_text(encoding="utf-8"), model, name)
-    known = ",".join(sorted([*(case.name for case in use_cases.find_all(root)), aws_name(name)]))
+    cases = use_cases.find_all(root)
+    like = next(case for case in cases if case.name == aws_name(model))
+    cases.append(replace(like, name=aws_name(name)))
     for each in TEMPLATES:
         path = root / "deploy" / "cloudformation" / f"{each}.yml"
-        default = r"(  UseCases:\n(?:    .*\n)*?    Default: ).*"
-        found[path] = re.sub(default, rf"\g<1>{known}", path.read_text(encoding="utf-8"), count=1)
+        text = with_default(path.read_text(encoding="utf-8"), "UseCases", cases)
+        found[path] = with_default(text, "UseCasesWithModel", [case for case in cases if case.has_model])
     return found
+
+
+def with_default(text: str, parameter: str, cases: list[use_cases.UseCase]) -> str:
+    """A template in which the parameter, if it has it, is the use cases' names."""
+    default = rf"(  {parameter}:\n(?:    .*\n)*?    Default: ).*"
+    return re.sub(default, rf"\g<1>{','.join(sorted(case.name for case in cases))}", text, count=1)
 
 
 def with_monitors(text: str, model: str, name: str) -> str:

@@ -34,6 +34,10 @@ def up(
     branch: Annotated[str, typer.Option("--branch", help="Pushes to it are built; main at first.")] = "",
     codecommit: Annotated[bool, typer.Option("--codecommit", help="On AWS: the repository is CodeCommit's.")] = False,
     email: Annotated[str, typer.Option("--email", help="On AWS: hears of approvals that wait and of failures.")] = "",
+    first_build: Annotated[
+        list[str] | None,
+        typer.Option("--first-build", metavar="USE-CASE", help="Run by the first build; can be repeated; or all."),
+    ] = None,
     yes: Yes = False,
     target: TargetOption = LAPTOP,
 ) -> None:
@@ -41,7 +45,7 @@ def up(
     from mlops import cicd as command
 
     source = command.Source(connection, repository, branch, email, codecommit)
-    command.up(connect(target), project, source, remote, yes=yes)
+    command.up(connect(target), project, source, remote, first_build=first_build or (), yes=yes)
 
 
 @cicd.command()

@@ -34,7 +34,10 @@ Parameters:
   FullRepositoryId: { Type: String }
   BranchName: { Type: String, Default: main }
   ArtifactBucket: { Type: String }
-Resources: { Topic: { Type: "AWS::SNS::Topic", Properties: { TopicName: !Sub "${ProjectName}-${BranchName}" } } }
+  FirstBuild: { Type: String, Default: churn }
+Resources:
+  Topic: { Type: "AWS::SNS::Topic", Properties: { TopicName: !Sub "${ProjectName}-${BranchName}" } }
+  First: { Type: "AWS::SSM::Parameter", Properties: { Type: String, Value: !Sub "runs ${FirstBuild}" } }
 """
 
 
@@ -80,21 +83,26 @@ def test_up_makes_two_stacks_and_later_calls_keep_their_parameters(
 ) -> None:
     cicd.up(target, "mlops", Source(CONNECTION, "owner/name"))
     assert "A push to main of owner/name builds, tests and deploys it." in capsys.readouterr().out
-    cicd.up(target, "mlops", Source(branch="release"), yes=True)
+    cicd.up(target, "mlops", Source(branch="release"), first_build=["iris", "census"], yes=True)
     parameters = stacks.parameters("mlops-cicd")
+    assert parameters["FirstBuild"] == "iris,census"
     assert parameters["BranchName"] == "release"
     assert (parameters["ConnectionArn"], parameters["FullRepositoryId"]) == (CONNECTION, "owner/name")
     assert parameters["ArtifactBucket"] == "mlops-artifacts"
     assert "mlops-release" in {name.rpartition(":")[2] for _, _, name in stacks.resources("mlops-cicd")}
     cicd.up(target, "mlops", Source())
     assert "The stack mlops-cicd is as it was" in capsys.readouterr().err
+    with pytest.raises(LookupError, match="There is no use case 'irs'. Did you mean iris"):
+        cicd.up(target, "mlops", Source(), first_build=["irs"])
+    cicd.up(target, "mlops", Source(), first_build=["all"])
+    assert stacks.parameters("mlops-cicd")["FirstBuild"] == ""
 
 
 def test_a_stack_that_cannot_be_made_says_why_and_can_be_made_later(target: Target, stacks: Stacks) -> None:
     lacking = "Resources: { Rule: { Type: 'AWS::SNS::TopicPolicy', Properties: { Topics: [no], Colour: red } } }"
     with pytest.raises(Failure, match=r"mlops-x is ROLLBACK_COMPLETE:\nRule \(AWS::SNS::TopicPolicy\)"):
         stacks.deploy("mlops-x", lacking, {}, lambda stack, changes: None)
-    assert stacks.deploy("mlops-x", CICD.splitlines()[-1].replace("!Sub", ""), {}, lambda stack, changes: None)
+    assert stacks.deploy("mlops-x", MONITORING.replace("alarms", "others"), {}, lambda stack, changes: None)
     stacks.delete("mlops-x")
 
 

@@ -38,7 +38,10 @@ def test_a_new_use_case_is_whole_and_its_tests_run(project: Path, capsys: pytest
     assert "run late-returns" in said.err + said.out
     assert use_cases.UseCase("late-returns", use_case("late_returns")) in use_cases.find_all(project)
     assert 'steps.process(project, "late_returns"' in (project / "pipelines/late_returns.py").read_text()
-    assert "late-returns" in read_default(project / "deploy/cloudformation/baseline.yml")
+    baseline = project / "deploy/cloudformation/baseline.yml"
+    assert {"late-returns", "eda"} <= set(read_default(baseline, "UseCases"))
+    assert "late-returns" in read_default(baseline, "UseCasesWithModel")
+    assert "eda" not in read_default(baseline, "UseCasesWithModel")
     declared = yaml.safe_load((project / "deploy/stages.yml").read_text())["production"]["use_cases"]
     assert declared["late_returns"] == declared["churn"]
     assert "[late_returns.model_overview]" in (project / "deploy/model_cards.toml").read_text()
@@ -64,8 +67,8 @@ def use_case(module: str) -> str:
     return churn.replace("Churn: ", f"{new.title(module)}: ")
 
 
-def read_default(template: Path) -> list[str]:
-    return re.findall(r"UseCases:\n(?:    .*\n)*?    Default: (.*)", template.read_text())[0].split(",")
+def read_default(template: Path, parameter: str) -> list[str]:
+    return re.findall(rf"  {parameter}:\n(?:    .*\n)*?    Default: (.*)", template.read_text())[0].split(",")
 
 
 def test_a_data_set_stays_what_it_is(project: Path) -> None:
