@@ -1,12 +1,14 @@
 """How long a case study of a large table takes, and how its memory grows with the rows.
 
-    python benchmarks/eda.py [--rows 250000,1000000] [--columns 50] [--peer PYTHON]
+    python benchmarks/eda.py [--rows 250000,1000000] [--peer-rows 250000] [--columns 50] [--limit 900]
+        [--environments FOLDER]
 
 Makes a CSV of so many rows and columns (numbers of several distributions, categories, truths, times, identifiers and
 texts, some with gaps), then runs the two scripts of the `eda` pipeline on it as they run in its jobs, each in its own
-process limited to two cores: wall time and the kernel's peak of resident memory. Beside them, where --peer names a
-Python that has it, ydata-profiling on the same file, with its defaults and as it is said to be for large tables
-(`minimal=True`). The last line is the result as JSON.
+process limited to two cores: wall time and the kernel's peak of resident memory. Beside them, on tables of
+`--peer-rows` (by default the smallest), ydata-profiling on the same file, with its defaults and as it is said to be for
+large tables (`minimal=True`), each stopped after `--limit` seconds. It has an environment of its own, made at the first
+run. The last line is the result as JSON: seconds at the largest size that the peers took, too.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +30,13 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
+from data.archives import cache_folder
+
 ROOT = Path(__file__).resolve().parent.parent
 CHUNK = 100_000
 CORES = 2
+REQUIREMENT = "ydata-profiling==4.18.4"
+MODES = ("minimal", "default")
 PEER = """
 import sys
 import pandas as pd
@@ -43,7 +50,6 @@ subprocess.run(sys.argv[1:], check=True)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 """
-LIMIT_SECONDS = 1800
 WORDS = ["red", "house", "stands", "near", "old", "river", "where", "people", "fish", "and", "children", "play", "long"]
 
 
@@ -84,15 +90,21 @@ def make(path: Path, rows: int, columns: int) -> None:
             csv.write_csv(part, file, csv.WriteOptions(include_header=start == 0))
 
 
-def measured(command: list[str], folder: Path) -> dict[str, float]:
+def measured(command: list[str], folder: Path, limit: float | None = None) -> dict[str, float]:
     """Seconds, seconds of the cores' time, and MiB at most of a process."""
     begun = time.perf_counter()
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[:CORES]))
     whole = ["taskset", "-c", cores, sys.executable, "-c", WATCH, *command]
-    ran = subprocess.run(whole, cwd=folder, capture_output=True, text=True, timeout=LIMIT_SECONDS)
-    if ran.returncode:
-        raise RuntimeError(f"{command[1]} failed: {ran.stderr[-2000:]}")
-    busy, peak = ran.stdout.split()[-2:]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(whole, cwd=folder, text=True, start_new_session=True, stdout=pipe, stderr=pipe) as process:
+        try:
+            out, errors = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # its child, too
+            raise
+    if process.returncode:
+        raise RuntimeError(f"{command[1]} failed: {errors[-2000:]}")
+    busy, peak = out.split()[-2:]
     seconds = round(time.perf_counter() - begun, 1)
     return {"seconds": seconds, "core_seconds": round(float(busy), 1), "mib": int(peak) // 1024}
 
@@ -112,34 +124,64 @@ def ours(table: Path, folder: Path) -> dict[str, Any]:
     return whole | {"clean": first, "study": second, "slowest": dict(parts), "mib_of_files": sizes, "broken": broken}
 
 
-def peer(python: str, table: Path, folder: Path, mode: str) -> dict[str, Any]:
+def peer(python: Path, table: Path, folder: Path, mode: str, limit: float) -> dict[str, Any]:
     try:
-        return measured([python, "-c", PEER, str(table), str(folder / "peer.html"), mode], folder)
-    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return measured([str(python), "-c", PEER, str(table), str(folder / "peer.html"), mode], folder, limit)
+    except subprocess.TimeoutExpired:
+        return {"failed": f"not done after {limit:.0f} s"}
+    except RuntimeError as error:
         return {"failed": str(error).strip().splitlines()[-1][:300]}
+
+
+def environment(folder: Path) -> Path:
+    """The Python of the peer's own environment."""
+    python, done = folder / "bin" / "python", folder / f".installed-{REQUIREMENT}"
+    if not done.exists():
+        print(f"installing {REQUIREMENT} into {folder}", flush=True)
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", REQUIREMENT], check=True)
+        done.touch()
+    return python
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="250000,1000000")
+    parser.add_argument("--peer-rows", help="sizes that the peers take, too; none: an empty text")
     parser.add_argument("--columns", type=int, default=50)
-    parser.add_argument("--peer", default="", help="a Python with ydata-profiling")
+    parser.add_argument("--limit", type=float, default=900, help="seconds after which a peer is stopped")
+    parser.add_argument("--environments", type=Path, default=cache_folder() / "benchmarks", help="of the peers")
     args = parser.parse_args()
-    result: dict[str, Any] = {"benchmark": "eda", "columns": args.columns, "cores": CORES, "rows": {}}
+    sizes = [int(rows) for rows in args.rows.split(",")]
+    beside = [min(sizes)] if args.peer_rows is None else [int(rows) for rows in args.peer_rows.split(",") if rows]
+    python = environment(args.environments / "ydata") if beside else None
+    found: dict[int, dict[str, dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory(prefix="mlops-eda-") as place:
-        for rows in map(int, args.rows.split(",")):
+        for rows in sizes:
             table = Path(place) / f"table-{rows}.csv"
             make(table, rows, args.columns)
-            found: dict[str, Any] = {"csv_mib": table.stat().st_size // 2**20, "ours": ours(table, Path(place))}
-            print(f"{rows:,} rows: {found['ours']['seconds']} s, {found['ours']['mib']} MiB", flush=True)
-            if args.peer:
-                for mode in ("minimal", "default"):
-                    found[f"ydata_profiling_{mode}"] = peer(args.peer, table, Path(place), mode)
-                    print(f"ydata-profiling, {mode}: {found[f'ydata_profiling_{mode}']}", flush=True)
-            result["rows"][str(rows)] = found
+            found[rows] = {"ours": ours(table, Path(place))}
+            if python and rows in beside:
+                for mode in MODES:
+                    found[rows][f"ydata-profiling, {mode}"] = peer(python, table, Path(place), mode, args.limit)
+            for name, each in found[rows].items():
+                print(f"{rows:,} rows, {table.stat().st_size // 2**20} MiB: {name}: {json.dumps(each)}", flush=True)
             table.unlink()
-    result["peak_of_this_process_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps(result))
+    print(json.dumps(line(found, args.columns, args.limit)))
+
+
+def line(found: dict[int, dict[str, dict[str, Any]]], columns: int, limit: float) -> dict[str, Any]:
+    """Seconds at the largest size that was compared, or of ours alone; the rest as words."""
+    rows = max(found, key=lambda size: (len(found[size]) > 1, size))
+    own = [f"{size:,} rows: {each['ours']['seconds']} s, {each['ours']['mib']} MiB" for size, each in found.items()]
+    values = {name: each.get("seconds") for name, each in found[rows].items()}
+    return {
+        "name": "eda",
+        "unit": f"s for a case study of {rows:,} rows x {columns} columns on {CORES} cores",
+        "ours": values.pop("ours"),
+        "peers": values,
+        "note": f"ours: {'; '.join(own)}. {REQUIREMENT}, stopped after {limit:.0f} s. All of it: {json.dumps(found)}",
+    }
 
 
 if __name__ == "__main__":
