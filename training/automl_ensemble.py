@@ -291,7 +291,9 @@ def curves(members: list[Candidate], best: Way, task: Task, seconds: float) -> d
         refits = folds * (sum(CURVE_SIZES) + (sum(over) / len(members) if len(over) > 1 else 0))
         if fit * refits <= seconds:
             plan = {"scoring": SCORERS[task.metric], "folds": folds, "sizes": list(CURVE_SIZES)}
-            return plan if len(over) == 1 else {**plan, "parameter": "most", "values": over}
+            return (
+                plan if len(over) == 1 else {**plan, "parameter": "most", "called": "number of members", "values": over}
+            )
     return None
 
 
