@@ -130,7 +130,10 @@ def fraud_classes(table: CaseTable, facts: dict[str, Any]) -> Section | None:
         f"{share:.2%} of {len(found):,} payments are fraud, {daily['sum'].mean():.0f} of {daily['size'].mean():,.0f} a "
         f"day; {stolen / money:.1%} of the money."
     )
-    charts = [over_days("Frauds a day", daily.index, {"frauds": daily["sum"]}, "frauds a day")]
+    charts = [
+        over_days("Payments a day", daily.index, {"payments": daily["size"]}, "payments a day"),
+        over_days("Frauds a day", daily.index, {"frauds": daily["sum"]}, "frauds a day"),
+    ]
     tables = [Table("How much there is of it", columns, rows, whole=True)]
     return Section("fraud-classes", "Fraud: how rare it is", text, tables, charts, [finding])
 
@@ -210,6 +213,7 @@ def fraud_amounts(table: CaseTable, facts: dict[str, Any]) -> Section | None:
     ]
     columns = ["", "payments", *(f"{share:.0%}" for share in QUANTILES), "most"]
     charts = [
+        histogram("Amounts of genuine payments", groups["genuine"], "euros", "payments"),
         boxes("Amounts", groups, "euros"),
         rates("Fraud by amount", found["fraud"], banded(found["amount"], AMOUNTS, " €")),
         rates("Fraud by amount against the customer's mean so far", found["fraud"], banded(ratio, RATIOS, "×")),

@@ -13,7 +13,8 @@ from case_study_section import Chart
 
 FEWEST = 20  # payments of a group whose share of fraud is told
 CELLS = 20  # of the map, along each side
-MOST_TERMINALS = 1_500  # points of a map
+OTHERS = 500  # terminals without much fraud on a map, between which the others are still seen
+MOST_TERMINALS = 1_500  # of those with much
 
 
 def over_days(title: str, at: pd.Index, series: Mapping[str, pd.Series], y_title: str) -> Chart:
@@ -31,30 +32,37 @@ def as_lists(series: Mapping[str, pd.Series]) -> dict[str, list[float]]:
 
 def banded(values: pd.Series, edges: Sequence[float], unit: str = "") -> pd.Series:
     """Which of the half-open bands [edge, next edge) each value is in, by a name for it."""
-    names = [f"{low:g}{unit} +" if np.isinf(high) else f"{low:g}–{high:g}{unit}" for low, high in pairwise(edges)]
+    names = [f"from {low:g}{unit}" if np.isinf(high) else f"{low:g}–{high:g}{unit}" for low, high in pairwise(edges)]
     return pd.cut(values, list(edges), labels=names, right=False)
 
 
 def counted(values: pd.Series, edges: Sequence[int]) -> pd.Series:
     """The same of whole numbers, from each edge to before the next, the last without an end."""
     names = [f"{low}" if high == low + 1 else f"{low}–{high - 1}" for low, high in pairwise(edges)]
-    return pd.cut(values, [*edges, np.inf], labels=[*names, f"{edges[-1]} +"], right=False)
+    return pd.cut(values, [*edges, np.inf], labels=[*names, f"{edges[-1]} and more"], right=False)
 
 
 def rates(title: str, fraud: pd.Series, bands: pd.Series) -> Chart:
     """The share of fraud of each band with enough payments, with the numbers of them in its name."""
     found = fraud.groupby(bands, observed=True).agg(["mean", "size"])
     found = found[found["size"] >= FEWEST]
-    half = 1.96 * np.sqrt(found["mean"] * (1 - found["mean"]) / found["size"])
+    low, high = wilson(found["mean"], found["size"])
     data = {
         "labels": [str(each) for each in found.index],
         "values": found["mean"].tolist(),
-        "low": (found["mean"] - half).clip(lower=0).tolist(),
-        "high": (found["mean"] + half).clip(upper=1).tolist(),
+        "low": low.tolist(),
+        "high": high.tolist(),
         "y_title": "share of fraud",
     }
     kind = choose(Ask("comparison", labels=len(found))).kind
     return Chart("comparison", kind, title, data, f"With 95 % intervals; bands of {FEWEST} payments and more.")
+
+
+def wilson(share: pd.Series, size: pd.Series, z: float = 1.96) -> tuple[pd.Series, pd.Series]:
+    """The 95 % interval of a share (Wilson 1927), which stays between 0 and 1 for rare things and few payments."""
+    middle = (share + z * z / (2 * size)) / (1 + z * z / size)
+    half = z / (1 + z * z / size) * np.sqrt(share * (1 - share) / size + z * z / (4 * size * size))
+    return np.minimum(middle - half, share), np.maximum(middle + half, share)
 
 
 def shares_of_both(title: str, fraud: pd.Series, bands: pd.Series) -> Chart:
@@ -91,19 +99,20 @@ def hours(times: pd.Series, of: pd.Series, names: Sequence[str]) -> Chart:
 
 
 def map_of_payments(found: pd.DataFrame) -> Chart:
-    """How many there are in each cell of a square grid."""
-    side = max(found["x"].max(), found["y"].max()) / CELLS
+    """How many there are in each cell of a square grid, north on top."""
+    side = max(1.0, np.ceil(max(found["x"].max(), found["y"].max()) / CELLS))
     cells = {axis: np.minimum(found[axis] // side, CELLS - 1).astype(int) for axis in ("x", "y")}
     counts = pd.crosstab(cells["y"], cells["x"]).reindex(index=range(CELLS), columns=range(CELLS), fill_value=0)
     names = [f"{side * cell:g}" for cell in range(CELLS)]
-    data = {"x": names, "y": names, "z": counts.to_numpy().tolist(), "x_title": "km east", "y_title": "km north"}
-    return Chart("correlation", "heatmap", "Payments on the map", data, f"Payments in cells of {side:g} km.")
+    data = {"x": names, "y": names[::-1], "z": counts.to_numpy()[::-1].tolist()}
+    titles = {"x_title": "km east, from", "y_title": "km north, from"}
+    return Chart("correlation", "heatmap", "Payments on the map", data | titles, f"Payments in cells of {side:g} km.")
 
 
 def map_of_terminals(terminals: pd.DataFrame, hit: np.ndarray) -> Chart:
     """Those that were hit, and as many others as a map can show, drawn with a seed."""
     others = terminals[~hit]
-    shown = others.sample(min(len(others), max(0, MOST_TERMINALS - int(hit.sum()))), random_state=0)
+    shown = others.sample(min(len(others), OTHERS), random_state=0)
     both = pd.concat([shown, terminals[hit].head(MOST_TERMINALS)])
     group = ["other terminals"] * len(shown) + ["a week of fraud"] * (len(both) - len(shown))
     data = {"x": both["x"].tolist(), "y": both["y"].tolist(), "group": group}
