@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -32,7 +33,7 @@ def events(count: int, seed: int = 0, drift: str = "", base: Simulation = SIMULA
         raise ValueError(f"{count} transactions of seed {seed}: at least 1, of at least 0, are needed.")
     first = base.days + _SETTLED * (seed % 13)
     days = math.ceil(count / (1.5 * base.customers)) + 1  # about two payments a customer a day
-    begins = {f"{drift}_drift_day": first} if drift else {}
+    begins: dict[str, Any] = {f"{drift}_drift_day": first} if drift else {}
     while True:
         table = simulate(replace(base, days=first + days, label_delay=-1, **begins))
         start = pd.Timestamp(base.start) + pd.Timedelta(days=first)

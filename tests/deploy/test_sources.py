@@ -101,7 +101,7 @@ def broker(log: Path) -> Iterator[str]:
     try:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(tuple(address.split(":")), 0.5):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(address.split(":")[1])), 0.5):
                 break
             assert process.poll() is None, log.read_text()
             time.sleep(0.05)
