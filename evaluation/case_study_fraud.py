@@ -124,7 +124,6 @@ def fraud_classes(table: CaseTable, facts: dict[str, Any]) -> Section | None:
         f"Who calls every payment genuine is right in {1 - share:.1%} of them, so accuracy says nothing here. What "
         f"does: average precision, which is {share:.3f} for a model that guesses, and the precision among as many "
         "alerts a day as people can look at.",
-        *([SIMULATED] if "scenario" in found else []),
     ]
     finding = (
         f"{share:.2%} of {len(found):,} payments are fraud, {daily['sum'].mean():.0f} of {daily['size'].mean():,.0f} a "
@@ -135,7 +134,8 @@ def fraud_classes(table: CaseTable, facts: dict[str, Any]) -> Section | None:
         over_days("Frauds a day", daily.index, {"frauds": daily["sum"]}, "frauds a day"),
     ]
     tables = [Table("How much there is of it", columns, rows, whole=True)]
-    return Section("fraud-classes", "Fraud: how rare it is", text, tables, charts, [finding])
+    warnings = [SIMULATED] if "scenario" in found else []
+    return Section("fraud-classes", "Fraud: how rare it is", text, tables, charts, [finding], warnings)
 
 
 def fraud_velocity(table: CaseTable, facts: dict[str, Any]) -> Section | None:

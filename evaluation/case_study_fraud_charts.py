@@ -13,7 +13,7 @@ from case_study_section import Chart
 
 FEWEST = 20  # payments of a group whose share of fraud is told
 CELLS = 20  # of the map, along each side
-OTHERS = 500  # terminals without much fraud on a map, between which the others are still seen
+OTHERS = 250  # terminals without much fraud on a map, between which the others are still seen
 MOST_TERMINALS = 1_500  # of those with much
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ def test_a_table_refuses_what_a_stream_refuses() -> None:
     }
     for name, each in ((name, each) for name, found in values.items() for each in found):
         row = good | {name: each}
-        taken = [accepts(lambda row=row: checked(row)), accepts(lambda row=row: fraud_table.clean(frame(row)))]
+        taken = [accepts(partial(checked, row)), accepts(partial(fraud_table.clean, frame(row)))]
         assert taken[0] == taken[1], (name, each, taken)
 
 
