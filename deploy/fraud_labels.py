@@ -22,7 +22,11 @@ _FREE = "attribute_exists(transaction_id) AND (attribute_not_exists(label) OR (l
 
 
 class Disagreement(Exception):
-    """A label that would overwrite somebody else's."""
+    """A label that would overwrite somebody else's; `item` has that."""
+
+    def __init__(self, said: str, item: Item) -> None:
+        super().__init__(said)
+        self.item = item
 
 
 def mark(dynamodb: Any, table: str, transaction_id: int, label: str, by: str, now: datetime) -> Item:
@@ -43,7 +47,7 @@ def mark(dynamodb: Any, table: str, transaction_id: int, label: str, by: str, no
         dynamodb, table, transaction_id, "SET label = :label, labelled_by = :by, labelled_at = :now", _FREE, values
     )
     if not done and found["label"] != label:
-        raise Disagreement(f"{_said(found)}: {label}, by {by}, is not written over it.")
+        raise Disagreement(f"{_said(found)}: {label}, by {by}, is not written over it.", found)
     return found
 
 
@@ -56,7 +60,7 @@ def unmark(dynamodb: Any, table: str, transaction_id: int, by: str, labelled_at:
     condition = "labelled_by = :by AND labelled_at = :then"
     found, done = _update(dynamodb, table, transaction_id, "REMOVE label, labelled_by, labelled_at", condition, values)
     if not done and "label" in found:
-        raise Disagreement(f"{_said(found)}, and stays so: that is not the label to take back.")
+        raise Disagreement(f"{_said(found)}, and stays so: that is not the label to take back.", found)
     return found
 
 

@@ -91,7 +91,7 @@ def labelled(alert: Alert) -> str:
     if not alert.label:
         return ""
     by = _BY.get(alert.labelled_by, alert.labelled_by)
-    when = f", {look.moment(datetime.fromisoformat(alert.labelled_at))}" if alert.labelled_at else ""
+    when = f"\n{look.moment(datetime.fromisoformat(alert.labelled_at))}" if alert.labelled_at else ""
     return f"{_WORDS.get(alert.label, alert.label)}, says {by}{when}"
 
 

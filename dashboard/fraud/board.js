@@ -105,7 +105,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     fresh.hidden = news === 0;
     fresh.onclick = () => {
       show(root, state, data);
-      list.scrollIntoView({ block: "nearest" });
+      list.firstElementChild.scrollIntoView({ block: "nearest" });
       list.querySelector("button:not([hidden])")?.focus({ preventScroll: true });
     };
   }

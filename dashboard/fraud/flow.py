@@ -32,9 +32,10 @@ class Line:
 SCORED = Line(streams.SCORED, "Sum", "scored")
 ALERTS = Line(streams.ALERTS, "Sum", "alerts")
 QUARANTINED = Line(streams.QUARANTINED, "Sum", "quarantined")
+UNSCORED = Line(streams.UNSCORED, "Sum", "unscored")
 P50 = Line(streams.LATENCY, "p50", "p50")
 P99 = Line(streams.LATENCY, "p99", "p99")
-LINES = (SCORED, ALERTS, QUARANTINED, P50, P99)
+LINES = (SCORED, ALERTS, QUARANTINED, UNSCORED, P50, P99)
 
 
 @dataclass(frozen=True)
@@ -100,21 +101,17 @@ def read() -> Flow:
 
 
 def headline() -> None:
-    """What happens now, with the last half hour as a line."""
+    """What happens now."""
     flow, now = read(), datetime.now(UTC)
-    rate = flow.rate(SCORED, now)
     latencies = [flow.last(line, now) for line in (P50, P99)]
     figures = (
-        ("Transactions a second", _said([rate], ",.1f"), SCORED, "of the last minute"),
-        ("Alerts in 30 minutes", f"{flow.total(ALERTS):,.0f}", ALERTS, "by the minute"),
-        ("Latency in ms, p50 and p99", _said(latencies, ",.0f"), P99, "from the put to the score, of the last minute"),
+        ("Transactions a second", _said([flow.rate(SCORED, now)], ",.1f"), "scored in the last minute"),
+        ("Alerts in 30 minutes", f"{flow.total(ALERTS):,.0f}", "by all models and days"),
+        ("Latency in ms, p50 and p99", _said(latencies, ",.0f"), "from the put to the score, of the last minute"),
     )
     with st.container(horizontal=True):
-        for label, figure, line, what in figures:
-            history = [value for _, value in flow.points[line]]
-            kind: Any = "line" if line is P99 else "bar"
-            drawn: Any = {"chart_data": history, "chart_type": kind} if len(history) > 1 else {}
-            st.metric(label, figure, border=True, height="stretch", help=what, **drawn)
+        for label, figure, what in figures:
+            st.metric(label, figure, border=True, height="stretch", help=what)
 
 
 def _said(values: Sequence[float | None], form: str) -> str:
@@ -124,11 +121,11 @@ def _said(values: Sequence[float | None], form: str) -> str:
 def show() -> None:
     flow = read()
     charts.counts("Scored a minute", flow.frame(SCORED), "transactions", _RANGE.period, {}, "what")
-    charts.counts(
-        "Alerts and quarantined a minute", flow.frame(ALERTS, QUARANTINED), "records", _RANGE.period, {}, "what"
-    )
+    apart = flow.frame(ALERTS, QUARANTINED, UNSCORED)
+    charts.counts("Alerts, and records set aside, a minute", apart, "records", _RANGE.period, {}, "what")
     charts.lines("From the put to the score", flow.frame(P50, P99), "milliseconds", {}, ["what"])
     st.caption(
         f"CloudWatch's namespace `{streams.metrics_namespace(USE_CASE)}`, by the minute; the last one is not over. "
-        "Quarantined records came in and were no transactions: `mlops sql` shows them with their reasons."
+        "Quarantined on their way into the lake, or set aside unscored, are records that are no transactions: "
+        "`mlops sql` shows them with their reasons."
     )

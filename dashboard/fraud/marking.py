@@ -64,6 +64,8 @@ def _one(marks: Marks, number: int, label: str, since: str) -> None:
         item = write(account.client("dynamodb"), number, label, since)
     except (ClientError, BotoCoreError, LookupError, ValueError, fraud_labels.Disagreement, account.ReadOnly) as error:
         marks.problems[number] = problem(error)
+        if isinstance(error, fraud_labels.Disagreement):  # else a filter leaves out what the problem is about
+            marks.alerts[number] = (Alert.of(error.item), time.monotonic())
     else:
         marks.problems.pop(number, None)
         marks.alerts[number] = (Alert.of(item), time.monotonic())

@@ -1,11 +1,12 @@
-"""What DynamoDB has of scored transactions, by the indexes of a day: pages of items, never a whole table.
+"""What DynamoDB has of a day's alerts, by the index that has nothing else: never a whole table, nor all of a day's
+transactions, which are a hundred times as many.
 
-A day is UTC's, of the transaction itself. One page of a Query is 1 MB at most, so how many are asked for is bounded.
+A day is UTC's, of the transaction itself. An answer to a Query has 1 MB at most, and how many are asked for is bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -23,6 +24,11 @@ _FIELDS = (
     *("transaction_id", "transaction_time", "customer_id", "terminal_id", "amount", "score", "reasons", "model"),
     *("put_at", "scored_at", "label", "labelled_at", "labelled_by"),
 )
+_FIGURES = (
+    *("customer_id", "terminal_id", "x", "y", "amount", "score", "scored_at", "label"),
+    "features.terminal_7d_count",
+)
+MOST = 5_000  # alerts of a day
 _EVALUATED = 500  # items of a call that filters
 _CALLS = 8  # of one look for a page of alerts
 Place = dict[str, dict[str, str]]  # an item's keys, as DynamoDB takes and gives them
@@ -53,22 +59,21 @@ class Page:
 
 @dataclass(frozen=True)
 class _Query:
-    """Parameters of a call."""
+    """Parameters of a call for a day's alerts, newest first."""
 
-    index: str
-    key: str
     day: str
     fields: Sequence[str]
     filters: Sequence[str] = ()
     values: Place = field(default_factory=dict)
 
     def call(self, limit: int, start: Place | None) -> dict[str, Any]:
-        names = {"#key": self.key, **{f"#f{at}": name for at, name in enumerate(self.fields)}}
+        parts = dict.fromkeys(part for each in self.fields for part in each.split("."))
+        names = {"#day": "alert_day", **{f"#{each}": each for each in parts}}
         asked: dict[str, Any] = {
             "TableName": TABLE,
-            "IndexName": self.index,
-            "KeyConditionExpression": "#key = :day",
-            "ProjectionExpression": ", ".join(f"#f{at}" for at in range(len(self.fields))),
+            "IndexName": streams.ALERTS_BY_DAY,
+            "KeyConditionExpression": "#day = :day",
+            "ProjectionExpression": ", ".join("#" + each.replace(".", ".#") for each in self.fields),
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": {":day": {"S": self.day}, **self.values},
             "ScanIndexForward": False,
@@ -87,7 +92,7 @@ def alerts(filters: Filters, count: int, before: str = "") -> Page:
     Raises ClientError, LookupError for a `before` that no page gave.
     """
     conditions, values = _conditions(filters)
-    query = _Query(streams.ALERTS_BY_DAY, "alert_day", filters.day, _FIELDS, conditions, values)
+    query = _Query(filters.day, _FIELDS, conditions, values)
     found: list[Item] = []
     start, looked = _place(before, filters.day), 0
     following = ""
@@ -133,30 +138,36 @@ def _place(before: str, day: str) -> Place | None:
     return {"alert_day": {"S": day}, "scored_at": {"S": scored_at}, "transaction_id": {"N": number}}
 
 
-def of_day(index: str, key: str, day: str, fields: Sequence[str], most: int) -> tuple[list[Item], bool]:
-    """The newest `most` items of a day, and whether those are all. Raises ClientError."""
-    query = _Query(index, key, day, fields)
+@st.cache_data(ttl=60, show_spinner=False)
+def alerts_of(days: Sequence[str]) -> dict[str, list[Item]]:
+    """By day, what figures of a day's alerts are made of: the newest MOST of each. Raises ClientError."""
+    account.client("dynamodb")  # made in one thread only
+    return dict(zip(days, account.together(_of_day, days), strict=True))
+
+
+def _of_day(day: str) -> list[Item]:
+    query = _Query(day, _FIGURES)
     found: list[Item] = []
     start = None
-    while len(found) < most:
-        answer = query.call(most - len(found), start)
+    while len(found) < MOST:
+        answer = query.call(MOST - len(found), start)
         found += map(plain, answer["Items"])
         if not (start := answer.get("LastEvaluatedKey")):
-            return found, True
-    return found, False
+            break
+    return found
 
 
 @st.cache_data(ttl=30, show_spinner=False)
 def days() -> list[str]:
     """Those of the last LOOK_BACK days with an alert, newest first; a terminal's clock may be in tomorrow."""
     today = datetime.now(UTC).date()
-    account.client("dynamodb")  # made in one thread only
+    account.client("dynamodb")
     asked = before(today + timedelta(days=1), LOOK_BACK)
     return [day for day, there in zip(asked, account.together(_has_alert, asked), strict=True) if there]
 
 
 def _has_alert(day: str) -> bool:
-    return bool(_Query(streams.ALERTS_BY_DAY, "alert_day", day, ("transaction_id",)).call(1, None)["Items"])
+    return bool(_Query(day, ("transaction_id",)).call(1, None)["Items"])
 
 
 def checked(day: str) -> str:
@@ -170,9 +181,3 @@ def checked(day: str) -> str:
 def before(last: date, count: int) -> list[str]:
     """`count` days, the last one first."""
     return [(last - timedelta(days=each)).isoformat() for each in range(count)]
-
-
-def side_by_side(read: Callable[[str], Any], asked: Sequence[str]) -> dict[str, Any]:
-    """A reading of each day."""
-    account.client("dynamodb")
-    return dict(zip(asked, account.together(read, asked), strict=True))

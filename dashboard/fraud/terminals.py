@@ -1,8 +1,9 @@
-"""Where alerts come from: the terminals of the newest transactions on the map, and as a table."""
+"""Where alerts come from: the terminals of a week's alerts on the map, and as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -10,26 +11,18 @@ import streamlit as st
 
 from dashboard import look, navigation
 from dashboard.fraud import reading
-from dashboard.scored import forecast
-from deploy import streams
 from deploy.fraud_labels import FRAUD, Item
 from processing.fraud_windows import MAP_SIDE
 
-MOST = 5_000  # transactions that are looked at
+DAYS = 7  # as the feature that says what is usual at a terminal
 _ROWS = 100
-_FIELDS = ("terminal_id", "x", "y", "alert", "amount", "label", "scored_at")
+_HEIGHT = 470
+_USUAL = "terminal_7d_count"
 
 
-@st.cache_data(ttl=60, show_spinner=False)
-def read(day: str) -> tuple[pd.DataFrame, int, bool]:
-    """Terminals as `table` has them, of how many transactions, and whether those are all of the day."""
-    found, whole = reading.of_day(streams.BY_DAY, "day", day, _FIELDS, MOST)
-    return table(found), len(found), whole
-
-
-def table(transactions: Iterable[Item]) -> pd.DataFrame:
-    """A row a terminal: terminal, x, y (km), transactions, alerts, rate, at least (Wilson's lower bound of the rate),
-    fraud (labelled so), alerted (euros); those that are surely worst first.
+def table(alerts: Iterable[Item]) -> pd.DataFrame:
+    """A row a terminal, most alerts first: terminal, x, y (km), alerts, customers, fraud (labelled so), amount (of its
+    alerts, euros), usual (payments of DAYS, a week before the first alert), rate (alerts a usual payment, 1 at most).
     """
     rows = pd.DataFrame(
         [
@@ -37,124 +30,97 @@ def table(transactions: Iterable[Item]) -> pd.DataFrame:
                 "terminal": int(each["terminal_id"]),
                 "x": float(each["x"]),
                 "y": float(each["y"]),
-                "alert": bool(each.get("alert")),
+                "customer": int(each["customer_id"]),
                 "fraud": each.get("label") == FRAUD,
-                "alerted": float(each["amount"]) if each.get("alert") else 0.0,
+                "amount": float(each["amount"]),
+                "usual": float(each.get("features", {}).get(_USUAL, "nan")),
+                "scored_at": each["scored_at"],
             }
-            for each in transactions
+            for each in alerts
         ],
-        columns=["terminal", "x", "y", "alert", "fraud", "alerted"],
-    )
+        columns=["terminal", "x", "y", "customer", "fraud", "amount", "usual", "scored_at"],
+    ).sort_values("scored_at")
     by = rows.groupby("terminal", as_index=False).agg(
-        x=("x", "last"), y=("y", "last"), transactions=("alert", "size"), alerts=("alert", "sum"),
-        fraud=("fraud", "sum"), alerted=("alerted", "sum"),
+        x=("x", "last"), y=("y", "last"), alerts=("fraud", "size"), customers=("customer", "nunique"),
+        fraud=("fraud", "sum"), amount=("amount", "sum"), usual=("usual", "first"),
     )  # fmt: skip
-    by["rate"] = by["alerts"] / by["transactions"]
-    by["at least"] = [
-        forecast.wilson(alerts, count).low if alerts else 0.0
-        for alerts, count in zip(by["alerts"], by["transactions"], strict=True)
-    ]
-    return by.sort_values(["at least", "alerts", "terminal"], ascending=[False, False, True], ignore_index=True)
+    by["rate"] = (by["alerts"] / by["usual"]).clip(upper=1.0)
+    return by.sort_values(["alerts", "amount", "terminal"], ascending=[False, False, True], ignore_index=True)
 
 
 def show(day: str) -> None:
-    found, count, whole = read(day)
+    days = reading.before(date.fromisoformat(day), DAYS)
+    alerts = [each for found in reading.alerts_of(days).values() for each in found]
+    found = table(alerts)
     if found.empty:
-        st.caption(f"Nothing was scored on {day}.")
+        st.caption(f"No alert in the {DAYS} days up to {day}.")
         return
-    alerting = found[found["alerts"] > 0]
-    what = f"all {count:,} transactions" if whole else f"the newest {count:,} transactions"
     st.caption(
-        f"{len(found):,} terminals of {what} of {day}, {len(alerting):,} of them with alerts. A terminal with many is "
-        "likely compromised; one alert of two transactions says little, so the worst are those whose rate is surely "
-        "high (the lower end of 95 %)."
+        f"{len(found):,} terminals with the {len(alerts):,} alerts of {days[-1]} to {day}. One with many, large on the "
+        f"map, is likely compromised. The rate is against its payments of {DAYS} days a week earlier, which is how late "
+        "the model's own figures of terminals are."
     )
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         st.vega_lite_chart(
             found,
             _spec(),
             width="stretch",
             theme="streamlit",
-            alt=f"Map of {len(found)} terminals on {MAP_SIDE:.0f} × {MAP_SIDE:.0f} km, {len(alerting)} with alerts",
+            alt=f"Map of {len(found)} terminals with alerts on {MAP_SIDE:.0f} × {MAP_SIDE:.0f} km",
         )
     with right:
-        _table(alerting, day)
+        _table(found, day)
 
 
-def _table(alerting: pd.DataFrame, day: str) -> None:
-    if alerting.empty:
-        st.caption("None has an alert.")
-        return
-    shown = alerting.head(_ROWS)
+def _table(found: pd.DataFrame, day: str) -> None:
+    shown = found.head(_ROWS)
     chosen = look.pick(
-        shown[["terminal", "alerts", "transactions", "rate", "at least", "fraud", "alerted"]],
+        shown[["terminal", "alerts", "rate", "fraud", "amount"]],
         key="terminals",
-        alt="Terminals with alerts, those with the surely highest rate first",
-        height=430,
+        alt="Terminals with alerts, those with most first",
+        height=_HEIGHT,
         column_config={
-            "rate": st.column_config.NumberColumn(format="percent", help="alerts a transaction"),
-            "at least": st.column_config.NumberColumn(format="percent", help="the lower end of the rate's 95 %"),
-            "fraud": st.column_config.NumberColumn(help="labelled as fraud"),
-            "alerted": st.column_config.NumberColumn(format="%.0f €", help="amounts of its alerts"),
+            "terminal": st.column_config.NumberColumn(width="small"),
+            "alerts": st.column_config.NumberColumn(width="small"),
+            "rate": st.column_config.NumberColumn(format="percent", width="small", help="alerts a usual payment"),
+            "fraud": st.column_config.NumberColumn(width="small", help="of the alerts, labelled as fraud"),
+            "amount": st.column_config.NumberColumn("€", format="%.0f", help="of its alerts together"),
         },
     )
-    if len(alerting) > _ROWS:
-        st.caption(f"The first {_ROWS} of {len(alerting):,}.")
     if chosen is not None and chosen < len(shown):
         terminal = str(shown["terminal"].iloc[chosen])
-        navigation.link(
-            f"Alerts of terminal {terminal}", "fraud", icon=":material/arrow_forward:", terminal=terminal, day=day
-        )
+        label = f"Alerts of terminal {terminal} on {day}"
+        navigation.link(label, "fraud", icon=":material/arrow_forward:", terminal=terminal, day=day)
     else:
-        st.caption("Choose one to see its alerts.")
+        more = f"The first {_ROWS} of {len(found):,}. " if len(found) > _ROWS else ""
+        st.caption(f"{more}Choose one to see its alerts.")
 
 
 def _spec() -> dict[str, Any]:
-    """Small and gray without alerts, else as large as it has many and as dark as its rate is high."""
+    """As large as a terminal has many alerts, as red as its rate is high."""
 
     def axis(name: str) -> dict[str, Any]:
-        return {
-            "field": name,
-            "type": "quantitative",
-            "title": f"{name} in km",
-            "scale": {"domain": [0, MAP_SIDE], "nice": False},
-            "axis": {"grid": False},
-        }
+        scale = {"domain": [0, MAP_SIDE], "nice": False}
+        return {"field": name, "type": "quantitative", "title": f"{name} in km", "scale": scale}
 
-    place = {"x": axis("x"), "y": axis("y")}
-    tips = [
-        {"field": name, "type": "quantitative", "format": form}
-        for name, form in (("terminal", "d"), ("alerts", "d"), ("transactions", "d"), ("rate", ".1%"))
-    ]
+    size = {"scale": {"range": [30, 600]}, "legend": None}
+    colours = {"domain": [0, 1], "range": [look.SERIES[4], look.SERIES[1], "#D1330B"]}
+    forms = {"terminal": "d", "alerts": "d", "customers": "d", "fraud": "d", "usual": ".0f", "rate": ".0%"}
     return {
-        "height": 430,
-        "layer": [
-            {
-                "transform": [{"filter": "datum.alerts == 0"}],
-                "mark": {"type": "circle", "size": 8, "color": "gray", "opacity": 0.45},
-                "encoding": place,
+        "height": _HEIGHT,
+        "mark": {"type": "circle", "opacity": 0.85, "stroke": "gray", "strokeWidth": 0.5},
+        "encoding": {
+            "x": axis("x"),
+            "y": axis("y"),
+            "size": {"field": "alerts", "type": "quantitative", **size},
+            "color": {
+                "field": "rate",
+                "type": "quantitative",
+                "title": "alerts a usual payment",
+                "scale": colours,
+                "legend": {"orient": "bottom", "format": "%"},
             },
-            {
-                "transform": [{"filter": "datum.alerts > 0"}],
-                "mark": {"type": "circle", "opacity": 0.9, "stroke": "gray", "strokeWidth": 0.5},
-                "encoding": {
-                    **place,
-                    "size": {
-                        "field": "alerts",
-                        "type": "quantitative",
-                        "scale": {"range": [50, 500]},
-                        "legend": {"orient": "bottom", "tickMinStep": 1, "format": "d"},
-                    },
-                    "color": {
-                        "field": "rate",
-                        "type": "quantitative",
-                        "title": "alerts a transaction",
-                        "scale": {"domain": [0, 1], "range": ["#F5C26B", "#D55E00", "#7A0403"]},
-                        "legend": {"orient": "bottom", "format": "%"},
-                    },
-                    "tooltip": tips,
-                },
-            },
-        ],
+            "tooltip": [{"field": name, "type": "quantitative", "format": form} for name, form in forms.items()],
+        },
     }

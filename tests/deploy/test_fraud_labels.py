@@ -40,8 +40,9 @@ def test_a_label_is_written_once_and_its_owner_may_correct_it(dynamodb: Any) -> 
 @pytest.mark.parametrize(("first", "second"), [(ANALYST, CHARGEBACK), (CHARGEBACK, ANALYST)])
 def test_nobody_overwrites_the_other_s_label(dynamodb: Any, first: str, second: str) -> None:
     found = mark(dynamodb, TABLE, 7, GENUINE, first, NOON)
-    with pytest.raises(Disagreement, match=f"7 is genuine, by {first} at 2026.*: fraud, by {second}, is not written"):
+    with pytest.raises(Disagreement, match=f"7 is genuine, by {first} at 2026.*: fraud, by {second}, is") as told:
         mark(dynamodb, TABLE, 7, FRAUD, second, NOON)
+    assert told.value.item == found
     with pytest.raises(Disagreement, match="not the label to take back"):
         unmark(dynamodb, TABLE, 7, second, found["labelled_at"])
     assert mark(dynamodb, TABLE, 7, GENUINE, first, NOON) == found

@@ -28,7 +28,7 @@ def test_an_alert_says_how_long_it_took_and_who_labelled_it() -> None:
     assert len(said["reasons"]) == 3 and said["labelled"] == said["undo"] == ""
     at = "2026-06-01T12:30:00.000Z"
     by_analyst = Alert.of(made(7, label="fraud", labelled_by="analyst", labelled_at=at))
-    assert alerts.labelled(by_analyst).startswith("Fraud, says an analyst, 2026-06-01")
+    assert alerts.labelled(by_analyst).startswith("Fraud, says an analyst\n2026-06-01")
     assert alerts.said(by_analyst)["undo"] == at
     by_bank = alerts.said(Alert.of(made(7, label="genuine", labelled_by="chargeback", labelled_at=at)))
     assert by_bank["labelled"].startswith("Genuine, says a chargeback") and by_bank["undo"] == ""
@@ -60,16 +60,20 @@ def test_a_card_is_judged_by_its_highest_alert_and_by_all_labels_of_the_day() ->
     assert list(shown["labelled"]) == [pytest.approx(2 / 3), 0.0]
 
 
-def test_a_terminal_with_many_alerts_comes_before_one_with_few_transactions() -> None:
+def test_a_terminal_is_judged_against_what_is_usual_there() -> None:
     rows = [
-        *(made(number, terminal_id=1, alert=number < 8) for number in range(10)),
-        made(20, terminal_id=2),
-        *(made(30 + number, terminal_id=3, alert=False) for number in range(5)),
+        *(
+            made(number, terminal_id=1, customer_id=number % 2, features={"terminal_7d_count": 8})
+            for number in range(4)
+        ),
+        made(20, terminal_id=2, features={"terminal_7d_count": 0}, label="fraud"),
+        made(30, terminal_id=3),
     ]
     found = terminals.table(rows)
     assert list(found["terminal"]) == [1, 2, 3]
-    assert list(found["rate"]) == [0.8, 1.0, 0.0]
-    assert list(found["alerted"].round(2)) == [round(8 * 57.16, 2), 57.16, 0.0]
+    assert list(found["alerts"]) == [4, 1, 1] and list(found["customers"]) == [2, 1, 1]
+    assert list(found["fraud"]) == [0, 1, 0] and found["amount"][0] == pytest.approx(4 * 57.16)
+    assert list(found["rate"][:2]) == [0.5, 1.0] and found["rate"].isna()[2]
     assert terminals.table([]).empty
 
 
