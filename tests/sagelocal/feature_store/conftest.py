@@ -39,7 +39,7 @@ def make(laptop: Settings) -> Callable[..., Any]:
     """Makes a feature group and answers with what writes to it and reads from it, as texts by feature."""
 
     def made(features: dict[str, str] = FEATURES, offline: bool = False, **more: Any) -> Any:
-        name = f"group-{next(_numbers)}"
+        name = more.get("FeatureGroupName") or f"group-{next(_numbers)}"
         config = {"S3StorageConfig": {"S3Uri": f"s3://{laptop.bucket}/features/"}}
         laptop.client("sagemaker").create_feature_group(
             **{
@@ -55,20 +55,15 @@ def make(laptop: Settings) -> Callable[..., Any]:
         runtime = laptop.client("sagemaker-featurestore-runtime")
 
         def put(record: dict[str, str], **given: Any) -> None:
-            runtime.put_record(FeatureGroupName=name, Record=values(record), **given)
+            values = [{"FeatureName": feature, "ValueAsString": value} for feature, value in record.items()]
+            runtime.put_record(FeatureGroupName=name, Record=values, **given)
 
         def get(identifier: str, **given: Any) -> dict[str, Any] | None:
             found = runtime.get_record(FeatureGroupName=name, RecordIdentifierValueAsString=identifier, **given)
-            return texts(found["Record"]) if "Record" in found else None
+            if "Record" not in found:
+                return None
+            return {each["FeatureName"]: each["ValueAsString"] for each in found["Record"]}
 
         return SimpleNamespace(name=name, put=put, get=get, runtime=runtime)
 
     return made
-
-
-def values(record: dict[str, str]) -> list[dict[str, Any]]:
-    return [{"FeatureName": name, "ValueAsString": value} for name, value in record.items()]
-
-
-def texts(record: list[dict[str, Any]]) -> dict[str, Any]:
-    return {each["FeatureName"]: each.get("ValueAsString", each.get("ValueAsStringList")) for each in record}
