@@ -40,12 +40,15 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score, r2_score, roc_auc_score
 
-from data.archives import cache_folder
-from evaluation.compared_models import paired_bootstrap
-from sagelocal import config, server
-from sagelocal.config import Settings
-
 ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "evaluation")]
+
+from compared_models import paired_bootstrap  # noqa: E402
+
+from data.archives import cache_folder  # noqa: E402
+from sagelocal import config, server  # noqa: E402
+from sagelocal.config import Settings  # noqa: E402
+
 PEER = Path(__file__).parent / "automl_peers" / "tool.py"
 TRAINING = ROOT / "training"
 CORES = 2
