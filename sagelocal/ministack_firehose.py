@@ -22,7 +22,7 @@ import time
 import uuid
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ _TICK_SECONDS = 0.5
 _RETRY_SECONDS = 5.0
 _METRIC_SECONDS = 10.0
 _LAMBDA_RECORDS, _LAMBDA_BYTES = 500, 1_000_000  # of one call; AWS's limit is 6 MB of payload, base64 and all
+_CHANGES = ("CreateDeliveryStream", "DeleteDeliveryStream", "UpdateDestination", "TagDeliveryStream")
 _COMPRESSION = {"GZIP": ".gz", "UNCOMPRESSED": ""}
 
 
@@ -78,15 +79,32 @@ def install(time_scale: float = 1.0) -> None:
             return firehose._invalid(f"CompressionFormat {chosen} is not implemented: {' or '.join(_COMPRESSION)}.")
         return create(data)
 
+    firehose._create_delivery_stream = create_delivery_stream
+    firehose._HANDLERS["CreateDeliveryStream"] = create_delivery_stream
+    for name in _CHANGES:
+        firehose._HANDLERS[name] = _saving(firehose, firehose._HANDLERS[name])
+
     def deliver_directly(stream: Document, destination: Document, records: Sequence[tuple[str, bytes]]) -> None:
         del destination["records"][:]  # which MiniStack would keep for ever
         now = time.time()
         delivered(stream, destination, [Incoming(name, data, now) for name, data in records])
 
-    firehose._create_delivery_stream = create_delivery_stream
     firehose._deliver_records_to_s3 = deliver_directly
     firehose.ingest_from_kinesis_source = lambda arn, records: None  # the thread below reads the stream
     threading.Thread(target=Deliveries(time_scale).run, name="firehose", daemon=True).start()
+
+
+def _saving(firehose: Any, handler: Callable[[Document], Any]) -> Callable[[Document], Any]:
+    """What delivery streams there are is on disk before a call is answered."""
+    from ministack.core import persistence
+
+    def answered(data: Document) -> Any:
+        answer = handler(data)
+        if answer[0] == 200:
+            persistence.save_state("firehose", firehose.get_state())
+        return answer
+
+    return answered
 
 
 class Deliveries:
