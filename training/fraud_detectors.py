@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from fraud_scores import IsolationForest, OneClass, scale, scaler
 
+MOST = 50_000  # that the one-class SVM learns from: what is usual is no different in more of them
+
 
 def isolation_forest(matrix: np.ndarray, trees: int, sample: int, share: float, seed: int) -> IsolationForest:
     """`sample`: transactions that each tree is made of; `share` of the features that it may split."""
@@ -55,13 +57,14 @@ def one_class_svm(matrix: np.ndarray, gamma: float, nu: float, components: int, 
     """A One-Class SVM by stochastic gradient descent, which takes any number of records, on Nystroem's features.
 
     `gamma`: how fast the kernel falls with the distance, times the number of features; `nu`: about the share of
-    transactions that are taken for unusual.
+    transactions that are taken for unusual. MOST transactions, drawn at random, are learnt from.
     """
     from sklearn.kernel_approximation import Nystroem
     from sklearn.linear_model import SGDOneClassSVM
 
     center, spread = scaler(matrix)
-    scaled = scale(matrix, center, spread)
+    drawn = np.random.default_rng(seed).permutation(len(matrix))[:MOST]
+    scaled = scale(matrix[np.sort(drawn)], center, spread)
     components = min(components, len(scaled))
     kernel = Nystroem(gamma=gamma / scaled.shape[1], n_components=components, random_state=seed).fit(scaled)
     svm = SGDOneClassSVM(nu=nu, random_state=seed).fit(kernel.transform(scaled))

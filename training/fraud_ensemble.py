@@ -43,8 +43,6 @@ class Args:
     """where the artifact goes"""
     alert_cost: float = 10.0
     """euros that an analyst's look at one alert costs; a fraud that nobody looked at costs its amount"""
-    note: str = ""
-    """a sentence on the data, for the evaluation's page"""
 
 
 def main(args: Args) -> None:
@@ -60,7 +58,6 @@ def main(args: Args) -> None:
     probability = fraud_scores.calibrated(stack.log_odds(scores), chosen.calibration)
     facts = {
         "label": LABEL,
-        "note": args.note,
         "scenarios": SCENARIOS,
         "features": dict.fromkeys(rows.columns, "number"),
         "optional": list(KEYS),

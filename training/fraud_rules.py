@@ -30,7 +30,7 @@ def fit(matrix: np.ndarray, answers: np.ndarray, share: float, most: int) -> tup
         most: rules.
     """
     rules, left = list[Rule](), np.ones(len(answers), dtype=bool)
-    cuts = [np.unique(np.quantile(column, QUANTILES)) for column in matrix.T]
+    cuts = [np.unique(np.quantile(column, QUANTILES, method="nearest")) for column in matrix.T]
     bins = [np.searchsorted(each, column, side="right") for each, column in zip(cuts, matrix.T, strict=True)]
     least = max(3.0, share * answers.sum())
     while len(rules) < most and left.any():
