@@ -65,6 +65,8 @@ class Args:
     """records of sample.csv"""
     seed: int = 0
     """of resamples and samples"""
+    note: str = ""
+    """what a reader of the page has to know of the data"""
     in_service: str = current_model.NONE
     """S3 URI of the model in service, which is judged on test beside this one; none: there is none"""
 
@@ -191,6 +193,7 @@ def evaluate(validation: Judged, test: Judged, facts: dict[str, Any], alert_cost
         "spent": spent,
         "imbalance": {each["name"]: each["imbalance"] for each in facts["members"] if each.get("imbalance")},
         "top": args.top,
+        "note": args.note,
         "model": {"label": facts["label"], "threshold": threshold},
         "dataset": {"records": len(events), "positive": int(events.answers.sum()), "days": days},
     }
@@ -282,10 +285,10 @@ def pictured(validation: Judged, test: Judged, facts: dict[str, Any], alert_cost
 
 
 def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most 400 points, evenly along x."""
-    if len(x) <= 400:
-        return x, y
+    """In the order of x, at most 400 points, evenly along it."""
     order = np.argsort(x, kind="stable")
+    if len(x) <= 400:
+        return x[order], y[order]
     at = np.unique(np.searchsorted(x[order], np.linspace(x.min(), x.max(), 400)).clip(0, len(x) - 1))
     return x[order][at], y[order][at]
 

@@ -19,13 +19,15 @@ LINES = (BLUE, GREEN, PURPLE, GOLD, pictures.BASELINE, "#6b7a8a")
 Points = tuple[np.ndarray, np.ndarray]
 
 
-def models(curves: Mapping[str, Points], order: Sequence[str], axis: tuple[str, str], legend: str) -> Figure:
-    """A curve a model, those of members thin; each point with the step before it."""
+def models(
+    curves: Mapping[str, Points], order: Sequence[str], axis: tuple[str, str], style: str, legend: str
+) -> Figure:
+    """A curve a model, those of members thin; `style` is a line's drawstyle, `legend` its place or none."""
     figure, axes = pictures.panel(3.4, 4.6)
     for place, name in enumerate(each for each in order if each != ENSEMBLE):
         colour = LINES[place % len(LINES)]
-        axes.step(*curves[name], where="pre", color=colour, linewidth=1.1, label=spoken(name))
-    axes.step(*curves[ENSEMBLE], where="pre", color=pictures.CURRENT, linewidth=2.2, label=ENSEMBLE)
+        axes.plot(*curves[name], drawstyle=style, color=colour, linewidth=1.1, label=spoken(name))
+    axes.plot(*curves[ENSEMBLE], drawstyle=style, color=pictures.CURRENT, linewidth=2.2, label=ENSEMBLE)
     axes.set(xlabel=axis[0], ylabel=axis[1], xlim=(0, 1), ylim=(0, 1.02))
     if legend:
         axes.legend(fontsize=7.5, loc=legend, frameon=False)
@@ -80,7 +82,7 @@ def spent(models: Mapping[str, Mapping[str, float]], days: int) -> Figure:
     axes.barh(range(len(names)), alerts, left=missed, color=BLUE, height=0.65, label="alerts")
     axes.set_yticks(range(len(names)), [spoken(name) for name in names])
     axes.set(xlabel="euros a day", ylim=(len(names) - 0.5, -0.5))
-    axes.legend(fontsize=8, loc="lower right", frameon=False)
+    axes.legend(fontsize=8, loc="upper right", frameon=False)
     return figure
 
 

@@ -38,7 +38,7 @@ def describe(evaluation: Found, facts: Found, pictured: Found) -> Report:
     """`facts`: the artifact's metadata.json; `pictured` as `rare_events.pictured` has it."""
     order = [ENSEMBLE, *(each["name"] for each in evaluation["members"])]
     sections: list[Section] = [
-        *([Text("What the records are", [facts["note"]])] if facts.get("note") else []),
+        *([Text("What the records are", [evaluation["note"]])] if evaluation["note"] else []),
         metric_table(evaluation),
         *ranking(pictured, order, evaluation),
         *compared(evaluation),
@@ -115,9 +115,13 @@ def ranking(pictured: Found, order: list[str], evaluation: Found) -> list[Sectio
         Picture(
             "Ranking",
             lambda: [
-                draw.models(pictured["precision_recall"], order, ("recall", "precision"), ""),
+                draw.models(pictured["precision_recall"], order, ("recall", "precision"), "steps-pre", ""),
                 draw.models(
-                    pictured["roc"], order, ("false positive rate", "true positive rate (recall)"), "lower right"
+                    pictured["roc"],
+                    order,
+                    ("false positive rate", "true positive rate (recall)"),
+                    "default",
+                    "lower right",
                 ),
             ],
             "Precision over recall, and the ROC curve, of the ensemble and its members",
@@ -305,12 +309,13 @@ def calibrated(evaluation: Found, pictured: Found, facts: Found) -> list[Section
         ]
         for each in found["groups"]
     ]
+    worded = {"as it is": "as it is", "beta": "with a beta calibration"}
+    said = ", ".join(f"{each['log_loss']:.5f} {worded[each['way']]}" for each in facts["calibrations"])
     note = (
         f"Expected calibration error {found['expected_calibration_error']:.5f}: the mean distance between probability "
         f"and share. Brier score {found['brier']:.5f}, {found['brier_skill']:.0%} better than saying "
         f"{found['observed_share']:.2%} of all. On average the model says {found['mean_probability']:.2%}. "
-        + "; ".join(f"{each['way']}: {each['log_loss']:.5f}" for each in facts["calibrations"])
-        + " is the log loss on later days of validation, without and with a beta calibration; the lower one serves."
+        f"Log loss on later days of validation: {said}; the lower one serves."
     )
     columns = ["probability", "transactions", "mean", "observed share", "95 % interval"]
     return [
