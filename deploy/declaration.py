@@ -174,6 +174,7 @@ class Monitoring:
     problem_type: str = "BinaryClassification"  # MulticlassClassification, Regression, Clustering
     answer: str = ""  # column of the data quality baseline that is the model's answer: watched as the features are
     optional: tuple[str, ...] = ()  # columns that a request may carry before the features, and no monitor looks at
+    inference_attribute: str = ""  # of a binary model's answers: what they call the label, where that is not `label`
     probability_threshold: float = 0.5  # from which an answer counts as the positive label
     captures: str = ""  # batch: the S3 prefix that transform jobs capture to (their DataCaptureConfig's)
     ground_truth: str = ""  # the S3 prefix of labels; else names.ground_truth_uri, where `mlops label` puts them

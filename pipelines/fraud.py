@@ -99,6 +99,7 @@ def build(project: Project) -> Pipeline:
             ranges=ranges,
             objective=OBJECTIVES[framework],
             jobs=TRIALS,
+            parallel=1,  # the members are side by side already
             strategy="Random",  # as good as any for a handful of and the same ones each time
             framework=framework,
             metrics=["average_precision"] if framework == "pytorch" else [],
@@ -110,7 +111,7 @@ def build(project: Project) -> Pipeline:
         name="Ensemble",
         script="fraud_ensemble",
         channels={"validation": validation, **{name: artifact(project, "fraud", job) for name, job in tuned.items()}},
-        hyperparameters={"alert_cost": alert_cost, "note": note},
+        hyperparameters={"alert_cost": alert_cost},
         instance_type=large,
     )
     made = artifact(project, "fraud", model)
@@ -123,7 +124,7 @@ def build(project: Project) -> Pipeline:
         outputs=["evaluation", "predictions", "sample"],
         instance_type=small,
         framework="xgboost",
-        arguments=["--top", text(top), "--resamples", text(resamples), "--in-service", current],
+        arguments=["--top", text(top), "--resamples", text(resamples), "--in-service", current, "--note", note],
     )
     check = checks.Checks(project, "fraud", TABLE, instance_type=small)
     checked = [

@@ -69,6 +69,8 @@ def pipeline(project: Project, watch: Watch) -> Pipeline:
         "probability-threshold-attribute": f"{watch.declared.probability_threshold:g}",
     }
     arguments |= ANSWERS.get(watch.declared.problem_type, {})
+    if named := watch.declared.inference_attribute:
+        arguments |= {"inference-attribute": named, "answer": f"probability,{named}"}
     if watch.declared.answer:
         arguments["answer-column"] = watch.declared.answer
     if watch.declared.optional:
