@@ -49,7 +49,7 @@ GAPS = {
     "< 7 days": 7 * DAY,
     "longer, or none": np.inf,
 }
-RUN = 10  # payments at a terminal in a week, from which its worst week is told
+RUN = 5  # payments at a terminal in a week, from which its worst week is told
 HALF = 0.5
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 KEPT = "payments"  # in the facts, for the sections after the first
