@@ -28,7 +28,7 @@ Client = Callable[[str], Any]  # of a service
 
 
 def scorer(use_case: str, stage: str, client: Client, account: str, region: str, *, validated: bool = True) -> Scorer:
-    """Raises ClientError where the endpoint doesn't exist."""
+    """Calls nothing yet; its `version` is still to be set."""
     endpoint = names.endpoint_name(use_case, stage)
     customers, terminals = streams.customers_group(use_case), streams.terminals_group(use_case)
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="scoring")
@@ -50,7 +50,6 @@ def scorer(use_case: str, stage: str, client: Client, account: str, region: str,
         customers=customers,
         terminals=terminals,
         validated=validated,
-        version=version(client("sagemaker"), endpoint),
     )
 
 

@@ -30,19 +30,20 @@ IDLE_SECONDS = 0.5  # that a poll waits for records
 class Worker:
     source: Source
     scorer: Scorer
-    stop: threading.Event
     version: Callable[[], str]  # of the model that the endpoint serves now
     version_seconds: float = 30.0
     scored: int = 0  # records so far, with those that came again and those that were refused
+    _stop: threading.Event = field(default_factory=threading.Event)
     _uncommitted: dict[str, Position] = field(default_factory=dict)
     _committed: float = field(default_factory=time.monotonic)
     _seen: float = -float("inf")  # when the version was
 
-    def run(self) -> None:
+    def run(self, stop: threading.Event) -> None:
         """Returns when `stop` is set and what was scored is kept and committed."""
+        self._stop = stop
         kept: Future[bool] | None = None
         with ThreadPoolExecutor(1, "keeper") as keeper:
-            while not self.stop.is_set():
+            while not self._stop.is_set():
                 records = self._patiently(lambda: self.source.poll(IDLE_SECONDS)) or []
                 for part in parts(records, AT_ONCE):
                     batch = self._patiently(partial(self._score, part))
@@ -98,6 +99,6 @@ class Worker:
                 return step()
             except Exception:
                 log.exception("trying again in %.1f s", pause)
-            if self.stop.wait(pause):
+            if self._stop.wait(pause):
                 return None
             pause = min(2 * pause, _LONGEST_PAUSE)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import logging
-import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from deploy import names, scoring_setup, sources, streams
 from deploy.scoring_worker import Worker
 from mlops import console
+from mlops.restarting import restarting
 from mlops.targets import Target
 
 APPLICATION = "scorer"  # of the checkpoints
@@ -18,41 +26,42 @@ _LAPTOP_PAUSE = 0.01  # seconds between two reads of a shard, where no account's
 
 
 def work(target: Target, use_case: str, stage: str, pause: float | None = None) -> None:
-    """Returns after SIGINT or SIGTERM. Raises LookupError where endpoint or stream are missing."""
-    stop = threading.Event()
-    worker = make(target, use_case, stage, stop, pause)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    console.say(f"Scoring {streams.transactions_stream(use_case)} with {worker.scorer.model.endpoint}")
-    console.note("Ctrl-C stops it; what came meanwhile is scored at the next start")
+    """Returns after SIGINT or SIGTERM. Raises LookupError where endpoint or stream are missing, RuntimeError where this
+    laptop's stream is being scored already.
+    """
+    check(target, use_case, stage)
+    logging.disable(logging.NOTSET)  # what is tried again is said
+    logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.WARNING)
+    with _alone(target, use_case):
+        worker = make(target, use_case, stage, pause)
+        console.say(f"Scoring {streams.transactions_stream(use_case)} with {worker.scorer.model.endpoint}")
+        console.note("Ctrl-C stops it; what comes meanwhile is scored at the next start")
+        restarting(partial(_run, worker))
+
+
+def _run(worker: Worker, stop: threading.Event) -> None:
     started = time.monotonic()
-    worker.run()
+    worker.run(stop)
     console.say(f"Scored {worker.scored} records in {time.monotonic() - started:.0f} s")
 
 
-def make(target: Target, use_case: str, stage: str, stop: threading.Event, pause: float | None = None) -> Worker:
-    from botocore.exceptions import ClientError
-
-    logging.disable(logging.NOTSET)  # what is tried again is said
-    logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.WARNING)
-    made: dict[str, Any] = {}
-
-    def client(service: str) -> Any:
-        from botocore.config import Config
-
-        if service not in made:
-            made[service] = target.session.client(service, config=Config(**scoring_setup.CONNECTIONS))
-        return made[service]
-
-    endpoint = names.endpoint_name(use_case, stage)
+def check(target: Target, use_case: str, stage: str) -> None:
+    """Raises LookupError where endpoint or stream are missing."""
+    missing = f"mlops deploy {use_case} --stage {stage} and mlops stream up {use_case} make what it needs."
     try:
-        scorer = scoring_setup.scorer(use_case, stage, client, target.account, target.region)
-        client("kinesis").describe_stream_summary(StreamName=streams.transactions_stream(use_case))
+        target.client("sagemaker").describe_endpoint(EndpointName=names.endpoint_name(use_case, stage))
+        target.client("kinesis").describe_stream_summary(StreamName=streams.transactions_stream(use_case))
     except ClientError as error:
-        said = error.response["Error"]["Message"]
-        raise LookupError(
-            f"{said} mlops deploy {use_case} and mlops stream up {use_case} make what it needs."
-        ) from None
+        raise LookupError(f"{error.response['Error']['Message']} {missing}") from None
+
+
+def make(target: Target, use_case: str, stage: str, pause: float | None = None) -> Worker:
+    """With clients of its own, none of which has a connection yet."""
+
+    @functools.cache
+    def client(service: str) -> Any:
+        return target.session.client(service, config=Config(**scoring_setup.CONNECTIONS))
+
     source = sources.KinesisSource(
         client("kinesis"),
         client("dynamodb"),
@@ -61,4 +70,19 @@ def make(target: Target, use_case: str, stage: str, stop: threading.Event, pause
         streams.checkpoints_table(use_case),
         pause=pause if pause is not None else _LAPTOP_PAUSE if target.settings else 1 / sources.READS_A_SECOND,
     )
-    return Worker(source, scorer, stop, lambda: scoring_setup.version(client("sagemaker"), endpoint))
+    scorer = scoring_setup.scorer(use_case, stage, client, target.account, target.region)
+    return Worker(source, scorer, partial(scoring_setup.version, client("sagemaker"), scorer.model.endpoint))
+
+
+@contextmanager
+def _alone(target: Target, use_case: str) -> Iterator[None]:
+    """Two at once would each go on from states that the other has changed. On AWS nothing but its reader sees to it."""
+    if target.settings is None:
+        yield
+        return
+    with (target.settings.state / f"{names.aws_name(use_case)}-scorer.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RuntimeError(f"Another mlops score {use_case} runs on this laptop: stop that one first.") from None
+        yield

@@ -41,7 +41,12 @@ class Given:
 
 def worker(world: World, stop: threading.Event, **more: int) -> Worker:
     source = Given(RECORDS, stop.set, **more)
-    return Worker(source, scorer(world), stop, lambda: "7")
+    return Worker(source, scorer(world), lambda: "7")
+
+
+def run(world: World, **more: int) -> None:
+    stop = threading.Event()
+    worker(world, stop, **more).run(stop)
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +55,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_scores_until_it_is_told_to_stop_and_commits_the_last() -> None:
-    world = World()
-    working = worker(world, threading.Event())
-    working.run()
+    world, stop = World(), threading.Event()
+    working = worker(world, stop)
+    working.run(stop)
     assert set(world.table) == set(range(250))
     assert working.source.committed[-1] == "10249"
     assert working.scored == 250
@@ -61,16 +66,16 @@ def test_it_scores_until_it_is_told_to_stop_and_commits_the_last() -> None:
 
 def test_a_big_poll_is_cut_into_batches() -> None:
     world = World()
-    worker(world, threading.Event(), size=1000).run()
+    run(world, size=1000)
     assert set(world.table) == set(range(250))
     assert world.calls.count("model") == 3
 
 
 def test_what_comes_again_after_the_last_commit_changes_nothing() -> None:
     world = World()
-    worker(world, threading.Event()).run()
+    run(world)
     before = items(world), dict(world.records), dict(world.counts)
-    worker(world, threading.Event(), size=7).run()
+    run(world, size=7)
     assert (items(world), world.records, world.counts) == before
 
 
@@ -81,7 +86,7 @@ def test_a_service_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) 
             "put_records": [None, None, refusal("InternalFailure", "PutRecords")],
         }
     )
-    worker(world, threading.Event()).run()
+    run(world)
     assert set(world.table) == set(range(250))
     mine = [each["transaction_id"] for each in world.stream if each["customer_id"] == 1]
     assert list(dict.fromkeys(mine)) == list(range(1, 250, 5))  # a few came twice
@@ -94,7 +99,7 @@ def test_nothing_is_kept_or_committed_behind_a_batch_that_could_not_be() -> None
     world = World(troubles={"transact_write_items": [None, *[refusal("InternalServerError", "T")] * 1000]})
     working = worker(world, stop)
     threading.Timer(0.1, stop.set).start()
-    working.run()
+    working.run(stop)
     assert set(world.table) == set(range(40))
     assert working.source.committed in ([], ["10039"])
 
@@ -112,6 +117,6 @@ def test_a_commit_that_fails_is_made_up_for(caplog: pytest.LogCaptureFixture) ->
 
     working.source.commit = failing  # type: ignore[method-assign]
     working._committed = -1000.0
-    working.run()
+    working.run(stop)
     assert working.source.committed[-1] == "10249"
     assert "could not be committed" in caplog.text
