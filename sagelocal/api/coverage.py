@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sagelocal.api import service
 from sagelocal.api.model import operation_names
 from sagelocal.api.operations import handlers, refused
 from sagelocal.cicd.codebuild import operations as codebuild
 from sagelocal.cicd.codepipeline import operations as codepipeline
+from sagelocal.feature_store import runtime as feature_store
 from sagelocal.scaling import operations as scaling
 from sagelocal.workflow.step_types import NOT_RUN, STEP_TYPES
 from sagelocal.workflow.steps import RUN
@@ -17,7 +19,12 @@ from sagelocal.workflow.steps import RUN
 PAGE = Path(__file__).parents[2] / "docs" / "sagelocal.md"
 BEGIN = "<!-- tables: made by `python -m sagelocal.api.coverage` -->"
 END = "<!-- end of the tables -->"
-_OTHERS = {"Application Auto Scaling": scaling, "CodeBuild": codebuild, "CodePipeline": codepipeline}
+_OTHERS: dict[str, Any] = {
+    "Application Auto Scaling": scaling,
+    "CodeBuild": codebuild,
+    "CodePipeline": codepipeline,
+    "Feature Store Runtime": feature_store,
+}
 
 
 def page(text: str) -> str:

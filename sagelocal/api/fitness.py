@@ -5,6 +5,7 @@ The rules are those of `validation`, which finds AWS's words for a value that do
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from sagelocal.api import validation
 
+_SHORT, _KNOWN = 256, 4096
 Test = Callable[[Any], bool]
 _ANYTHING, _ASCII = ".*", r"\p{ASCII}*"  # patterns that need no engine
 
@@ -66,7 +68,9 @@ def _pattern(shape: Shape) -> Callable[[str], bool]:
     if pattern == _ASCII:
         return str.isascii
     match = validation.compiled(pattern).fullmatch
-    return lambda text: match(text) is not None
+    if validation.constraint(shape, "max", float("inf")) > _SHORT:
+        return lambda text: match(text) is not None
+    return functools.lru_cache(_KNOWN)(lambda text: match(text) is not None)  # names, which come again and again
 
 
 def _number(shape: Shape) -> Test:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sagelocal.feature_store.service import FeatureStore
 
 Document = dict[str, Any]
+SERVICE = "sagemaker-featurestore-runtime"
 Answer = str | Future[str | None]  # a write's is known when it is on disk; None is an empty one
 _MOST_AT_ONCE = 100  # records of a BatchGetRecord, the quotas page says
 _MOST_UPDATED = 100  # features of an UpdateRecord
@@ -196,3 +197,4 @@ OPERATIONS: dict[str, Callable[[FeatureStore, Document], Answer]] = {
     "BatchGetRecord": batch_get_record,
     "ListRecords": list_records,
 }
+REFUSED: dict[str, dict[str, str]] = {}

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from sagelocal.app import SageLocal
 
 Document = dict[str, Any]
-SERVICE = "sagemaker-featurestore-runtime"
 _MOST = 25 * 2**20  # bytes of a body: more than 25 records of the largest size
 _JSON = {"Content-Type": "application/json"}
 _GROUP = "/FeatureGroup/"
@@ -77,7 +76,7 @@ class _Operation:
     """How an operation's request is read, from botocore's model."""
 
     def __init__(self, name: str) -> None:
-        shape = operation_model(SERVICE, name).input_shape
+        shape = operation_model(runtime.SERVICE, name).input_shape
         assert shape is not None
         self._name = name
         self._fits: Callable[[Any], bool] = fits(shape)
@@ -102,7 +101,7 @@ class _Operation:
         if self._in_path:
             found["FeatureGroupName"] = group
         if not self._fits(found):
-            validate(SERVICE, self._name, found, code="ValidationError")
+            validate(runtime.SERVICE, self._name, found, code="ValidationError")
         return found
 
 

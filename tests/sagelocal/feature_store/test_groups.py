@@ -21,7 +21,7 @@ def feature(name: str, kind: str = "String", **more: Any) -> dict[str, Any]:
 
 OFFLINE = {"S3StorageConfig": {"S3Uri": "s3://bucket/"}}
 IN_MEMORY = {"EnableOnlineStore": True, "StorageType": "InMemory"}
-VECTOR = {"CollectionType": "Vector", "CollectionConfig": {"VectorConfig": {"Dimension": 2}}}
+VECTOR: dict[str, Any] = {"CollectionType": "Vector", "CollectionConfig": {"VectorConfig": {"Dimension": 2}}}
 
 
 @pytest.mark.parametrize(

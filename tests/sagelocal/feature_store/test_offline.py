@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -247,6 +248,9 @@ def test_a_kill_loses_no_record(tmp_path: Path) -> None:
             else:
                 written[writer].append(number)
 
+    def more_than(before: int) -> bool:
+        return sum(map(len, written.values())) > before
+
     threads = [threading.Thread(target=write, args=(writer,)) for writer in written]
     for thread in threads:
         thread.start()
@@ -257,7 +261,7 @@ def test_a_kill_loses_no_record(tmp_path: Path) -> None:
         for each in (*process.children(recursive=True), process):
             each.kill()
         server.up(laptop)
-        eventually(lambda before=before: sum(map(len, written.values())) > before, True)
+        eventually(partial(more_than, before), True)
     ends.set()
     for thread in threads:
         thread.join()

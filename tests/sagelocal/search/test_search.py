@@ -152,7 +152,7 @@ def test_what_cannot_be_asked_is_refused(app: Laptop) -> None:
     for _ in range(800):
         deep = {"SubExpressions": [deep]}
     assert "nested too deeply" in said(app, expression=deep)
-    assert "The field Resource with the value FeatureGroup is not implemented" in said(app, resource="FeatureGroup")
+    assert "The field Resource with the value HubContent is not implemented" in said(app, resource="HubContent")
     assert found(app, CrossAccountFilterOption="CrossAccount") == []
 
 
