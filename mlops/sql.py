@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from deploy import streams
 from mlops import console
 from mlops.errors import Failure
@@ -32,19 +30,17 @@ def ask(target: Target, use_case: str, query: str, rows: int) -> None:
 
 
 def run(athena: Any, use_case: str, query: str, poll: float) -> dict[str, Any]:
-    """Athena's QueryExecution of a query that succeeded, in the use case's database and workgroup."""
+    """Athena's QueryExecution of a query that succeeded, in the use case's database and workgroup.
+
+    Raises Failure with what Athena says against it, or where there is no such workgroup.
+    """
+    group = streams.workgroup(use_case)
     try:
-        started = athena.start_query_execution(
-            QueryString=query,
-            QueryExecutionContext={"Database": streams.database(use_case)},
-            WorkGroup=streams.workgroup(use_case),
-        )
-    except ClientError as error:
-        if "WorkGroup" in error.response["Error"]["Message"]:
-            raise Failure(
-                f"There is no workgroup {streams.workgroup(use_case)}: {console.command()} stream up {use_case}"
-            ) from error
-        raise
+        athena.get_work_group(WorkGroup=group)
+    except athena.exceptions.InvalidRequestException as error:
+        raise Failure(f"There is no workgroup {group}: {console.command()} stream up {use_case}") from error
+    context = {"Database": streams.database(use_case)}
+    started = athena.start_query_execution(QueryString=query, QueryExecutionContext=context, WorkGroup=group)
     pause = _POLL
     while True:
         found = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]
