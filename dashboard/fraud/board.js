@@ -109,6 +109,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
       list.querySelector("button:not([hidden])")?.focus({ preventScroll: true });
     };
   }
+  list.onpointerleave = list.onfocusout = (event) => {
+    if (event.pointerType !== "touch") setTimeout(() => !fresh.hidden && !reading(root, list) && show(root, state, data));
+  };
   state.asked = data.asked;
   if (done.length) {
     const last = data.alerts.find((alert) => alert.id === done[done.length - 1].id);

@@ -109,7 +109,7 @@ def headline() -> None:
         ("Alerts in 30 minutes", f"{flow.total(ALERTS):,.0f}", "by all models and days"),
         ("Latency in ms, p50 and p99", _said(latencies, ",.0f"), "from the put to the score, of the last minute"),
     )
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="live-figures"):
         for label, figure, what in figures:
             st.metric(label, figure, border=True, height="stretch", help=what)
 

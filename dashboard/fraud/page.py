@@ -9,6 +9,7 @@ All of it is read from the table of scores (reading.py, alerts.py) and from the 
 
 from __future__ import annotations
 
+import time
 from dataclasses import astuple
 from typing import Any
 
@@ -24,6 +25,8 @@ TITLE, ICON = "Fraud", ":material/crisis_alert:"
 VIEWS = ("Alerts", "Terminals", "Precision", "Stream")
 NEWEST = "Newest"
 COUNT = 50  # alerts on a page
+_ASKED, _FOUND = "fraud-asked", "fraud-found"  # of the window: the filters, and until when which page is kept
+_SHARE = 30  # times as long as an answer took, until the next one is asked for
 _EVERY, _SLOWLY = 3.0, 60.0  # s between two looks at alerts, and at what takes many calls
 _START = ("mlops stream up fraud", "mlops score fraud", "mlops traffic fraud --rate 20")
 
@@ -115,18 +118,34 @@ def _alerts(chosen: dict[str, Any]) -> None:
 def _page(filters: Filters, before: str) -> None:
     marks = marking.of_window()
     asked = f"{astuple(filters)} {before}"
-    if st.session_state.get("fraud-asked", asked) != asked:
+    if st.session_state.get(_ASKED, asked) != asked:
         marks.forget()
-    st.session_state["fraud-asked"] = asked
-    found = reading.alerts(filters, COUNT, before)
+        st.session_state.pop(_FOUND, None)
+    st.session_state[_ASKED] = asked
+    found = _found(filters, before)
     shown = merged(map(Alert.of, found.items), marks.recent())
     if not shown:
         _nothing(filters, found)
     else:
-        board.draw(shown, asked)
+        with st.container(key="live-alerts"):
+            board.draw(shown, asked)
     if found.looked_at > len(found.items):
         st.caption(f"{found.looked_at:,} alerts were looked through for these.")
     look.turn(found.following)
+
+
+def _found(filters: Filters, before: str) -> reading.Page:
+    """Where answers take long, as of a day with very many alerts, they are asked for less often: who looks should not
+    slow down what scores.
+    """
+    kept: tuple[float, reading.Page] | None = st.session_state.get(_FOUND)
+    if kept and time.monotonic() < kept[0]:
+        return kept[1]
+    started = time.monotonic()
+    found = reading.alerts(filters, COUNT, before)
+    took = time.monotonic() - started
+    st.session_state[_FOUND] = (started + _SHARE * took, found)
+    return found
 
 
 def _nothing(filters: Filters, found: reading.Page) -> None:

@@ -57,8 +57,8 @@ def show(day: str) -> None:
         return
     st.caption(
         f"{len(found):,} terminals with the {len(alerts):,} alerts of {days[-1]} to {day}. One with many, large on the "
-        f"map, is likely compromised. The rate is against its payments of {DAYS} days a week earlier, which is how late "
-        "the model's own figures of terminals are."
+        f"map, is likely compromised. The rate is against its payments of {DAYS} days a week earlier: the model's own "
+        "figures of terminals are as late."
     )
     left, right = st.columns(2, gap="medium")
     with left:
