@@ -25,9 +25,15 @@ def fit(
     seed: int,
 ) -> Network:
     """Two hidden ReLU layers, the second half as wide; of all epochs the one with the best average precision on
-    validation. `way` is one of `fraud_imbalance.WAYS`.
+    validation. `way` is one of `fraud_imbalance.WAYS`. Raises ImportError where there is no PyTorch.
     """
-    import torch
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            "The member network needs PyTorch: install the extra torch (AWS's PyTorch image has it), "
+            "or leave network out of Members."
+        ) from error
 
     torch.manual_seed(seed)
     chosen = fraud_imbalance.chosen(train[1], way, seed)

@@ -165,7 +165,8 @@ def load(folder: Path) -> tuple[Member, dict[str, Any]]:
     if name in TREES:
         import xgboost
 
-        return Trees(xgboost.Booster(model_file=folder / "trees.ubj")), facts
+        # One thread: a request holds few records, and waking others takes longer than they would save.
+        return Trees(xgboost.Booster({"nthread": 1}, model_file=folder / "trees.ubj")), facts
     with np.load(folder / "arrays.npz") as stored:
         arrays = dict(stored)
     if name == "network":
