@@ -54,8 +54,11 @@ class Wire:
         operation = self._operations[name]
         body = await raw.read_body(headers, receive, _MOST)
         request = operation.request(group, scope["query_string"], body)
-        answer = runtime.OPERATIONS[name](self._store, request)
-        text = await asyncio.wrap_future(answer) if isinstance(answer, Future) else answer
+        try:
+            answer = runtime.OPERATIONS[name](self._store, request)
+            text = await asyncio.wrap_future(answer) if isinstance(answer, Future) else answer
+        except AwsError as error:
+            raise operation.error(error) from error
         return 200, _JSON, (text or "").encode()
 
 
@@ -76,9 +79,11 @@ class _Operation:
     """How an operation's request is read, from botocore's model."""
 
     def __init__(self, name: str) -> None:
-        shape = operation_model(runtime.SERVICE, name).input_shape
+        model = operation_model(runtime.SERVICE, name)
+        shape = model.input_shape
         assert shape is not None
         self._name = name
+        self._errors = {each.name for each in model.error_shapes}
         self._fits: Callable[[Any], bool] = fits(shape)
         places = {member: each.serialization.get("location") for member, each in shape.members.items()}
         self._query = {
@@ -103,6 +108,12 @@ class _Operation:
         if not self._fits(found):
             validate(runtime.SERVICE, self._name, found, code="ValidationError")
         return found
+
+    def error(self, error: AwsError) -> AwsError:
+        """Of a group that is missing, PutRecord and DeleteRecord know no error but ValidationError."""
+        if error.code != "ResourceNotFound" or error.code in self._errors:
+            return error
+        return AwsError("ValidationError", error.message)
 
 
 def _parsed(body: bytes) -> Document:

@@ -99,6 +99,8 @@ def test_a_group_that_is_not_there_and_a_store_that_it_lacks(make: Make, laptop:
     group = make()
     missing = "Resource Not Found: Amazon SageMaker can't find a FeatureGroup with name nope"
     found = refused(group.runtime.put_record, FeatureGroupName="nope", Record=values(record("1")))
+    assert found == ("ValidationError", 400, missing)
+    found = refused(group.runtime.get_record, FeatureGroupName="nope", RecordIdentifierValueAsString="1")
     assert found == ("ResourceNotFound", 404, missing)
     found = refused(
         group.runtime.put_record,
