@@ -4,9 +4,11 @@ MiniStack 1.5 keeps them in memory until it stops cleanly; a kill lost what PutR
 stream has a folder of append-only files, one an hour, which go when all their records are older than the stream's
 retention. What is on disk survives a kill of the process, not a failure of the machine: nothing is synchronised.
 
-Three more things differ from MiniStack alone: sequence numbers grow even when the clock goes back; a record that
+Some more things differ from MiniStack alone: sequence numbers grow even when the clock goes back; a record that
 expires does not make a reader pass over another one, whose place in the list its iterator holds; and requests don't
-walk through all records and iterators each time, which a reader that polls every few milliseconds would feel.
+walk through all records and iterators each time, which a reader that polls every few milliseconds would feel. The
+metrics GetRecords.IteratorAgeMilliseconds and IncomingRecords are published every few seconds. What MiniStack does with
+shards that are split, merged or made more loses their records: those operations are refused.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ _SEGMENT_SECONDS = 3600
 _TIDY_SECONDS = 1.0
 _MADE = ("_create_stream", "_delete_stream", "_increase_retention", "_decrease_retention", "_add_tags", "_remove_tags")
 _CHANGED = ("_start_stream_encryption", "_stop_stream_encryption", "_register_consumer", "_deregister_consumer")
+_REFUSED = {"_split_shard": "SplitShard", "_merge_shards": "MergeShards", "_update_shard_count": "UpdateShardCount"}
+_METRIC_SECONDS = 5.0
 
 
 def install(state: Path) -> None:
@@ -42,6 +46,10 @@ def install(state: Path) -> None:
     kinesis._expire_iterators = tidy.iterators
     for name in ("_put_record", "_put_records"):
         setattr(kinesis, name, kept.putting(getattr(kinesis, name)))
+    ages = Ages(kinesis)
+    kinesis._get_records = ages.watching(kinesis._get_records)
+    for name, operation in _REFUSED.items():
+        setattr(kinesis, name, _refusing(operation))
     put_internally = kinesis.put_record_internal
 
     def put_record_internal(arn: str, key: str, data: bytes) -> bool:
@@ -110,6 +118,7 @@ class Kept:
                     written[shard] = records[-1]["SequenceNumber"]
             if lines:
                 self._append(name, "".join(lines).encode(), stream["RetentionPeriodHours"])
+                _count(stream["StreamName"], "IncomingRecords", len(lines), "Count")
 
     def _append(self, name: str, lines: bytes, hours: int) -> None:
         folder = self._folder / name
@@ -184,6 +193,51 @@ class Kept:
         _, _, _, region, account, _ = stream["StreamARN"].split(":", 5)
         first = min(each["starting_sequence_number"] for each in stream["shards"].values())
         return f"{account}-{region}-{stream['StreamName']}-{first}"
+
+
+class Ages:
+    """How old the last record of each GetRecords is; nothing is 0, as of a reader that has caught up."""
+
+    def __init__(self, kinesis: Any) -> None:
+        self._kinesis = kinesis
+        self._oldest: dict[str, float] = {}  # milliseconds, by stream since the last publication
+        self._next: dict[str, float] = {}
+
+    def watching(self, handler: Handler) -> Handler:
+        def answered(data: Document) -> Any:
+            iterator = self._kinesis._shard_iterators.get(data.get("ShardIterator"))
+            answer = handler(data)
+            stream = self._kinesis._streams.get(iterator["stream"]) if iterator else None
+            if iterator and stream and answer[0] == 200:
+                start = iterator["position"]
+                read = stream["shards"][iterator["shard_id"]]["records"][start : start + data.get("Limit", 10_000)]
+                age = time.time() - read[-1]["ApproximateArrivalTimestamp"] if read else 0.0
+                self._tell(stream["StreamName"], 1000 * age)
+            return answer
+
+        return answered
+
+    def _tell(self, stream: str, age: float) -> None:
+        self._oldest[stream] = max(age, self._oldest.get(stream, 0.0))
+        if time.time() >= self._next.get(stream, 0.0):
+            self._next[stream] = time.time() + _METRIC_SECONDS
+            _count(stream, "GetRecords.IteratorAgeMilliseconds", self._oldest.pop(stream), "Milliseconds")
+
+
+def _count(stream: str, name: str, value: float, unit: str) -> None:
+    from ministack.services import cloudwatch
+
+    cloudwatch.record_metric("AWS/Kinesis", name, value, unit, {"StreamName": stream})
+
+
+def _refusing(operation: str) -> Handler:
+    def refused(data: Document) -> Any:
+        from ministack.core.responses import error_response_json
+
+        said = f"{operation} is not implemented on a laptop: delete the stream and make it with another ShardCount."
+        return error_response_json("InvalidArgumentException", said, 400)
+
+    return refused
 
 
 class Tidy:

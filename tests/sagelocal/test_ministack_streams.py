@@ -272,6 +272,32 @@ def test_a_json_table_has_the_columns_and_types_that_glue_says(settings: Setting
     assert found[2][1:3] == [None, None]
 
 
+def test_how_far_behind_a_reader_is_is_a_metric_and_resharding_is_refused(settings: Settings) -> None:
+    stream(settings, "watched")
+    put(settings, "watched", "a")
+    time.sleep(0.05)
+    assert len(records_of(settings, "watched")) == 1
+
+    def newest(name: str, statistic: str) -> list[float]:
+        found = settings.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Kinesis",
+            MetricName=name,
+            Dimensions=[{"Name": "StreamName", "Value": "watched"}],
+            StartTime=time.time() - 600,
+            EndTime=time.time() + 60,
+            Period=3600,
+            Statistics=[statistic],
+        )["Datapoints"]
+        return [each[statistic] for each in found]
+
+    assert newest("IncomingRecords", "Sum") == [1]
+    assert newest("GetRecords.IteratorAgeMilliseconds", "Maximum")[0] >= 0
+    with pytest.raises(ClientError, match="UpdateShardCount is not implemented on a laptop"):
+        settings.client("kinesis").update_shard_count(
+            StreamName="watched", TargetShardCount=4, ScalingType="UNIFORM_SCALING"
+        )
+
+
 class Kinesis:
     """As much of MiniStack's module as tidying uses."""
 
