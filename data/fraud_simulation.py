@@ -68,6 +68,10 @@ class Simulation:
     """day, from 0, from which customers behave as on holiday; -1: never"""
     concept_drift_day: int = -1
     """day, from 0, from which scenario 4 appears; -1: never"""
+    fraud_rate: float = 1.0
+    """how many times the Handbook's number of terminals are compromised and credentials are stolen"""
+    tests_rate: float = 1.0
+    """how many times the number above of cards are tried in scenario 4"""
     label_delay: int = -1
     """days until every label is known, as the column labelled_at; -1: no such column"""
 
@@ -120,6 +124,9 @@ def check(wanted: Simulation) -> None:
             raise ValueError(f"{name} = {getattr(wanted, name)}: at least 1 is needed.")
     if not 0 < wanted.radius <= MAP_SIDE:
         raise ValueError(f"radius = {wanted.radius}: more than 0 and at most {MAP_SIDE:.0f} km are needed.")
+    for name in ("fraud_rate", "tests_rate"):
+        if not 0 <= getattr(wanted, name) <= 100:
+            raise ValueError(f"{name} = {getattr(wanted, name)}: from 0 to 100 is needed.")
 
 
 def draw_profiles(wanted: Simulation, draws: np.random.Generator) -> Profiles:
@@ -172,9 +179,10 @@ def chosen(customer: np.ndarray, chance: np.ndarray, reach: tuple[np.ndarray, np
 def with_fraud(payments: Payments, wanted: Simulation, draws: np.random.Generator) -> Payments:
     amount, day = payments.amount.copy(), payments.day
     scenario = np.where(cents(amount) > round(LARGE_AMOUNT * 100), 1, 0)
-    compromised = affected(wanted.terminals, wanted.days, COMPROMISED_A_DAY, COMPROMISED_DAYS, draws)
+    chance = COMPROMISED_A_DAY * wanted.fraud_rate
+    compromised = affected(wanted.terminals, wanted.days, chance, COMPROMISED_DAYS, draws)
     scenario[compromised[payments.terminal, day]] = 2
-    stolen = affected(wanted.customers, wanted.days, STOLEN_A_DAY, STOLEN_DAYS, draws)
+    stolen = affected(wanted.customers, wanted.days, STOLEN_A_DAY * wanted.fraud_rate, STOLEN_DAYS, draws)
     misused = stolen[payments.customer, day] & (draws.random(len(day)) < STOLEN_SHARE)
     scenario[misused] = 3
     amount[misused] *= STOLEN_FACTOR
@@ -202,7 +210,8 @@ def a_day(mean: float, days: int) -> list[int]:
 def card_tests(wanted: Simulation, profiles: Profiles, draws: np.random.Generator) -> Payments:
     """Scenario 4, which comes on top of what customers pay."""
     days = wanted.days - wanted.concept_drift_day
-    begins = np.repeat(np.arange(days), a_day(wanted.customers * TESTED_A_DAY, days)) + wanted.concept_drift_day
+    numbers = a_day(wanted.customers * TESTED_A_DAY * wanted.tests_rate, days)
+    begins = np.repeat(np.arange(days), numbers) + wanted.concept_drift_day
     bursts = len(begins)
     victim = draws.integers(wanted.customers, size=bursts)
     used = far_terminals(profiles, victim, draws)

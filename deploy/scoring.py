@@ -77,7 +77,9 @@ class Scorer:
             else:  # of two with the same id the first counts
                 taken.setdefault(transaction["transaction_id"], (record, transaction))
         rows = self._features([transaction for _, transaction in taken.values()], batch)
-        for (record, transaction), row, answer in zip(taken.values(), rows, self.model.ask(rows), strict=True):
+        # The model ignores the ids; in what the endpoint captures they say which transactions it was asked about.
+        asked: list[Row] = [{"transaction_id": number, **row} for number, row in zip(taken, rows, strict=True)]
+        for (record, transaction), row, answer in zip(taken.values(), rows, self.model.ask(asked), strict=True):
             if answer is None:
                 text = f"Endpoint {self.model.endpoint} answers others, but not this one: {dict(row)}."
                 batch.refused.append(Refusal(record, UNANSWERED, text))

@@ -168,7 +168,8 @@ class World:
         rows = json.loads(Body)["instances"]
         if any(each["amount"] == POISON for each in rows):
             raise refusal("ModelError", "InvokeEndpoint", OriginalStatusCode=500)
-        answer = {"predictions": [answered(each) for each in rows]}
+        known = [{name: value for name, value in each.items() if name != "transaction_id"} for each in rows]
+        answer = {"predictions": [answered(each) for each in known]}
         return {"Body": io.BytesIO(json.dumps(answer).encode())}
 
 

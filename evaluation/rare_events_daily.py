@@ -1,0 +1,159 @@
+"""How good alerts on rare events were, day by day, as far as their truth is known.
+
+    python evaluation/rare_events_daily.py --scored FILE.parquet --output DIR [--new 4] [--top 100] [--events JSON]
+
+The file has a row a scored record: `day` (YYYY-MM-DD), `card` (whose), `amount`, `score`, `alert` (0 or 1), `truth`
+(1, 0 or NaN while it is unknown), `scenario` (what kind of event; 0 of those that are none, -1 where nobody knows) and
+`model`, the version that scored it. Writes daily.csv, performance.png and the page report.html with report.pdf.
+
+A day is judged when all of it is known: labels of frauds come before those of the rest, so a day half known would look
+better, or worse, than it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import analysis_report
+import numpy as np
+import pandas as pd
+import rare_events_daily_pictures as pictures
+import rare_events_metrics as metrics
+from analysis_report import Picture, Report, Table
+
+HANDBOOK = 100 / 9_200  # cards looked at a day, of a day's transactions: 100 at the Handbook's size
+FEWEST = 3  # frauds: a day with fewer has no average precision, which would be chance
+UNKNOWN = -1  # of a scenario
+SHOWN = {  # columns of the page's table, with their decimals
+    "transactions": 0,
+    "frauds": 0,
+    "alerts": 0,
+    "average_precision": 3,
+    "card_precision": 2,
+    "possible": 2,
+    "precision": 2,
+    "recall": 2,
+    "missed": 0,
+}
+
+
+@dataclass
+class Args:
+    scored: Path
+    """parquet of scored records"""
+    output: Path
+    """folder for the results"""
+    new: int = UNKNOWN
+    """a scenario to follow; -1: none"""
+    top: int = 0
+    """cards looked at a day; 0: as many for the day's volume as the Handbook's 100"""
+    events: str = ""
+    """a JSON object of texts by day, which are marked"""
+
+
+def by_day(table: pd.DataFrame, top: int = 0) -> pd.DataFrame:
+    """A row a day, by day: counts, `known` (share whose truth is), and where all of it is known `average_precision`,
+    `precision` and `recall` of the alerts, `card_precision` (of the `top` cards; 0: as many for the day's volume as the
+    Handbook's 100) with `possible`, and `recall_<scenario>` of each kind; NaN where there is nothing to measure.
+    """
+    rows = {}
+    for day, part in table.groupby("day", sort=True):
+        known = float(part["truth"].notna().mean())
+        models = ", ".join(sorted(map(str, part["model"].unique())))
+        row = {"transactions": len(part), "alerts": int(part["alert"].sum()), "known": known, "models": models}
+        rows[day] = row | (of_day(part, top) if known == 1 else {})
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def of_day(part: pd.DataFrame, top: int) -> dict[str, float]:
+    truth, alert, score = (part[name].to_numpy(float) for name in ("truth", "alert", "score"))
+    events = metrics.Events(truth, *(part[name].to_numpy() for name in ("day", "card", "amount", "scenario")))
+    cards = top or max(1, round(HANDBOOK * len(part)))
+    first = metrics.card_precision(events, score, cards).iloc[0]
+    caught, frauds = float((truth * alert).sum()), float(truth.sum())
+    found = {
+        "frauds": frauds,
+        "average_precision": metrics.average_precision(truth, score) if frauds >= FEWEST else np.nan,
+        "precision": caught / alert.sum() if alert.sum() else np.nan,
+        "recall": caught / frauds if frauds else np.nan,
+        "cards": cards,
+        "card_precision": first["card_precision"],
+        "possible": first["possible"],
+        "missed": float(part["amount"].to_numpy(float)[(truth == 1) & (alert == 0)].sum()),
+    }
+    for scenario in np.unique(events.scenarios[truth == 1]):
+        if scenario != UNKNOWN:
+            own = (truth == 1) & (events.scenarios == scenario)
+            found |= {f"recall_{scenario}": float(alert[own].mean()), f"frauds_{scenario}": float(own.sum())}
+    return found
+
+
+def means(days: pd.DataFrame, periods: Mapping[str, tuple[str, str]], columns: Sequence[str]) -> pd.DataFrame:
+    """Means over the judged days of each period, from its first to before its second day; a row a period."""
+    chosen = {name: days[(days.index >= start) & (days.index < end)] for name, (start, end) in periods.items()}
+    present = [each for each in columns if each in days]
+    return pd.DataFrame({name: part[present].mean() for name, part in chosen.items()}).T
+
+
+def report(days: pd.DataFrame, events: Mapping[str, str], new: int | None) -> Report:
+    judged = days[days["known"] == 1]
+    newest = judged.iloc[-7:].mean(numeric_only=True) if len(judged) else pd.Series(dtype=float)
+    sentence = f"None of {len(days)} days is wholly labelled yet."
+    if "average_precision" in newest:
+        sentence = (
+            f"Average precision {newest['average_precision']:.2f}, recall {newest['recall']:.0%} and precision of the "
+            f"alerts {newest['precision']:.0%}: means of the last {min(7, len(judged))} days whose labels are known."
+        )
+    columns = [name for name in SHOWN if name in days] + [name for name in days if name.startswith("recall_")]
+    rows = [
+        [day, row["models"], *(_cell(row[name], SHOWN.get(name, 2)) for name in columns)]
+        for day, row in days.iterrows()
+    ]
+    note = (
+        f"A day is judged when every label of it is known, which {len(judged)} of {len(days)} are. card_precision: of "
+        "the day's most suspicious cards the share with a fraud, possible: what a model that knows all could reach. "
+        "missed: amounts of frauds without an alert."
+    )
+    picture = Picture(
+        "Day by day",
+        lambda: pictures.over_time(days, events, new),
+        "Average precision, precision at the top, precision and recall of the alerts, and their numbers, by day",
+        "; ".join(f"{day}: {text}" for day, text in sorted(events.items())),
+    )
+    table = Table("The days", ["day", "model", *columns], rows, note, whole=True)
+    subtitle = (
+        f"{len(days)} days, {days.index[0]} to {days.index[-1]}, {int(days['transactions'].sum()):,} transactions"
+    )
+    return Report("Alerts day by day", sentence, None, subtitle, (), (picture, table))
+
+
+def _cell(value: float, decimals: int) -> str:
+    return "" if pd.isna(value) else f"{value:,.{decimals}f}"
+
+
+def main(args: Args) -> None:
+    events = json.loads(args.events) if args.events else {}
+    new = None if args.new == UNKNOWN else args.new
+    days = by_day(pd.read_parquet(args.scored), args.top)
+    args.output.mkdir(parents=True, exist_ok=True)
+    days.to_csv(args.output / "daily.csv", index_label="day")
+    pictures.over_time(days, events, new).savefig(args.output / "performance.png", dpi=150, facecolor="white")
+    analysis_report.write(report(days, events, new), args.output)
+
+
+def parse() -> Args:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scored", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--new", type=int, default=UNKNOWN)
+    parser.add_argument("--top", type=int, default=0)
+    parser.add_argument("--events", default="")
+    return Args(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main(parse())
