@@ -24,6 +24,7 @@ from mlops.commands import (
     dashboard,
     eda,
     endpoints,
+    feedback,
     lineage,
     machine,
     new,
@@ -220,7 +221,10 @@ def reject(use_case: UseCase, version: Version = None, reason: Reason = "", targ
 @app.command()
 def demo(
     use_case: Annotated[
-        str, typer.Argument(metavar="USE_CASE|drift", help="`drift`: from drift to a new model, with churn.")
+        str,
+        typer.Argument(
+            metavar="USE_CASE|drift", help="`drift`: from drift to a new model, with churn; `fraud`: a new one is met."
+        ),
     ] = "churn",
     count: Count = COUNT,
     reports: Reports = REPORTS,
@@ -233,6 +237,13 @@ def demo(
         from mlops import drift_demo
 
         drift_demo.play(connect(target), reports)
+        return
+    if use_case == "fraud":
+        if count != COUNT:
+            raise typer.BadParameter("fraud has its own days of payments, and takes no --count.")
+        from mlops import fraud_demo
+
+        fraud_demo.play(connect(target), reports)
         return
     known_model(use_case)
     from mlops import demo as command
@@ -250,6 +261,7 @@ for each in (
     cicd,
     dashboard,
     eda,
+    feedback,
     lineage,
     machine,
     new,

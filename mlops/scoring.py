@@ -32,7 +32,7 @@ def work(target: Target, use_case: str, stage: str, pause: float | None = None) 
     check(target, use_case, stage)
     logging.disable(logging.NOTSET)  # what is tried again is said
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.WARNING)
-    with _alone(target, use_case):
+    with alone(target, use_case):
         worker = make(target, use_case, stage, pause)
         console.say(f"Scoring {streams.transactions_stream(use_case)} with {worker.scorer.model.endpoint}")
         console.note("Ctrl-C stops it; what comes meanwhile is scored at the next start")
@@ -75,7 +75,7 @@ def make(target: Target, use_case: str, stage: str, pause: float | None = None) 
 
 
 @contextmanager
-def _alone(target: Target, use_case: str) -> Iterator[None]:
+def alone(target: Target, use_case: str) -> Iterator[None]:
     """Two at once would each go on from states that the other has changed. On AWS nothing but its reader sees to it."""
     if target.settings is None:
         yield

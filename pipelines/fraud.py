@@ -147,7 +147,6 @@ def build(project: Project) -> Pipeline:
         "CurrentModelUrl": current,
         "CardPrecision": steps.metric(report, "rare_events.card_precision.value"),
         "EurosADay": steps.metric(report, "rare_events.cost_a_day.value"),
-        "Members": members,
         "InputDataUrl": raw,
     }
     version = steps.register(

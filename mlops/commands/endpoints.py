@@ -41,6 +41,13 @@ class Broker(StrEnum):
     kafka = "kafka"
 
 
+class Verdict(StrEnum):
+    """deploy.fraud_labels' labels."""
+
+    fraud = "fraud"
+    genuine = "genuine"
+
+
 class Analysis(StrEnum):
     """deploy.declaration.Kind."""
 
@@ -184,21 +191,46 @@ def traffic(
 
 def label(
     use_case: UseCase,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A .csv, .parquet or .jsonl table.")],
+    file: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="A .csv, .parquet or .jsonl table.")
+    ] = None,
     id_column: Annotated[
         str | None, typer.Option("--id-column", help="The requests' ids; else inference_id, or event_id.")
     ] = None,
     label_column: Annotated[
         str | None, typer.Option("--label-column", help="What became of them; else as the monitors declare it.")
     ] = None,
+    transaction: Annotated[int | None, typer.Option("--transaction", min=0, help="Of a stream, with --as.")] = None,
+    said: Annotated[Verdict | None, typer.Option("--as", help="What an analyst found it to be.")] = None,
+    chargebacks: Annotated[
+        str | None,
+        typer.Option("--chargebacks", metavar="FILE|S3_PREFIX", help="Of a stream: frauds that were reported."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--requests-since", help="Of a stream: their truth for the monitors, as 2h, 7d.")
+    ] = None,
     stage: Stage = "production",
     target: TargetOption = LAPTOP,
 ) -> None:
-    """Tell the monitors what became of requests: model quality, bias and retraining learn from it."""
+    """Tell the monitors what became of requests: model quality, bias and retraining learn from it.
+
+    Of a stream's transactions (a FILE with transaction_id and label): in the table of scores and the Feature Store.
+    """
     known_model(use_case)
+    from mlops import fraud_labels, streaming
     from mlops import labels as command
 
-    command.label(connect(target), use_case, stage, file, id_column, label_column)
+    of_stream = use_case in streaming.use_cases()
+    if file is not None and not (of_stream and fraud_labels.fits(file)):
+        command.label(connect(target), use_case, stage, file, id_column, label_column)
+        return
+    if not of_stream and file is None and not (transaction or chargebacks or since):
+        raise ValueError(f"Give a FILE: mlops label {use_case} outcomes.csv.")
+    streaming.check(use_case)
+    if (transaction is None) != (said is None):
+        raise ValueError("--transaction and --as go together: mlops label fraud --transaction 17 --as genuine.")
+    given = fraud_labels.Given(file, transaction, said and said.value, chargebacks, since)
+    fraud_labels.label(connect(target), use_case, stage, given)
 
 
 def monitor(
