@@ -62,35 +62,32 @@ def _days() -> list[str]:
 
 
 def _await_first() -> None:
+    reading.days.clear()
     if _days():
         st.rerun()
 
 
 def _choose(*, narrow: bool) -> dict[str, Any]:
     """The filters, whose choice is in the address."""
-    days = _days()
+    kept: Any = {"bind": "query-params", "on_change": look.first_page}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         day = st.selectbox(
             "Day (UTC)",
-            [NEWEST, *days],
-            key="day",
-            bind="query-params",
+            [NEWEST, *_days()],
             accept_new_options=True,
             width=170,
             help="Of the transaction. Any day can be typed, as 2026-06-01.",
+            key="day",
+            **kept,
         )
         if not narrow:
             return {"day": day or NEWEST}
-        score = st.slider(
-            "From which score", 0.0, 1.0, 0.0, 0.05, format="percent", key="score", bind="query-params", width=190
+        score = st.slider("From which score", 0.0, 1.0, 0.0, 0.05, format="percent", width=190, key="score", **kept)
+        terminal, customer = (
+            st.number_input(name.title(), 0, None, None, 1, placeholder="any", width=130, key=name, **kept)
+            for name in ("terminal", "customer")
         )
-        terminal = st.number_input(
-            "Terminal", 0, None, None, 1, key="terminal", placeholder="any", bind="query-params", width=130
-        )
-        customer = st.number_input(
-            "Customer", 0, None, None, 1, key="customer", placeholder="any", bind="query-params", width=130
-        )
-        unlabelled = st.toggle("Not labelled only", key="open", bind="query-params")
+        unlabelled = st.toggle("Not labelled only", key="open", **kept)
     return {
         "day": day or NEWEST,
         "score": score,

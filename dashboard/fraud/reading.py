@@ -157,7 +157,7 @@ def _of_day(day: str) -> list[Item]:
     return found
 
 
-@st.cache_data(ttl=30, show_spinner=False)
+@st.cache_data(ttl=60, show_spinner=False)
 def days() -> list[str]:
     """Those of the last LOOK_BACK days with an alert, newest first; a terminal's clock may be in tomorrow."""
     today = datetime.now(UTC).date()

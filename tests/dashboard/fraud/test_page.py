@@ -85,6 +85,10 @@ def test_each_view_says_what_it_is_about(show: Callable[..., Any]) -> None:
     assert shown.selectbox(key="day").options == ["Newest", TODAY.date().isoformat(), EARLIER.date().isoformat()]
     assert "40 terminals with the 122 alerts" in captions(show(view="Terminals"))
     assert "labelled, 1 of 9; lines are 95 %" in captions(show(view="Precision"))
+    older = show(day=EARLIER.date().isoformat()).button(key="older").click().run()
+    assert not older.exception and older.button(key="newest")
+    older.slider(key="score").set_value(0.95).run()
+    assert not older.exception and "is like that" in older.info[0].value  # the first page of what is asked for now
     assert "No alert on 2020-01-01" in show(day="2020-01-01").info[0].value
     assert "'never' is no day" in show(day="never").warning[0].value
 
