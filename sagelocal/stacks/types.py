@@ -18,6 +18,7 @@ from sagelocal.stacks.conversion import converted, unknown_properties
 Document = dict[str, Any]
 Client = Callable[[str], Any]  # a boto3 client of a service
 Changes = Callable[[Document, Document], list[Document]]  # requests that make properties out of earlier ones
+Present = Callable[[Any, str, Document], Document]  # the properties of what is there, but for what cannot change
 _STACK_NAME = "aws:cloudformation:stack-name"
 
 
@@ -49,11 +50,12 @@ class Type:
     tags: Callable[[Any, str, str], list[Document]] = lambda client, name, arn: []
     adopts: bool = False  # whether one that no stack made is taken over
     changes: Changes | None = None  # what `update` is given, where that is not all properties
+    present: Present = lambda client, name, properties: properties  # of one that is taken over, for `changes`
 
 
 def _feature_group_changes(before: Document, after: Document) -> list[Document]:
     """UpdateFeatureGroup takes one kind of change at a time. Raises ValueError for those that need another group."""
-    definitions, wanted = before["FeatureDefinitions"], after["FeatureDefinitions"]
+    there, wanted = ({_feature(each): each for each in some["FeatureDefinitions"]} for some in (before, after))
     kept = {name: each for name, each in after.items() if name not in ("FeatureDefinitions", "Tags")}
     fixed = {name: each for name, each in before.items() if name not in ("FeatureDefinitions", "Tags")}
     requests: list[Document] = []
@@ -65,11 +67,25 @@ def _feature_group_changes(before: Document, after: Document) -> list[Document]:
             raise ValueError(f"{name} of a feature group cannot change in {', '.join(sorted(changed))}.")
         if changed:
             requests.append({name: {each: new.get(each, {}) for each in changed}})
-    if added := [each for each in wanted if each not in definitions]:
-        requests.append({"FeatureAdditions": added})
-    if fixed != kept or any(each not in wanted for each in definitions):
+    if added := wanted.keys() - there.keys():
+        requests.append({"FeatureAdditions": [each for key, each in wanted.items() if key in added]})
+    if fixed != kept or there.keys() - wanted.keys():
         raise ValueError("Of a feature group only features can be added, and its stores' configuration changed.")
     return requests
+
+
+def _feature(definition: Document) -> tuple[Any, ...]:
+    return tuple(definition.get(name) for name in ("FeatureName", "FeatureType", "CollectionType"))
+
+
+def _feature_group(client: Any, name: str, properties: Document) -> Document:
+    found = client.describe_feature_group(FeatureGroupName=name)
+    before = {**properties, "FeatureDefinitions": found["FeatureDefinitions"]}
+    if "OnlineStoreConfig" in properties:
+        ttl = found.get("OnlineStoreConfig", {}).get("TtlDuration")
+        online = {each: value for each, value in properties["OnlineStoreConfig"].items() if each != "TtlDuration"}
+        before["OnlineStoreConfig"] = online | ({"TtlDuration": ttl} if ttl else {})
+    return before
 
 
 TYPES = {
@@ -139,6 +155,7 @@ TYPES = {
             {"key": each["Key"], "value": each["Value"]} for each in client.list_tags(ResourceArn=arn.lower())["Tags"]
         ],
         changes=_feature_group_changes,
+        present=_feature_group,
     ),
     "AWS::CloudWatch::Alarm": Type(
         "cloudwatch",
@@ -166,7 +183,10 @@ def create(kind: str, name: str, properties: Document, client: Client, place: Ma
     except ClientError as error:
         if not _is_taken(error) or not _may_adopt(row, name, properties, client, place):
             raise
-        if row.update and not row.changes:
+        if row.changes:
+            for request in row.changes(row.present(client(row.service), name, properties), properties):
+                _call(kind, row.update, name, request, client)
+        elif row.update:
             _call(kind, row.update, name, properties, client)
     _set_beside(row, name, {}, properties, client)
 

@@ -283,6 +283,8 @@ def test_a_stack_makes_one(sagemaker: Any, laptop: Settings) -> None:
     found = deployed("update", "\n        - { FeatureName: score, FeatureType: Fractional }", 5)
     assert found["FeatureDefinitions"][-1] == {"FeatureName": "score", "FeatureType": "Fractional"}
     assert found["OnlineStoreConfig"]["TtlDuration"] == {"Unit": "Days", "Value": 5}
+    tags = sagemaker.list_tags(ResourceArn=found["FeatureGroupArn"])["Tags"]
+    assert {"Key": "aws:cloudformation:stack-name", "Value": "features"} in tags, "by which a next stack takes it over"
     stacks.delete_stack(StackName="features")
     stacks.get_waiter("stack_delete_complete").wait(StackName="features", WaiterConfig={"Delay": 0.1})
     with pytest.raises(ClientError, match="ResourceNotFound"):
