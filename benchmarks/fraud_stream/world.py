@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ import pandas as pd
 from data import fraud
 from data.fraud_simulation import Simulation, simulate
 from deploy import names, scoring_states, streams
-from deploy.scoring_states import Held, Key, States
+from deploy.scoring_states import Key, States
 from mlops import streaming, targets
 from mlops.targets import Target
 from processing import fraud_windows
@@ -104,25 +104,22 @@ def remember(target: Target) -> int:
     table = simulate(fraud.SIMULATION)
     table = table[table["transaction_time"] >= table["transaction_time"].max() - pd.Timedelta(days=_HISTORY)]
     late = pd.Timestamp(datetime.now(UTC).replace(tzinfo=None)).floor("s") - table["transaction_time"].max()
-    times = (table["transaction_time"] + late).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    held: dict[Key, Held] = {}
+    times = (table["transaction_time"] + late).astype("datetime64[s]").astype("int64")
     customers, terminals = streams.customers_group(USE_CASE), streams.terminals_group(USE_CASE)
-    for transaction in table.assign(transaction_time=times).to_dict("records"):
-        step(held, transaction, customers, terminals)
+    events: dict[Key, list[list[int]]] = {}
+    for row in table.assign(seconds=times).itertuples():
+        paid, place = fraud_windows.cents(row.amount), [fraud_windows.metres(row.x), fraud_windows.metres(row.y)]
+        event = [row.transaction_id, row.seconds, paid, *place]
+        events.setdefault((customers, row.customer_id), []).append(event)
+        events.setdefault((terminals, row.terminal_id), []).append([row.transaction_id, row.seconds, row.fraud])
+    held = {
+        key: scoring_states.after(None, {"events": each}, fraud_windows.written(each[-1][1]), {})
+        for key, each in events.items()
+    }
     runtime = target.settings.client("sagemaker-featurestore-runtime")
     with ThreadPoolExecutor(4) as pool:
         States(runtime, {customers: "customer_id", terminals: "terminal_id"}, pool).write(held)
     return len(held)
-
-
-def step(held: dict[Key, Held], transaction: Mapping[str, Any], customers: str, terminals: str) -> None:
-    keys: tuple[Key, Key] = (customers, transaction["customer_id"]), (terminals, transaction["terminal_id"])
-    before = [held.get(key) for key in keys]
-    states = [each.state if each else None for each in before]
-    row, *new = fraud_windows.features(dict(transaction), states[0], states[1])
-    for key, old, state, kind in zip(keys, before, new, ("customer_", "terminal_"), strict=True):
-        windows = {name: value for name, value in row.items() if name.startswith(kind)}
-        held[key] = scoring_states.after(old, state, transaction["transaction_time"], windows)
 
 
 def records(target: Target, stream: str) -> list[dict[str, Any]]:
