@@ -177,8 +177,12 @@ def in_memory(args: Args) -> tuple[pd.DataFrame, fraud_table.Known]:
 
 def on_spark(args: Args) -> tuple[pd.DataFrame, fraud_table.Known]:
     """The same of the days that are in a split."""
-    from fraud_spark import transactions_with_features
-
+    try:
+        from fraud_spark import transactions_with_features
+    except ImportError as error:
+        raise InputError(
+            f"--engine spark needs pyspark, which is not here: {error}. Use an image that has it, or --engine pandas."
+        ) from error
     return transactions_with_features(
         args.raw, lambda known: min(each.start for each in periods(known.first, known.last, args).values())
     )

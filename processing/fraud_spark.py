@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import fraud_features
 import fraud_table
@@ -21,10 +20,10 @@ import numpy as np
 import pandas as pd
 import tabular
 from fraud_windows import FEATURES, FIELDS
+from pyspark.errors import PythonException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as f
 from tabular import InputError
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
 
 ROWS_A_BUCKET = 500_000  # customers or terminals that are worked on at once
 CARRIED = ("transaction_id", "transaction_time", "customer_id", "terminal_id", "x", "y", "fraud", "scenario")
@@ -41,9 +40,6 @@ def transactions_with_features(
     `source` is a file or folder that every worker can read, such as an S3 URI. Of transactions that share an id one
     stays: the first in time. Raises InputError as `fraud_table.clean` does.
     """
-    from pyspark.errors import PythonException
-    from pyspark.sql import SparkSession
-
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers take any python3 otherwise
     spark = SparkSession.builder.appName("fraud").config("spark.sql.session.timeZone", "UTC").getOrCreate()
     for file in (tabular.__file__, fraud_windows.__file__, fraud_table.__file__, fraud_features.__file__, __file__):
@@ -66,8 +62,6 @@ def refusal(trace: str) -> str:
 
 
 def cleaned(spark: SparkSession, source: str) -> tuple[DataFrame, fraud_table.Known]:
-    from pyspark.sql import functions as f
-
     raw = read(spark, source)
     fraud_table.check_columns(raw.columns, source)
     table = raw.mapInPandas(typed, schema((*FIELDS, "fraud", "scenario"), whole="double")).persist()
@@ -99,11 +93,16 @@ def cleaned(spark: SparkSession, source: str) -> tuple[DataFrame, fraud_table.Kn
 
 
 def read(spark: SparkSession, source: str) -> DataFrame:
-    uri = Path(source).absolute().as_uri() if "://" not in source else source
-    kinds = {path.suffix for path in Path(source).rglob("*") if path.is_file()} if "://" not in source else {".parquet"}
-    if ".csv" in kinds:
+    """All CSV or all parquet; behind a URI parquet, whatever the names."""
+    if "://" in source:
+        return spark.read.parquet(source)
+    # Not `as_uri`: Hadoop takes a path as it is, and would look for a folder with %20 in its name.
+    uri, kinds = f"file:{Path(source).absolute()}", {path.suffix for path in fraud_table.files(Path(source))}
+    if kinds == {".csv"}:
         return spark.read.csv(uri, header=True, inferSchema=False, escape='"')
-    return spark.read.parquet(uri)
+    if kinds == {".parquet"}:
+        return spark.read.parquet(uri)
+    raise InputError(f"{source} holds files of {', '.join(sorted(kinds))}. On Spark all are .csv, or all are .parquet.")
 
 
 def others(table: DataFrame) -> list[str]:
@@ -129,8 +128,6 @@ def typed(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
 
 def collected(table: DataFrame, known: fraud_table.Known, start: int) -> pd.DataFrame:
     """The transactions from `start` on with their features, by time, as `fraud.in_memory` gives them."""
-    from pyspark.sql import functions as f
-
     buckets = known.rows // ROWS_A_BUCKET + 2
     table = table.withColumn("customers", f.pmod("customer_id", f.lit(buckets)))
     table = table.withColumn("terminals", f.pmod("terminal_id", f.lit(buckets)))

@@ -53,10 +53,15 @@ def read(folder: Path) -> pd.DataFrame:
 
     Raises InputError for no file, one that is not readable, and columns that are missing or unknown.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((".", "_")))
-    if not files:
+    return pd.concat([read_file(path) for path in files(folder)], ignore_index=True)
+
+
+def files(folder: Path) -> list[Path]:
+    """Raises InputError for none."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((".", "_")))
+    if not found:
         raise InputError(f"No input: {folder} holds no file. Point InputDataUrl at the raw table, CSV or parquet.")
-    return pd.concat([read_file(path) for path in files], ignore_index=True)
+    return found
 
 
 def read_file(path: Path) -> pd.DataFrame:
