@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -60,10 +60,18 @@ def up(target: Target, use_case: str, given: dict[str, str], *, yes: bool = Fals
     console.note(f"sends transactions to the stream {streams.transactions_stream(use_case)}.")
 
 
-def functions(use_case: str) -> dict[str, tuple[Path, ...]]:
-    """The template's parameter for the code of each Lambda function, and that code's files."""
+def functions(use_case: str) -> dict[str, dict[str, Path]]:
+    """The template's parameter for the code of each Lambda function, and that code's files by their place in it."""
     module = names.module_name(use_case)
-    return {"ValidationCode": (_LAMBDA / f"{module}_validation.py", ROOT / "processing" / f"{module}_windows.py")}
+    windows = ROOT / "processing" / f"{module}_windows.py"
+    validation, scorer = (_LAMBDA / f"{module}_{name}.py" for name in ("validation", "scorer"))
+    found = {"ValidationCode": {each.name: each for each in (validation, windows)}}
+    if scorer.exists():
+        files = [windows, *(ROOT / "deploy" / f"{name}.py" for name in ("names", "streams", "sources"))]
+        files += [*(ROOT / "deploy").glob("scoring*.py"), *(ROOT / "deploy").glob(f"{module}_*.py")]
+        beside = {str(each.relative_to(ROOT)): each for each in sorted(files)}
+        found["ScorerCode"] = {scorer.name: scorer, **beside}
+    return found
 
 
 def down(target: Target, use_case: str, *, everything: bool = False, yes: bool = False) -> None:
@@ -149,23 +157,24 @@ def _access_log(stacks: Stacks) -> dict[str, str]:
     return {"AccessLogBucket": stacks.outputs("mlops-baseline").get("LogBucket", "")}
 
 
-def _upload(target: Target, use_case: str, files: Sequence[Path]) -> str:
+def _upload(target: Target, use_case: str, files: Mapping[str, Path]) -> str:
     """Key of a .zip with these files, under its content's hash: code that is as it was is not deployed again."""
     body = packed(files)
     digest = hashlib.sha256(body).hexdigest()[:16]
-    parts = (target.place.prefix.strip("/"), "code", names.aws_name(use_case), digest, f"{files[0].stem}.zip")
+    name = f"{Path(next(iter(files))).stem}.zip"
+    parts = (target.place.prefix.strip("/"), "code", names.aws_name(use_case), digest, name)
     key = "/".join(part for part in parts if part)
     s3: Any = target.client("s3")
     s3.put_object(Bucket=target.place.bucket, Key=key, Body=body)
     return key
 
 
-def packed(files: Sequence[Path]) -> bytes:
-    """A .zip of files side by side."""
+def packed(files: Mapping[str, Path]) -> bytes:
+    """A .zip of files, by their paths in it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in files:
-            entry = zipfile.ZipInfo(file.name, _EPOCH)
+        for name, file in files.items():
+            entry = zipfile.ZipInfo(name, _EPOCH)
             entry.external_attr = 0o644 << 16  # Lambda's own user has to be able to read it
             archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()

@@ -127,9 +127,13 @@ def _table(dynamodb: Any, table: str, before: Document, after: Document) -> None
 
 
 def _function(functions: Any, function: str, before: Document, after: Document) -> None:
-    key = after.get("KmsKeyArn", "")
+    key, most = after.get("KmsKeyArn", ""), after.get("ReservedConcurrentExecutions")
     if key != before.get("KmsKeyArn", ""):
         functions.update_function_configuration(FunctionName=function, KMSKeyArn=key)
+    if most is not None and most != before.get("ReservedConcurrentExecutions"):
+        functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=int(most))
+    elif most is None and before.get("ReservedConcurrentExecutions") is not None:
+        functions.delete_function_concurrency(FunctionName=function)
 
 
 def _catalog(glue: Any, name: str, before: Document, after: Document) -> None:
@@ -151,7 +155,7 @@ COMPLETIONS = {
     "AWS::Kinesis::Stream": Completion("kinesis", ("StreamEncryption",), _stream),
     "AWS::DynamoDB::Table": Completion("dynamodb", _TABLE, _table),
     "AWS::Athena::WorkGroup": Completion("athena", ("RecursiveDeleteOption",), _nothing),
-    "AWS::Lambda::Function": Completion("lambda", ("KmsKeyArn",), _function),
+    "AWS::Lambda::Function": Completion("lambda", ("KmsKeyArn", "ReservedConcurrentExecutions"), _function),
     "AWS::Glue::Database": Completion("glue", ("CatalogId",), _catalog),
     "AWS::Glue::Table": Completion("glue", ("CatalogId",), _catalog),
 }

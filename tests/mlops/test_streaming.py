@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -142,3 +148,40 @@ def test_stacks_and_tables_are_there_after_the_whole_is_killed(target: Target, l
     assert ask(target, "SELECT count(*) FROM scores") == [("0",)]
     found = target.client("kinesis").describe_stream_summary(StreamName="fraud-scores")["StreamDescriptionSummary"]
     assert (found["OpenShardCount"], found["RetentionPeriodHours"], found["EncryptionType"]) == (2, 72, "KMS")
+
+
+@pytest.mark.parametrize("parameter", ["ValidationCode", "ScorerCode"])
+def test_a_functions_archive_is_the_same_each_time_and_has_all_that_it_imports(parameter: str, tmp_path: Path) -> None:
+    files = streaming.functions("fraud")[parameter]
+    body = streaming.packed(files)
+    assert body == streaming.packed(files)
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        archive.extractall(tmp_path)
+    handler = Path(next(iter(files))).stem
+    code = (
+        f"import sys; sys.path[:0] = [{str(tmp_path)!r}]\n"
+        "sys.meta_path[:] = [each for each in sys.meta_path if 'editable' not in str(each).lower()]\n"
+        f"import {handler}\n"
+        "own = ('deploy', 'processing', 'fraud_windows')\n"
+        "print([str(each.__file__) for name, each in sys.modules.items()\n"
+        "       if name.split('.')[0] in own and getattr(each, '__file__', None)])"
+    )
+    environment = {"PATH": os.environ["PATH"], "AWS_REGION": "us-east-1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = ast.literal_eval(done.stdout)
+    assert found
+    assert all(each.startswith(str(tmp_path)) for each in found)
+
+
+@pytest.mark.slow
+def test_with_a_stage_a_function_scores_and_without_it_is_gone(target: Target) -> None:
+    functions = target.client("lambda")
+    streaming.up(target, "fraud", {"ScorerStage": "production"})
+    assert functions.get_function(FunctionName="fraud-scorer")["Concurrency"] == {"ReservedConcurrentExecutions": 1}
+    (mapping,) = functions.list_event_source_mappings(FunctionName="fraud-scorer")["EventSourceMappings"]
+    assert (mapping["BatchSize"], mapping["FunctionResponseTypes"]) == (100, ["ReportBatchItemFailures"])
+    streaming.up(target, "fraud", {"ScorerStage": ""})
+    assert functions.list_event_source_mappings()["EventSourceMappings"] == []
