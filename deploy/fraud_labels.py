@@ -10,14 +10,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
+
+from deploy import scoring_results
 
 FRAUD, GENUINE = "fraud", "genuine"
 ANALYST, CHARGEBACK = "analyst", "chargeback"
 
-Item = dict[str, Any]  # a transaction as the table has it, numbers as Decimal
-_read = TypeDeserializer().deserialize
+Item = dict[str, Any]  # a transaction as the table has it, as plain values
 _FREE = "attribute_exists(transaction_id) AND (attribute_not_exists(label) OR (labelled_by = :by AND label <> :label))"
 
 
@@ -71,7 +71,7 @@ def written(moment: datetime) -> str:
 
 def plain(item: dict[str, Any]) -> Item:
     """An item as a client gets it, without DynamoDB's types."""
-    return {name: _read(value) for name, value in item.items()}
+    return {name: scoring_results.plain(value) for name, value in item.items()}
 
 
 def _update(

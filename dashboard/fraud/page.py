@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import astuple
+from datetime import date
 from typing import Any
 
 import streamlit as st
@@ -32,7 +33,7 @@ _START = ("mlops stream up fraud", "mlops score fraud", "mlops traffic fraud --r
 
 
 def page() -> None:
-    if not _days():
+    if not (newest := _newest()):
         look.empty("No transaction has raised an alert in the last weeks.", *_START)
         look.live(_await_first, every=5.0)()
         return
@@ -43,7 +44,7 @@ def page() -> None:
         if open_ == "Stream":
             look.live(flow.show, every=10.0)()
             return
-        chosen = _choose(narrow=open_ == "Alerts")
+        chosen = _choose(newest, narrow=open_ == "Alerts")
         if open_ == "Alerts":
             _alerts(chosen)
         else:
@@ -51,29 +52,29 @@ def page() -> None:
             look.live(lambda: draw(_day(chosen)), every=_SLOWLY)()
 
 
-def _days() -> list[str]:
-    """As reading has them; none without a table."""
+def _newest() -> str:
+    """As reading has it; empty without a table, too."""
     try:
-        return reading.days()
+        return reading.newest()
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
-        return []
+        return ""
 
 
 def _await_first() -> None:
-    reading.days.clear()
-    if _days():
+    reading.newest.clear()
+    if _newest():
         st.rerun()
 
 
-def _choose(*, narrow: bool) -> dict[str, Any]:
+def _choose(newest: str, *, narrow: bool) -> dict[str, Any]:
     """The filters, whose choice is in the address."""
     kept: Any = {"bind": "query-params", "on_change": look.first_page}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         day = st.selectbox(
             "Day (UTC)",
-            [NEWEST, *_days()],
+            [NEWEST, *reading.before(date.fromisoformat(newest), reading.LOOK_BACK)],
             accept_new_options=True,
             width=170,
             help="Of the transaction. Any day can be typed, as 2026-06-01.",
@@ -100,7 +101,7 @@ def _choose(*, narrow: bool) -> dict[str, Any]:
 def _day(chosen: dict[str, Any]) -> str:
     """Raises LookupError for what is no day."""
     if chosen["day"] == NEWEST:
-        return _days()[0]
+        return _newest()
     return reading.checked(chosen["day"])
 
 

@@ -157,13 +157,17 @@ def _of_day(day: str) -> list[Item]:
     return found
 
 
-@st.cache_data(ttl=60, show_spinner=False)
-def days() -> list[str]:
-    """Those of the last LOOK_BACK days with an alert, newest first; a terminal's clock may be in tomorrow."""
-    today = datetime.now(UTC).date()
+@st.cache_data(ttl=30, show_spinner=False)
+def newest() -> str:
+    """The last day with an alert, of LOOK_BACK; empty when there is none. A terminal's clock may be in tomorrow."""
     account.client("dynamodb")
-    asked = before(today + timedelta(days=1), LOOK_BACK)
-    return [day for day, there in zip(asked, account.together(_has_alert, asked), strict=True) if there]
+    asked = before(datetime.now(UTC).date() + timedelta(days=1), LOOK_BACK)
+    for first, last in ((0, 2), (2, LOOK_BACK)):  # mostly it is today
+        days = asked[first:last]
+        for day, there in zip(days, account.together(_has_alert, days), strict=True):
+            if there:
+                return day
+    return ""
 
 
 def _has_alert(day: str) -> bool:

@@ -82,7 +82,7 @@ def test_each_view_says_what_it_is_about(show: Callable[..., Any]) -> None:
         "Alerts in 30 minutes": "0",
         "Latency in ms, p50 and p99": "20 · 22",
     }
-    assert shown.selectbox(key="day").options == ["Newest", TODAY.date().isoformat(), EARLIER.date().isoformat()]
+    assert shown.selectbox(key="day").options[:2] == ["Newest", TODAY.date().isoformat()]
     assert "40 terminals with the 122 alerts" in captions(show(view="Terminals"))
     assert "labelled, 1 of 9; lines are 95 %" in captions(show(view="Precision"))
     older = show(day=EARLIER.date().isoformat()).button(key="older").click().run()
