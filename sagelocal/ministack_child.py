@@ -24,6 +24,7 @@ from sagelocal import (
     ministack_deliveries,
     ministack_firehose,
     ministack_kinesis,
+    ministack_mappings,
     ministack_triggers,
     ministack_trino,
 )
@@ -80,6 +81,7 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     ministack_trino.install()
     let_lambda_targets_take_turns()
     ministack_kinesis.install(Path(orders.lock).parent)
+    ministack_mappings.install()
     ministack_firehose.install(orders.time_scale)
     starter = ministack_triggers.starter(orders.sagemaker_port, orders.access_key)
     ministack_triggers.install(starter, orders.time_scale)
