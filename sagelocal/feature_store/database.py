@@ -39,15 +39,15 @@ _UPGRADES = (
 
 
 class Database:
-    """`write` and `read` from any thread."""
+    """`write`, `read` and `scan` from any thread."""
 
     def __init__(self, file: Path) -> None:
-        self._reader = _connection(file)
+        self._reader, self._scanner = _connection(file), _connection(file)
         self._writer = _connection(file)
         _upgrade(self._writer, file)
         self._writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         self._closed = False
-        self._reading = threading.Lock()
+        self._reading, self._scanning = threading.Lock(), threading.Lock()
         self._queue: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="feature-store", daemon=True)
         self._thread.start()
@@ -67,8 +67,14 @@ class Database:
         return self.submit(work).result()
 
     def read(self, query: str, *arguments: Any) -> Sequence[Any]:
+        """For what takes microseconds: calls that are being answered wait for it."""
         with self._reading:
             return self._reader.execute(query, arguments).fetchall()
+
+    def scan(self, query: str, *arguments: Any) -> Sequence[Any]:
+        """For what takes longer, and delays no other but its like."""
+        with self._scanning:
+            return self._scanner.execute(query, arguments).fetchall()
 
     def close(self) -> None:
         """What was submitted before is written."""
@@ -76,8 +82,9 @@ class Database:
         self._queue.put(None)
         self._thread.join()
         self._writer.close()
-        with self._reading:
+        with self._reading, self._scanning:
             self._reader.close()
+            self._scanner.close()
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:

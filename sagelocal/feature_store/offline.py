@@ -1,8 +1,8 @@
 """From what waits in the database to the offline store on S3, and the end of records whose time to live is over.
 
-On AWS a record is in the offline store within 15 minutes, here within some seconds. What is being written is noted
-first, with the names that its files get: a flush that a kill interrupts is repeated as it was, so that each record is
-in the offline store once.
+On AWS a record is in the offline store within 15 minutes, here within some seconds, or a minute where a load of history
+would make hundreds of files each time. What is being written is noted first, with the names that its files get: a flush
+that a kill interrupts is repeated as it was, so that each record is in the offline store once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sqlite3
 import string
 import threading
 import time
+from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -30,9 +31,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Document = dict[str, Any]
-_PAUSE = 5.0  # seconds in which records gather
+_TICK = 1.0  # seconds
+_GATHER, _FOR_A_FILE, _LONGEST = 5.0, 0.1, 60.0  # seconds in which records gather: at least, for each file, at most
+_RETRY = 30.0  # seconds until a bucket that took nothing is tried again
 _MOST = 20_000  # records of a group at a time
 _MOST_EXPIRED = 1000  # at a time
+_GATHERED = """
+    SELECT feature_group, min(invoked), count(DISTINCT substr(event, 1, 13)) FROM waiting GROUP BY feature_group
+"""
+_WAITING = "SELECT event, invoked, deleted, value FROM waiting WHERE feature_group = ? AND id <= ? ORDER BY event, id"
+_ENDED = "SELECT 1 FROM record WHERE expires <= ? LIMIT 1"
 _NAME = string.ascii_letters + string.digits
 
 
@@ -56,7 +64,7 @@ class Offline:
     def __init__(self, app: SageLocal, database: Database) -> None:
         self._app = app
         self._database = database
-        self._pause = app.settings.shortened(_PAUSE)
+        self._blocked: dict[int, float] = {}  # key -> when it is tried again
         self._closing = threading.Event()
         self._flushing = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -72,48 +80,59 @@ class Offline:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._closing.wait(self._pause):
+        while not self._closing.wait(self._app.settings.shortened(_TICK)):
             try:
                 self.expire()
-                self.flush()
+                self.flush(self._due())
             except Closed:
                 return
             except Exception:
                 log.exception("the offline store could not be written; it is tried again")
 
-    def flush(self) -> None:
-        """Returns when all that waited is on S3, but for groups whose bucket takes nothing."""
+    def _due(self) -> list[int]:
+        """The groups whose records have gathered for long enough."""
+        shortened, now = self._app.settings.shortened, time.time()
+        return [
+            key
+            for key, oldest, files in self._database.scan(_GATHERED)
+            if now - oldest >= shortened(min(_GATHER + _FOR_A_FILE * files, _LONGEST))
+            and now >= self._blocked.get(key, 0.0)
+        ]
+
+    def flush(self, keys: Iterable[int] | None = None) -> None:
+        """Of some groups, or all. Returns when what waited is on S3, but for groups whose bucket takes nothing."""
         with self._flushing:
-            for (key,) in self._database.read("SELECT DISTINCT feature_group FROM waiting"):
+            waiting = [key for key, _, _ in self._database.scan(_GATHERED)] if keys is None else list(keys)
+            for key in waiting:
                 self._flush_group(key)
-            self._database.write(_forget)
+            if waiting:
+                self._database.write(_forget)
 
     def _flush_group(self, key: int) -> None:
-        rows = self._database.read("SELECT layout FROM feature_group WHERE key = ?", key)
+        rows = self._database.scan("SELECT layout FROM feature_group WHERE key = ?", key)
         group: Document = json.loads(rows[0][0])
         try:
             while not self._closing.is_set() and self._flush_some(key, group):
                 pass
         except (ClientError, BotoCoreError) as error:
             log.warning("the offline store of %s takes no records: %s", group["name"], error)
+            self._blocked[key] = time.time() + self._app.settings.shortened(_RETRY)
             self._tell(key, group["name"], str(error))
         else:
+            self._blocked.pop(key, None)
             self._tell(key, group["name"], "")
 
     def _flush_some(self, key: int, group: Document) -> bool:
-        """Whether there may be more."""
+        """Whether there is more than this; what comes meanwhile gathers for the next time."""
         noted = self._database.write(lambda writer: _note(writer, key))
         if noted is None:
             return False
-        last, name, moment = noted
-        query = (
-            "SELECT event, invoked, deleted, value FROM waiting WHERE feature_group = ? AND id <= ? ORDER BY event, id"
-        )
-        rows = [Row(*row) for row in self._database.read(query, key, last)]
+        last, name, moment, again = noted
+        rows = [Row(*row) for row in self._database.scan(_WAITING, key, last)]
         for hour, chosen in groupby(rows, key=lambda row: row.event[:13]):  # 2026-06-01T12
             self._put(group, hour, list(chosen), name, moment)
         self._database.write(lambda writer: _done(writer, key, last))
-        return True
+        return again or len(rows) == _MOST
 
     def _put(self, group: Document, hour: str, rows: list[Row], name: str, moment: float) -> None:
         """One file, as AWS names it: after its latest event, in the partition of its events' hour."""
@@ -137,22 +156,23 @@ class Offline:
 
     def expire(self) -> None:
         """Deletes the records whose time to live is over: hard, with a marker in the offline store."""
-        while self._database.write(_expire) == _MOST_EXPIRED:
+        while self._database.scan(_ENDED, time.time()) and self._database.write(_expire) == _MOST_EXPIRED:
             pass
 
 
-def _note(writer: sqlite3.Connection, key: int) -> tuple[int, str, float] | None:
-    """(last id, name, time) of the flush that is to be done, an interrupted one first."""
+def _note(writer: sqlite3.Connection, key: int) -> tuple[int, str, float, bool] | None:
+    """(last id, name, time, whether it was begun before) of the flush that is to be done."""
     find = "SELECT last, name, time FROM flush WHERE feature_group = ?"
     if found := writer.execute(find, (key,)).fetchone():
-        return tuple(found)  # type: ignore[return-value]
+        last, name, moment = found
+        return last, name, moment, True
     some = "SELECT id FROM waiting WHERE feature_group = ? ORDER BY id LIMIT ?"
     (last,) = writer.execute(f"SELECT max(id) FROM ({some})", (key, _MOST)).fetchone()
     if last is None:
         return None
-    noted = (last, "".join(secrets.choice(_NAME) for _ in range(16)), time.time())
-    writer.execute("INSERT INTO flush (feature_group, last, name, time) VALUES (?, ?, ?, ?)", (key, *noted))
-    return noted
+    name, now = "".join(secrets.choice(_NAME) for _ in range(16)), time.time()
+    writer.execute("INSERT INTO flush (feature_group, last, name, time) VALUES (?, ?, ?, ?)", (key, last, name, now))
+    return last, name, now, False
 
 
 def _done(writer: sqlite3.Connection, key: int, last: int) -> None:

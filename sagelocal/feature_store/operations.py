@@ -99,7 +99,7 @@ def describe(app: SageLocal, request: Document) -> Document:
     if not (document.get("OnlineStoreConfig") or {}).get("EnableOnlineStore"):
         return document
     query = "SELECT coalesce(sum(length(identifier) + length(value)), 0) FROM record WHERE feature_group = ?"
-    ((size,),) = app.feature_store.database.read(query, document["_key"])
+    ((size,),) = app.feature_store.database.scan(query, document["_key"])
     return document | {"OnlineStoreTotalSizeBytes": size}
 
 
