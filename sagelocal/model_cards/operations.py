@@ -12,14 +12,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
-
 from sagelocal.api import listing
 from sagelocal.api.errors import AwsError, validation
 from sagelocal.api.resources import RESOURCES, Resource
 from sagelocal.store import Condition
 
 if TYPE_CHECKING:
+    import jsonschema
+
     from sagelocal.app import SageLocal
 
 Document = dict[str, Any]
@@ -144,6 +144,8 @@ def check_content(content: str) -> None:
 
 @functools.cache
 def _validator() -> jsonschema.Draft7Validator:
+    import jsonschema  # 0.1 s that a start need not take
+
     return jsonschema.Draft7Validator(json.loads(_SCHEMA.read_text(encoding="utf-8")))
 
 

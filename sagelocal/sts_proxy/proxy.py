@@ -10,7 +10,6 @@ import logging
 import socket
 import threading
 
-import aiohttp
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -112,6 +111,8 @@ class StsProxy:
 
     async def _forward(self, request: Request) -> Response:
         """One request to STS, to MiniStack; its gate looks at the key."""
+        import aiohttp  # 0.1 s that a start need not take
+
         address = self._settings.ministack_url + request.url.path
         async with (
             aiohttp.ClientSession(auto_decompress=False) as session,
