@@ -26,6 +26,7 @@ import rare_events_metrics as metrics
 from analysis_report import Picture, Report, Table
 
 HANDBOOK = 100 / 9_200  # cards looked at a day, of a day's transactions: 100 at the Handbook's size
+WEEK = 7  # days of a model that its later scores are compared with
 FEWEST = 3  # frauds: a day with fewer has no average precision, which would be chance
 UNKNOWN = -1  # of a scenario
 SHOWN = {  # columns of the page's table, with their decimals
@@ -38,6 +39,7 @@ SHOWN = {  # columns of the page's table, with their decimals
     "precision": 2,
     "recall": 2,
     "missed": 0,
+    "score_shift": 2,
 }
 
 
@@ -59,14 +61,32 @@ def by_day(table: pd.DataFrame, top: int = 0) -> pd.DataFrame:
     """A row a day, by day: counts, `known` (share whose truth is), and where all of it is known `average_precision`,
     `precision` and `recall` of the alerts, `card_precision` (of the `top` cards; 0: as many for the day's volume as the
     Handbook's 100) with `possible`, and `recall_<scenario>` of each kind; NaN where there is nothing to measure.
+    `score_shift`, which needs no truth, is the largest distance between the distributions of the day's scores and of
+    those of the first WEEK days that the same model scored (Kolmogorov's and Smirnov's).
     """
+    firsts = {model: first_days(part) for model, part in table.groupby("model")}
     rows = {}
     for day, part in table.groupby("day", sort=True):
         known = float(part["truth"].notna().mean())
         models = ", ".join(sorted(map(str, part["model"].unique())))
         row = {"transactions": len(part), "alerts": int(part["alert"].sum()), "known": known, "models": models}
+        if part["model"].nunique() == 1:
+            row["score_shift"] = distance(part["score"].to_numpy(float), firsts[part["model"].iloc[0]])
         rows[day] = row | (of_day(part, top) if known == 1 else {})
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def first_days(part: pd.DataFrame) -> np.ndarray:
+    """Scores of the first WEEK days of a model, ascending."""
+    days = sorted(part["day"].unique())[:WEEK]
+    return np.sort(part.loc[part["day"].isin(days), "score"].to_numpy(float))
+
+
+def distance(scores: np.ndarray, reference: np.ndarray) -> float:
+    """Of two samples, the second ascending: the greatest difference of their distribution functions."""
+    every = np.concatenate([scores, reference])
+    own, other = (np.searchsorted(np.sort(each), every, side="right") / len(each) for each in (scores, reference))
+    return float(np.abs(own - other).max())
 
 
 def of_day(part: pd.DataFrame, top: int) -> dict[str, float]:
@@ -106,7 +126,8 @@ def report(days: pd.DataFrame, events: Mapping[str, str], new: int | None) -> Re
     if "average_precision" in newest:
         sentence = (
             f"Average precision {newest['average_precision']:.2f}, recall {newest['recall']:.0%} and precision of the "
-            f"alerts {newest['precision']:.0%}: means of the last {min(7, len(judged))} days whose labels are known."
+            f"alerts {newest['precision']:.0%}: means of the newest {min(7, len(judged))} of the days whose labels are "
+            "known."
         )
     columns = [name for name in SHOWN if name in days] + [name for name in days if name.startswith("recall_")]
     rows = [
@@ -116,7 +137,8 @@ def report(days: pd.DataFrame, events: Mapping[str, str], new: int | None) -> Re
     note = (
         f"A day is judged when every label of it is known, which {len(judged)} of {len(days)} are. card_precision: of "
         "the day's most suspicious cards the share with a fraud, possible: what a model that knows all could reach. "
-        "missed: amounts of frauds without an alert."
+        "missed: amounts of frauds without an alert. score_shift: how far the day's scores lie from those of the "
+        "model's first week, which shows without labels."
     )
     picture = Picture(
         "Day by day",

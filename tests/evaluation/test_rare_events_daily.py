@@ -49,6 +49,14 @@ def test_too_few_frauds_have_no_average_precision_and_cards_follow_the_volume() 
     assert daily.by_day(many)["cards"].iloc[0] == 10
 
 
+def test_a_shift_of_scores_shows_without_labels_and_against_the_same_models_first_week_alone() -> None:
+    same = [KNOWN.assign(day=f"2026-06-{number:02}") for number in range(1, 9)]
+    moved = KNOWN.assign(day="2026-06-09", score=KNOWN["score"] + 2, truth=np.nan)
+    other = moved.assign(day="2026-06-10", model="2")
+    found = daily.by_day(pd.concat([*same, moved, other]))["score_shift"]
+    assert found.tolist() == [0.0] * 8 + [1.0, 0.0]
+
+
 def test_the_page_has_its_days_and_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     later = KNOWN.assign(day="2026-06-02", truth=np.nan)
     pd.concat([KNOWN, later]).to_parquet(tmp_path / "scored.parquet")
@@ -56,7 +64,7 @@ def test_the_page_has_its_days_and_events(tmp_path: Path, capsys: pytest.Capture
     daily.main(daily.Args(tmp_path / "scored.parquet", tmp_path / "out", new=4, events=events))
     page = (tmp_path / "out" / "report.html").read_text()
     assert "a new fraud appears" in page
-    assert "1 days whose labels are known" in page
+    assert "newest 1 of the days whose labels are known" in page
     assert (tmp_path / "out" / "performance.png").stat().st_size > 10_000
     found = pd.read_csv(tmp_path / "out" / "daily.csv", index_col="day")
     assert found.loc["2026-06-01", "recall_4"] == 0
