@@ -34,7 +34,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 TIME, CARD, SCENARIO = "transaction_time", "customer_id", "scenario"
 ENSEMBLE, BASELINE = "ensemble", "rules"
-EXPLAINED = 2000  # records of each kind whose contributions are looked at
+EXPLAINED = 1000  # records of each kind whose contributions are looked at
 
 
 @dataclass
