@@ -18,6 +18,7 @@ from mlops.targets import Target
 ROOT = Path(__file__).absolute().parents[1]
 _TEMPLATES = ROOT / "deploy" / "cloudformation"
 _LAMBDA = ROOT / "deploy" / "lambda"
+_BASELINE = "mlops-baseline"  # of deploy/cloudformation/baseline.yml with its default ProjectName
 _LAPTOP = {"BufferSeconds": "5"}  # nobody waits a minute for a laptop's lake, and its objects cost nothing
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in a .zip: the same code has the same hash
 
@@ -152,9 +153,9 @@ def _alarms(target: Target, use_case: str) -> Iterator[tuple[str, str, str]]:
 
 def _access_log(stacks: Stacks) -> dict[str, str]:
     """The baseline's bucket for logs, where that stack is."""
-    if stacks.status("mlops-baseline") is None:
+    if stacks.status(_BASELINE) is None:
         return {}
-    return {"AccessLogBucket": stacks.outputs("mlops-baseline").get("LogBucket", "")}
+    return {"AccessLogBucket": name for logical, _, name in stacks.resources(_BASELINE) if logical == "LogBucket"}
 
 
 def _upload(target: Target, use_case: str, files: Mapping[str, Path]) -> str:

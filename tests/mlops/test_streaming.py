@@ -80,12 +80,32 @@ def test_without_its_stacks_every_command_says_how_to_make_them(target: Target, 
         streaming.up(target, "fraud", {"Shards": "3"})
 
 
+def as_declared(target: Target, laptop: Settings) -> None:
+    """What MiniStack's CloudFormation would leave out."""
+    s3, lake = target.client("s3"), streams.lake_bucket("fraud", laptop.account, laptop.region)
+    rules = {each["ID"]: each for each in s3.get_bucket_lifecycle_configuration(Bucket=lake)["Rules"]}
+    moves = [(each["Days"], each["StorageClass"]) for each in rules["transactions"]["Transitions"]]
+    assert sorted(moves) == [(90, "GLACIER_IR"), (400, "DEEP_ARCHIVE")]
+    assert rules["transactions"]["Expiration"]["Days"] == 2555
+    dynamodb, table = target.client("dynamodb"), streams.scores_table("fraud")
+    found = dynamodb.describe_table(TableName=table)["Table"]
+    assert found["SSEDescription"]["SSEType"] == "KMS"
+    assert {each["IndexName"] for each in found["GlobalSecondaryIndexes"]} == {streams.BY_DAY, streams.ALERTS_BY_DAY}
+    backups = dynamodb.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    stream = target.client("kinesis").describe_stream_summary(StreamName=streams.transactions_stream("fraud"))
+    assert stream["StreamDescriptionSummary"]["EncryptionType"] == "KMS"
+    function = target.client("lambda").get_function_configuration(FunctionName=streams.validation_function("fraud"))
+    assert function["KMSKeyArn"].startswith("arn:aws:kms:")
+
+
 @pytest.mark.slow
 def test_from_a_put_to_a_row_through_a_kill_and_away_again(
     target: Target, laptop: Settings, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     streaming.up(target, "fraud", {"BufferSeconds": "2"})
     assert ask(target, "SELECT count(*) FROM transactions") == [("0",)]
+    as_declared(target, laptop)
 
     made = fraud_stream.events
     monkeypatch.setattr(fraud_stream, "events", lambda count, seed, drift: made(count, seed, drift, SMALL))
