@@ -71,7 +71,10 @@ class States:
             {"FeatureGroupName": group, "Record": _record(self.identifiers[group], identifier, held)}
             for (group, identifier), held in changed.items()
         ]
-        list(self.pool.map(self._write, parts(entries, WRITTEN_AT_ONCE)))
+        if hasattr(self.runtime, "batch_write_record"):
+            list(self.pool.map(self._write, parts(entries, WRITTEN_AT_ONCE)))
+        else:  # an older boto3, as Lambda's runtime may have
+            list(self.pool.map(lambda entry: self.runtime.put_record(**entry), entries))
 
     def _write(self, entries: Sequence[dict[str, Any]]) -> None:
         left = list(entries)
