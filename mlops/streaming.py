@@ -155,7 +155,8 @@ def _access_log(stacks: Stacks) -> dict[str, str]:
     """The baseline's bucket for logs, where that stack is."""
     if stacks.status(_BASELINE) is None:
         return {}
-    return {"AccessLogBucket": name for logical, _, name in stacks.resources(_BASELINE) if logical == "LogBucket"}
+    found = [name for logical, _, name in stacks.resources(_BASELINE) if logical == "LogBucket"]
+    return {"AccessLogBucket": found[0]} if found else {}
 
 
 def _upload(target: Target, use_case: str, files: Mapping[str, Path]) -> str:
