@@ -130,6 +130,8 @@ class Offline:
         last, name, moment, again = noted
         rows = [Row(*row) for row in self._database.scan(_WAITING, key, last)]
         for hour, chosen in groupby(rows, key=lambda row: row.event[:13]):  # 2026-06-01T12
+            if self._closing.is_set():
+                return False  # it is repeated after the next start
             self._put(group, hour, list(chosen), name, moment)
         self._database.write(lambda writer: _done(writer, key, last))
         return again or len(rows) == _MOST

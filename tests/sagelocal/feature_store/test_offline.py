@@ -50,12 +50,14 @@ class Bucket:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.breaks = 0
+        self.stops: Callable[[], None] = lambda: None
 
     def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:
         self.breaks -= 1
         if self.breaks == 0:
             raise HTTPClientError(error="gone")
         self.objects[Key] = Body
+        self.stops()
 
     def rows(self) -> list[dict[str, Any]]:
         tables = (pq.read_table(io.BytesIO(each)) for each in self.objects.values())
@@ -122,6 +124,17 @@ def test_a_flush_that_was_interrupted_is_repeated_as_it_was(here: Any) -> None:
     assert half <= set(here.bucket.objects)
     assert sorted(row["id"] for row in here.bucket.rows()) == [0, 1, 2, 3, 4, 5, 99]
     assert here.store.get("FeatureGroup", "g")["OfflineStoreStatus"] == {"Status": "Active"}
+
+
+def test_a_stop_does_not_wait_for_a_flush(here: Any) -> None:
+    for number in range(3):
+        here.put(number, 1780317296 + 3600 * number)
+    here.bucket.stops = here.offline.close
+    here.offline.flush()
+    assert len(here.bucket.objects) == 1
+    again = Offline(here.app, here.database)
+    again.flush()
+    assert sorted(row["id"] for row in here.bucket.rows()) == [0, 1, 2]
 
 
 def test_an_ended_record_is_marked(here: Any) -> None:
