@@ -7,7 +7,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -16,7 +16,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from deploy import names, scoring_setup, sources, streams
+from deploy.scoring import Scorer
 from deploy.scoring_worker import Worker
+from deploy.sources import Source
 from mlops import console
 from mlops.restarting import restarting
 from mlops.targets import Target
@@ -25,23 +27,29 @@ APPLICATION = "scorer"  # of the checkpoints
 _LAPTOP_PAUSE = 0.01  # seconds between two reads of a shard, where no account's limits are shared
 
 
-def work(target: Target, use_case: str, stage: str, pause: float | None = None) -> None:
-    """Returns after SIGINT or SIGTERM. Raises LookupError where endpoint or stream are missing, RuntimeError where this
-    laptop's stream is being scored already.
+def work(target: Target, use_case: str, stage: str, pause: float | None = None, kafka: str = "") -> None:
+    """Returns after SIGINT or SIGTERM. `kafka`: brokers, in place of Kinesis.
+
+    Raises LookupError where endpoint or stream are missing, RuntimeError where this laptop's stream is being scored.
     """
     check(target, use_case, stage)
     logging.disable(logging.NOTSET)  # what is tried again is said
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.WARNING)
     with alone(target, use_case):
-        worker = make(target, use_case, stage, pause)
-        console.say(f"Scoring {streams.transactions_stream(use_case)} with {worker.scorer.model.endpoint}")
+        client = clients(target)
+        scorer = scoring_setup.scorer(use_case, stage, client, target.account, target.region, validated=not kafka)
+        version = partial(scoring_setup.version, client("sagemaker"), scorer.model.endpoint)
+        wait = pause if pause is not None else _LAPTOP_PAUSE if target.settings else 1 / sources.READS_A_SECOND
+        source = partial(open_source, client, use_case, wait, kafka)
+        console.say(f"Scoring {streams.transactions_stream(use_case)} with {scorer.model.endpoint}")
         console.note("Ctrl-C stops it; what comes meanwhile is scored at the next start")
-        restarting(partial(_run, worker))
+        restarting(partial(_run, source, scorer, version))
 
 
-def _run(worker: Worker, stop: threading.Event) -> None:
-    started = time.monotonic()
+def _run(source: Callable[[], Source], scorer: Scorer, version: Callable[[], str], stop: threading.Event) -> None:
+    started, worker = time.monotonic(), Worker(source(), scorer, version)
     worker.run(stop)
+    worker.source.close()
     console.say(f"Scored {worker.scored} records in {time.monotonic() - started:.0f} s")
 
 
@@ -55,23 +63,24 @@ def check(target: Target, use_case: str, stage: str) -> None:
         raise LookupError(f"{error.response['Error']['Message']} {missing}") from None
 
 
-def make(target: Target, use_case: str, stage: str, pause: float | None = None) -> Worker:
-    """With clients of its own, none of which has a connection yet."""
+def clients(target: Target) -> Callable[[str], Any]:
+    """Makes clients of its own, one a service, none of which has a connection yet."""
 
     @functools.cache
     def client(service: str) -> Any:
         return target.session.client(service, config=Config(**scoring_setup.CONNECTIONS))
 
-    source = sources.KinesisSource(
-        client("kinesis"),
-        client("dynamodb"),
-        streams.transactions_stream(use_case),
-        APPLICATION,
-        streams.checkpoints_table(use_case),
-        pause=pause if pause is not None else _LAPTOP_PAUSE if target.settings else 1 / sources.READS_A_SECOND,
-    )
-    scorer = scoring_setup.scorer(use_case, stage, client, target.account, target.region)
-    return Worker(source, scorer, partial(scoring_setup.version, client("sagemaker"), scorer.model.endpoint))
+    return client
+
+
+def open_source(client: Callable[[str], Any], use_case: str, pause: float, kafka: str) -> Source:
+    stream = streams.transactions_stream(use_case)
+    if kafka:
+        from deploy.sources_kafka import KafkaSource
+
+        return KafkaSource(kafka, stream, APPLICATION)
+    table = streams.checkpoints_table(use_case)
+    return sources.KinesisSource(client("kinesis"), client("dynamodb"), stream, APPLICATION, table, pause=pause)
 
 
 @contextmanager
