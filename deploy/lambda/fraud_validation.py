@@ -74,7 +74,7 @@ def judged(data: bytes, record: Mapping[str, Any]) -> tuple[Document, dict[str, 
 
 
 def readable(data: bytes) -> tuple[str, str]:
-    """As text where it is UTF-8; much text only if JSON's escapes make it no longer than base64: answers have a limit."""
+    """As text where it is UTF-8; much text only if no longer as JSON than as base64: answers have a limit."""
     coded = base64.b64encode(data).decode()
     try:
         text = data.decode()
