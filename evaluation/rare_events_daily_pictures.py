@@ -21,7 +21,7 @@ def over_time(days: pd.DataFrame, events: Mapping[str, str], new: int | None = N
     from matplotlib.figure import Figure
 
     with rc_context(pictures.STYLE):
-        figure = Figure(figsize=(11.0, 7.6), layout="constrained")
+        figure = Figure(figsize=(11.0, 8.0), layout="constrained")
         panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 2))
     ranking, alerts, volume = panels
     at = pd.to_datetime(days.index)
@@ -33,7 +33,7 @@ def over_time(days: pd.DataFrame, events: Mapping[str, str], new: int | None = N
         _lines(alerts, at, days, {f"recall_{new}": (f"recall of scenario {new}", pictures.CURRENT)})
     _volume(volume, at, days, new)
     for axes in (ranking, alerts):
-        axes.set(ylim=(0, 1.03))
+        axes.set(ylim=(-0.03, 1.22), yticks=[0, 0.25, 0.5, 0.75, 1])  # room for the legend
         pictures.percent(axes.yaxis)
     _mark(panels, events)
     figure.align_ylabels(panels)
@@ -47,7 +47,7 @@ def _lines(
         if name in days:
             width, size = (1.1, 2.5) if thin else (1.8, 3.5)
             axes.plot(at, days[name], color=colour, label=label, marker="o", markersize=size, linewidth=width)
-    axes.legend(fontsize=8.5, loc="lower left", ncols=3, frameon=True, framealpha=0.85, edgecolor="none")
+    axes.legend(fontsize=8.5, loc="upper left", ncols=3, borderaxespad=0.2)
     axes.grid(axis="y", color=pictures.LINE, linewidth=0.6)
 
 
@@ -59,11 +59,13 @@ def _volume(axes: Axes, at: pd.DatetimeIndex, days: pd.DataFrame, new: int | Non
         axes.bar(at, own, width=0.8, bottom=frauds - own, color=pictures.CURRENT, label=f"frauds of scenario {new}")
     axes.plot(at, days["alerts"], color=BLUE, linewidth=1.6, label="alerts")
     axes.set(ylabel="a day")
-    axes.legend(fontsize=8.5, loc="upper left", ncols=3, frameon=True, framealpha=0.85, edgecolor="none")
+    most = max(float(frauds.max()), float(days["alerts"].max()), 1.0)
+    axes.set(ylim=(0, 1.25 * most))
+    axes.legend(fontsize=8.5, loc="upper left", ncols=3, borderaxespad=0.2)
 
 
 def _mark(panels: Sequence[Axes], events: Mapping[str, str]) -> None:
-    for number, (day, text) in enumerate(sorted(events.items())):
+    for day, text in sorted(events.items()):
         moment = pd.Timestamp(day) - pd.Timedelta("12h")
         for axes in panels:
             axes.axvline(moment, color=pictures.INK, linewidth=1.0, linestyle=":")
@@ -71,7 +73,7 @@ def _mark(panels: Sequence[Axes], events: Mapping[str, str]) -> None:
             text,
             (moment, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(3, 6 + 14 * (number % 2)),
+            xytext=(2, 4),
             textcoords="offset points",
             fontsize=8.5,
             annotation_clip=False,

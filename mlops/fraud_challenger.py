@@ -133,7 +133,9 @@ def compare(
 def table(
     target: Target, use_case: str, stage: str, since: datetime, until: datetime, as_of: datetime, days: int
 ) -> pd.DataFrame:
-    """A row for each transaction of the last days that both answered and whose truth is known."""
+    """A row for each transaction of the last days that both answered and that is older than LABEL_DELAY: of younger
+    ones only frauds are known.
+    """
     import pandas as pd
 
     place = target.place
@@ -147,7 +149,8 @@ def table(
         made = pd.DataFrame(rows, columns=[fraud_labels.ID, name, f"{name}_alert"])
         answered[name] = made.drop_duplicates(fraud_labels.ID, keep="last")  # asked again after a retry
     scored = fraud_labels.table(target, use_case, as_of.date() - timedelta(days=days), as_of.date(), as_of)
-    known = scored[scored["truth"].notna()].rename(columns={"customer_id": "card"})
+    settled = (as_of - timedelta(seconds=LABEL_DELAY)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    known = scored[scored["transaction_time"] <= settled].rename(columns={"customer_id": "card"})
     found = known.merge(answered["champion"], on=fraud_labels.ID).merge(answered["challenger"], on=fraud_labels.ID)
     kept = ["transaction_id", "card", "amount", "truth", "champion", "challenger", "champion_alert", "challenger_alert"]
     return found[kept].astype({"truth": int, "champion_alert": int, "challenger_alert": int})

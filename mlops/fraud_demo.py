@@ -25,6 +25,7 @@ from deploy.fraud_labels import ANALYST, CHARGEBACK, FRAUD, GENUINE
 from deploy.scoring import AT_ONCE, Scorer
 from deploy.scoring_metrics import Metrics
 from deploy.scoring_states import parts
+from deploy.scoring_worker import Worker
 from deploy.sources import KinesisSource, Record
 from deploy.verdicts import Verdict, iso
 from mlops import (
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 USE_CASE, STAGE = "fraud", "rehearsal"
-OPENING, RETRAINING, PROMOTION, STREAMED = 70, 91, 99, 101  # days, from 0; the last two go by the stream's clock
+OPENING, RETRAINING, PROMOTION, STREAMED = 70, 91, 100, 102  # days, from 0; from the last one on by the stream
 LABELS = 7  # days until all of them are known
 ANALYSTS = 8  # alerts that are looked at a day
 PATIENCE = 600.0  # seconds for the worker to score what was put
@@ -168,7 +169,7 @@ def tell(target: Target, town: Town, reports: Path, narrator: Narrator, story: S
 def live(target: Target, town: Town, first: int, end: int, story: Story) -> None:
     """Each day's payments are scored, then analysts and chargebacks say what they know."""
     started, count = time.monotonic(), 0
-    scorer = quiet(target)
+    scorer = replace(scorer_of(target), metrics=Unpublished(None, "", ""))
     for day in range(first, end):
         payments = town.of(day, day + 1)
         count += len(payments)
@@ -181,14 +182,14 @@ def live(target: Target, town: Town, first: int, end: int, story: Story) -> None
     )
 
 
-def quiet(target: Target) -> Scorer:
-    """The real scorer, whose metrics go nowhere: the latency of a replayed day would be months."""
-    found = scoring.make(target, USE_CASE, STAGE).scorer
-    return replace(found, metrics=Unpublished(None, "", ""))
+def scorer_of(target: Target) -> Scorer:
+    client = scoring.clients(target)
+    found = scoring_setup.scorer(USE_CASE, STAGE, client, target.account, target.region)
+    return replace(found, version=scoring_setup.version(client("sagemaker"), found.model.endpoint))
 
 
 class Unpublished(Metrics):
-    """Forgets what it is told."""
+    """Forgets what it is told: the latency of a day that is replayed would be months."""
 
     due = False
 
@@ -294,17 +295,12 @@ def stream(target: Target, town: Town, story: Story) -> None:
     """Puts the newest days into the stream and waits until the worker has scored them. Raises Failure for any lost."""
     payments = town.of(STREAMED, DAYS)
     stop = threading.Event()
-    worker = scoring.make(target, USE_CASE, STAGE)
     kinesis, name = target.client("kinesis"), streams.transactions_stream(USE_CASE)
-    worker.source = FromNow(
-        kinesis,
-        target.client("dynamodb"),
-        name,
-        f"{STAGE}-{payments['transaction_id'].iloc[0]}",
-        streams.checkpoints_table(USE_CASE),
-        pause=0.01,
-    )
-    worker.source.poll(0)
+    reader, table = f"{STAGE}-{payments['transaction_id'].iloc[0]}", streams.checkpoints_table(USE_CASE)
+    source = FromNow(kinesis, target.client("dynamodb"), name, reader, table, pause=0.01)
+    source.poll(0)
+    scorer = scorer_of(target)
+    worker = Worker(source, scorer, lambda: scorer.version)
     thread = threading.Thread(target=worker.run, args=(stop,), name="worker")
     thread.start()
     started = time.monotonic()

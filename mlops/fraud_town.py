@@ -22,7 +22,7 @@ from processing import fraud_windows
 from processing.fraud_windows import FIELDS
 
 NEW_FRAUD = 77  # day, from 0, from which cards are tested
-DAYS = 106
+DAYS = 107
 SIMULATION = Simulation(
     customers=400,
     terminals=800,

@@ -21,7 +21,10 @@ ROOT = Path(__file__).parents[2]
 
 def days(before: float, after: float) -> pd.DataFrame:
     """A row a day of the story, with the share of the new fraud that was caught."""
-    index = [(pd.Timestamp("2026-06-01") + pd.Timedelta(days=day)).date().isoformat() for day in range(36)]
+    index = [
+        (pd.Timestamp("2026-06-01") + pd.Timedelta(days=day)).date().isoformat()
+        for day in range(DAYS - fraud_demo.OPENING)
+    ]
     found = [None] * 7 + [before] * (fraud_demo.PROMOTION - NEW_FRAUD) + [after] * (DAYS - fraud_demo.PROMOTION)
     return pd.DataFrame({"recall_4": found, "frauds": 1.0}, index=index)
 
