@@ -50,5 +50,5 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n", encoding="utf-8")
     for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=130, bbox_inches="tight")
+        figure.savefig(folder / f"{name}.png", dpi=130)  # as it is: a tight box would be drawn twice
     analysis_report.write(report, folder)

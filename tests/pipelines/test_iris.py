@@ -16,7 +16,7 @@ from sagelocal.config import Settings
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.namespaces  # of the whole pipelines the one that every change runs, as the smallest
-FEW_TRIALS = "import sys; from pipelines import iris; iris.TRIALS = 3; from mlops import cli; cli.main(sys.argv[1:])"
+FEW_TRIALS = "import sys; from pipelines import iris; iris.TRIALS = 2; from mlops import cli; cli.main(sys.argv[1:])"
 QUICK = ("Folds=2", "DeployTo=staging")
 RAW = "data/flowers/iris.parquet"
 

@@ -115,7 +115,7 @@ def test_the_whole_procedure_is_measured_with_any_number_of_processes_alike(
 ) -> None:
     said = []
     for jobs in ("1", "2"):
-        titanic.main(titanic.parse([*channels, *QUICK, "--cross-validate", "2", "--jobs", jobs]))
+        titanic.main(titanic.parse([*channels, *QUICK, "--imputers", "mean", "--cross-validate", "2", "--jobs", jobs]))
         said.append(capsys.readouterr().out)
     assert "cv:roc_auc=0." in said[0]
     assert said[0].count("fold ") == 2
