@@ -457,7 +457,12 @@ def learnt(curves: Found | None) -> list[Section]:
     return [
         Picture(
             "Learning curve",
-            lambda: learning_curves.draw(learning["rows"], learning, "transactions to learn from", "average precision"),
+            lambda: learning_curves.draw(
+                [rows / 1000 for rows in learning["rows"]],
+                learning,
+                "thousand transactions to learn from",
+                "average precision",
+            ),
             "Average precision on what was learnt from and on validation, by the number of transactions",
             note=rare_events_curves.read_learning(curves),
         ),
