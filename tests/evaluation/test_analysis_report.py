@@ -182,6 +182,20 @@ def test_the_pdf_holds_text_of_any_script_over_several_pages(tmp_path: Path) -> 
     assert everything.count("w") >= 40 * 300
 
 
+def test_narrow_pictures_stand_two_in_a_row_of_the_pdf(tmp_path: Path) -> None:
+    shown = [picture(name) for name in ("first", "second", "third")]
+    _, pdf = written(report(sections=[shown[0], Table("Between", ("a",), [(1,)]), *shown[1:]]), tmp_path)
+    page = pdfium.PdfDocument(pdf)[0]
+    text = page.get_textpage()
+    places = {}
+    for name in ("first", "second", "third"):
+        search = text.search(name, match_case=True, match_whole_word=True)
+        left, bottom, _, _ = text.get_charbox(search.get_next()[0])
+        places[name] = (round(left), round(bottom))
+    assert places["second"][1] == places["third"][1] < places["first"][1]
+    assert places["second"][0] == places["first"][0] < places["third"][0] - 200
+
+
 def test_the_pdf_is_one_whatever_the_report_lacks(tmp_path: Path) -> None:
     for sections in ([], [Table("Empty", ("A", "B"), [])], [Text("T")], [Table("Tall", ("A",), [("word " * 5000,)])]):
         page, pdf = written(report(sections=sections, named=(), good=None), tmp_path)
