@@ -116,7 +116,7 @@ def test_an_item_has_what_its_readers_need(undisturbed: World) -> None:
 def test_features_are_those_of_a_pass_over_the_transactions_one_by_one(undisturbed: World) -> None:
     customers: dict[int, dict] = {}
     terminals: dict[int, dict] = {}
-    expected = {}
+    expected: dict[int, tuple[dict[str, float], float]] = {}
     for each in RECORDS:
         try:
             payment = fraud_windows.parse(each.data)
