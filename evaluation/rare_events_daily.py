@@ -129,15 +129,12 @@ def report(days: pd.DataFrame, events: Mapping[str, str], new: int | None) -> Re
             f"alerts {newest['precision']:.0%}: means of the newest {min(7, len(judged))} of the days whose labels are "
             "known."
         )
-    columns = [name for name in SHOWN if name in days] + [name for name in days if name.startswith("recall_")]
-    rows = [
-        [day, row["models"], *(_cell(row[name], SHOWN.get(name, 2)) for name in columns)]
-        for day, row in days.iterrows()
-    ]
+    columns = [name for name in SHOWN if name in days]
+    rows = [[day, row["models"], *(_cell(row[name], SHOWN[name]) for name in columns)] for day, row in days.iterrows()]
     note = (
-        f"A day is judged when every label of it is known, which {len(judged)} of {len(days)} are. card_precision: of "
+        f"A day is judged when every label of it is known, which {len(judged)} of {len(days)} are. card precision: of "
         "the day's most suspicious cards the share with a fraud, possible: what a model that knows all could reach. "
-        "missed: amounts of frauds without an alert. score_shift: how far the day's scores lie from those of the "
+        "missed: amounts of frauds without an alert. score shift: how far the day's scores lie from those of the "
         "model's first week, which shows without labels."
     )
     picture = Picture(
@@ -146,11 +143,30 @@ def report(days: pd.DataFrame, events: Mapping[str, str], new: int | None) -> Re
         "Average precision, precision at the top, precision and recall of the alerts, and their numbers, by day",
         "; ".join(f"{day}: {text}" for day, text in sorted(events.items())),
     )
-    table = Table("The days", ["day", "model", *columns], rows, note, whole=True)
+    headings = ["day", "model", *(name.replace("_", " ") for name in columns)]
+    sections = (picture, *by_kind(judged), Table("The days", headings, rows, note, whole=True))
     subtitle = (
         f"{len(days)} days, {days.index[0]} to {days.index[-1]}, {int(days['transactions'].sum()):,} transactions"
     )
-    return Report("Alerts day by day", sentence, None, subtitle, (), (picture, table))
+    return Report("Alerts day by day", sentence, None, subtitle, (), sections)
+
+
+def by_kind(judged: pd.DataFrame) -> tuple[Table, ...]:
+    """Recall of each kind of event by the model in service; nothing where kinds are not known."""
+    kinds = [name.removeprefix("frauds_") for name in judged if name.startswith("frauds_")]
+    rows = []
+    for models, part in judged.groupby("models", sort=False):
+        for kind in sorted(kinds):
+            frauds = part[f"frauds_{kind}"].fillna(0)
+            if frauds.sum():
+                caught = (part[f"recall_{kind}"].fillna(0) * frauds).sum()
+                rows.append([models, kind, f"{frauds.sum():,.0f}", f"{caught / frauds.sum():.0%}"])
+    note = "Of the days whose labels are known. Kinds are what the simulation, or investigators, say that a fraud was."
+    return (
+        (Table("Recall by kind of fraud", ["model", "scenario", "frauds", "with an alert"], rows, note, whole=True),)
+        if rows
+        else ()
+    )
 
 
 def _cell(value: float, decimals: int) -> str:

@@ -32,9 +32,12 @@ def over_time(days: pd.DataFrame, events: Mapping[str, str], new: int | None = N
     if new is not None and f"recall_{new}" in days:
         _lines(alerts, at, days, {f"recall_{new}": (f"recall of scenario {new}", pictures.CURRENT)})
     _volume(volume, at, days, new)
-    for axes in (ranking, alerts):
-        axes.set(ylim=(-0.03, 1.22), yticks=[0, 0.25, 0.5, 0.75, 1])  # room for the legend
+    for axes, name in ((ranking, "ranking"), (alerts, "alerts")):
+        axes.set_ylabel(name)
+        axes.set(ylim=(-0.03, 1.18), yticks=[0, 0.25, 0.5, 0.75, 1])  # room for the legend
         pictures.percent(axes.yaxis)
+    step = max(1, len(at) // 10)
+    volume.set_xticks(at[::step], [f"{day:%d %b}" for day in at[::step]])
     _mark(panels, events)
     figure.align_ylabels(panels)
     return figure
@@ -47,7 +50,7 @@ def _lines(
         if name in days:
             width, size = (1.1, 2.5) if thin else (1.8, 3.5)
             axes.plot(at, days[name], color=colour, label=label, marker="o", markersize=size, linewidth=width)
-    axes.legend(fontsize=8.5, loc="upper left", ncols=3, borderaxespad=0.2)
+    axes.legend(fontsize=8.5, loc="upper left", ncols=3, frameon=False)
     axes.grid(axis="y", color=pictures.LINE, linewidth=0.6)
 
 
@@ -58,10 +61,10 @@ def _volume(axes: Axes, at: pd.DatetimeIndex, days: pd.DataFrame, new: int | Non
     if new is not None:
         axes.bar(at, own, width=0.8, bottom=frauds - own, color=pictures.CURRENT, label=f"frauds of scenario {new}")
     axes.plot(at, days["alerts"], color=BLUE, linewidth=1.6, label="alerts")
-    axes.set(ylabel="a day")
+    axes.set_ylabel("number a day")
     most = max(float(frauds.max()), float(days["alerts"].max()), 1.0)
     axes.set(ylim=(0, 1.25 * most))
-    axes.legend(fontsize=8.5, loc="upper left", ncols=3, borderaxespad=0.2)
+    axes.legend(fontsize=8.5, loc="upper left", ncols=3, frameon=False)
 
 
 def _mark(panels: Sequence[Axes], events: Mapping[str, str]) -> None:
