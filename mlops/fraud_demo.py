@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import scoring_setup, scoring_states, streams
+from deploy import names, scoring_setup, scoring_states, streams
 from deploy.declaration import Kind
 from deploy.fraud_labels import ANALYST, CHARGEBACK, FRAUD, GENUINE
 from deploy.scoring import AT_ONCE, Scorer
@@ -43,7 +43,7 @@ from mlops import (
     streaming,
 )
 from mlops.deployment import Overrides
-from mlops.drift_demo import Narrator
+from mlops.drift_demo import Narrator, told_alarms
 from mlops.errors import Failure
 from mlops.fraud_town import DAYS, NEW_FRAUD, Town
 from mlops.targets import Target
@@ -252,6 +252,7 @@ def notice(target: Target, town: Town, since: datetime, until: datetime, reports
     found = monitoring.now(target, USE_CASE, STAGE, kinds, iso(since), iso(until), reports)
     if not any(verdict.violations for verdict, _ in found if verdict.kind == Kind.MODEL_QUALITY):
         raise Failure("The model quality monitor was to find that frauds are missed, and found nothing.")
+    told_alarms(target, names.endpoint_name(USE_CASE, STAGE))
     return found
 
 

@@ -192,13 +192,11 @@ def tell(found: Told) -> Told:
     console.say(f"Labels: {said}; {found.terminals:,} terminals' states changed")
     if found.unknown:
         first = ", ".join(map(str, found.unknown[:SHOWN]))
-        console.note(f"{len(found.unknown):,} transactions were never scored, and have no label now: {first}")
+        console.note(f"{len(found.unknown):,} of them were never scored, and have no label now: {first}")
     for each in found.disagreements[:SHOWN]:
         console.note(each)
-    if more := len(found.disagreements) - SHOWN:
-        console.note(
-            f"{more:,} more disagree" if more > 0 else "The first label stays until who gave it takes it back."
-        )
+    if found.disagreements:
+        console.note(f"{len(found.disagreements):,} disagree: a label stays until who gave it takes it back.")
     return found
 
 
