@@ -22,6 +22,7 @@ from sagelocal import (
     ministack_athena,
     ministack_calls,
     ministack_deliveries,
+    ministack_dynamodb,
     ministack_firehose,
     ministack_kinesis,
     ministack_mappings,
@@ -81,6 +82,7 @@ async def _serve(orders: Orders, life_line: BinaryIO) -> None:
     ministack_trino.install()
     let_lambda_targets_take_turns()
     ministack_kinesis.install(Path(orders.lock).parent)
+    ministack_dynamodb.install(Path(orders.lock).parent)
     ministack_mappings.install()
     ministack_firehose.install(orders.time_scale)
     starter = ministack_triggers.starter(orders.sagemaker_port, orders.access_key)
