@@ -45,6 +45,7 @@ class Batch:
 
     items: list[Item] = field(default_factory=list)
     states: dict[Key, Held] = field(default_factory=dict)
+    passed: list[tuple[Key, Held]] = field(default_factory=list)  # what these replaced within the batch
     refused: list[Refusal] = field(default_factory=list)
 
 
@@ -94,7 +95,7 @@ class Scorer:
         self._count(new, datetime.now(UTC))
         effects = [
             self.pool.submit(self.stream.put, stored),
-            self.pool.submit(self.states.write, batch.states),
+            self.pool.submit(self.states.write, batch.states, batch.passed),
             self.pool.submit(self._alert, [each for each in stored if each["alert"] and "alerted_at" not in each]),
             self.pool.submit(self._set_aside, batch.refused),
         ]
@@ -118,6 +119,8 @@ class Scorer:
                 before = held.get(key)
                 if before is None or state != before.state:
                     windows = {name: row[name] for name in names}
+                    if key in batch.states:
+                        batch.passed.append((key, batch.states[key]))
                     held[key] = scoring_states.after(before, state, each["transaction_time"], windows)
                     batch.states[key] = held[key]
         return rows

@@ -2,7 +2,8 @@
 
 A record of a feature group holds the state as JSON, for the stream, and as features of their own the windows after its
 last transaction, for training. The online store keeps the record with the latest event time, which therefore never
-goes back: a transaction that comes late leaves it a millisecond further on.
+goes back: a transaction that comes late leaves it a millisecond further on. Of two transactions of one batch the online
+store needs the last one's record only; the offline store gets the windows of each.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class UnavailableError(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class Held:
     state: dict[str, Any]
-    event_time: str  # ISO 8601 with milliseconds, UTC
+    event_time: str  # ISO 8601 with milliseconds, UTC; a record has it in seconds
     features: Mapping[str, float] | None = None  # the windows; None of one that was read
 
 
@@ -65,12 +66,24 @@ class States:
                 return found
         raise UnavailableError(f"The Feature Store left states unread, {len(_PAUSES)} times: {asked}")
 
-    def write(self, changed: Mapping[Key, Held]) -> None:
-        """Raises UnavailableError, ClientError; then some may be written."""
-        entries = [
-            {"FeatureGroupName": group, "Record": _record(self.identifiers[group], identifier, held)}
-            for (group, identifier), held in changed.items()
-        ]
+    def write(self, changed: Mapping[Key, Held], passed: Sequence[tuple[Key, Held]] = ()) -> None:
+        """`passed`: what was held before `changed` and never written, for the offline store. It goes first: where
+        `changed` is in place, nothing is scored again that would bring it back.
+
+        Raises UnavailableError, ClientError; then some may be written.
+        """
+        if passed:
+            self._send([{**self._entry(*each, windows_only=True), "TargetStores": ["OfflineStore"]} for each in passed])
+        self._send([self._entry(*each) for each in changed.items()])
+
+    def _entry(self, key: Key, held: Held, windows_only: bool = False) -> dict[str, Any]:
+        record = _record(self.identifiers[key[0]], key[1], held)
+        return {
+            "FeatureGroupName": key[0],
+            "Record": [each for each in record if not (windows_only and each["FeatureName"] == "state")],
+        }
+
+    def _send(self, entries: Sequence[dict[str, Any]]) -> None:
         if hasattr(self.runtime, "batch_write_record"):
             list(self.pool.map(self._write, parts(entries, WRITTEN_AT_ONCE)))
         else:  # an older boto3, as Lambda's runtime may have
@@ -114,13 +127,15 @@ def _key(found: Mapping[str, Any]) -> Key:
 
 def _held(record: Sequence[Mapping[str, Any]]) -> Held:
     values = {each["FeatureName"]: each["ValueAsString"] for each in record}
-    return Held(json.loads(values["state"]), values["event_time"])
+    moment = datetime.fromtimestamp(float(values["event_time"]), UTC)
+    return Held(json.loads(values["state"]), written(moment))
 
 
 def _record(name: str, identifier: int, held: Held) -> list[dict[str, str]]:
     values: dict[str, Any] = {
         name: identifier,
-        "event_time": held.event_time,
+        # Seconds since 1970: the SDK's point-in-time joins read an event time as such, and fail on text.
+        "event_time": f"{datetime.fromisoformat(held.event_time).timestamp():.3f}",
         "state": json.dumps(held.state, separators=(",", ":")),
         **(held.features or {}),
     }

@@ -157,9 +157,13 @@ class World:
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         values = {each["FeatureName"]: each["ValueAsString"] for each in entry["Record"]}
+        if entry.get("TargetStores") == ["OfflineStore"]:
+            return
         identifier = values["customer_id" if entry["FeatureGroupName"] == CUSTOMERS else "terminal_id"]
         old = self.records.get((entry["FeatureGroupName"], identifier))
-        if old is None or old["event_time"] <= values["event_time"]:  # else the online store keeps what it has
+        if old is None or float(old["event_time"]) <= float(
+            values["event_time"]
+        ):  # else the online store keeps what it has
             self.records[entry["FeatureGroupName"], identifier] = values
 
     def invoke_endpoint(self, Body: str, **_: Any) -> dict[str, Any]:
