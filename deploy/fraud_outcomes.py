@@ -19,19 +19,21 @@ KEPT = (*FIELDS, "score", "alert", "model", "label", "labelled_by")
 _NAMES = {f"#{name}": name for name in KEPT}
 
 
-def read(dynamodb: Any, table: str, days: Iterable[str]) -> Iterator[Item]:
-    """KEPT of every transaction of the days (YYYY-MM-DD, of transaction_time), in the order in which they were scored.
+def read(dynamodb: Any, table: str, days: Iterable[str], alerts: bool = False) -> Iterator[Item]:
+    """KEPT of every transaction of the days (YYYY-MM-DD, of transaction_time), in the order in which they were scored;
+    of alerts only, if wanted.
 
     Raises ClientError.
     """
+    index, key = (streams.ALERTS_BY_DAY, "alert_day") if alerts else (streams.BY_DAY, "day")
     pages = dynamodb.get_paginator("query")
     for day in days:
         for page in pages.paginate(
             TableName=table,
-            IndexName=streams.BY_DAY,
+            IndexName=index,
             KeyConditionExpression="#day = :day",
             ProjectionExpression=", ".join(_NAMES),
-            ExpressionAttributeNames={**_NAMES, "#day": "day"},
+            ExpressionAttributeNames={**_NAMES, "#day": key},
             ExpressionAttributeValues={":day": {"S": day}},
         ):
             for item in page["Items"]:

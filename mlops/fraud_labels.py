@@ -32,6 +32,7 @@ from mlops import console, monitoring, storage
 from mlops import labels as tables
 from mlops.errors import Failure
 from mlops.targets import Target
+from processing import fraud_windows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +77,8 @@ def label(target: Target, use_case: str, stage: str, given: Given) -> None:
         file(target, use_case, given.file)
     if given.chargebacks:
         chargebacks(target, use_case, given.chargebacks)
+    if given.transaction is None:  # of that one no more is wanted than what was said
+        marks(target, use_case, datetime.now(UTC).date())
     if given.since:
         now, since = datetime.now(UTC), monitoring.moment(given.since)
         truths(target, use_case, stage, since, now, (now - since).days + DAYS_BEFORE, now)
@@ -172,6 +175,19 @@ def write(target: Target, use_case: str, wanted: Labels, by: str, pause: float =
             marked.append((int(answer["terminal_id"]), number, label == FRAUD))
     found.terminals = bring(target, use_case, marked, pause)
     return found
+
+
+def marks(target: Target, use_case: str, last: date, pause: float = fraud_terminals.PAUSE) -> int:
+    """Brings what the table says of alerts up to a day to their terminals' states: the dashboard marks in the table
+    alone, and takes marks back there. How many terminals' states changed.
+    """
+    days = fraud_outcomes.days(last, fraud_windows.TERMINAL_MEMORY // fraud_windows.DAY + 1)
+    found = fraud_outcomes.read(target.client("dynamodb"), streams.scores_table(use_case), days, alerts=True)
+    said = [(int(each["terminal_id"]), int(each[ID]), each.get(LABEL) == FRAUD) for each in found]
+    changed = bring(target, use_case, said, pause)
+    if changed:
+        console.say(f"Marks of the dashboard: {changed:,} terminals' states changed")
+    return changed
 
 
 def bring(target: Target, use_case: str, marked: Iterable[fraud_terminals.Label], pause: float) -> int:

@@ -148,6 +148,32 @@ def test_each_label_is_marked_and_goes_to_its_terminal_unless_somebody_disagrees
         fraud_labels.one(where, "fraud", 3, "fraud")
 
 
+def test_the_dashboards_marks_and_what_it_took_back_go_to_the_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    brought: list[Any] = []
+    monkeypatch.setattr(fraud_labels, "bring", lambda target, use_case, said, pause: brought.extend(said) or len(said))
+
+    class Table:
+        """Yesterday's alerts: one marked, one whose mark was taken back."""
+
+        def client(self, service: str) -> Table:
+            return self
+
+        def get_paginator(self, operation: str) -> Table:
+            return self
+
+        def paginate(self, **asked: Any) -> list[dict[str, Any]]:
+            assert asked["IndexName"] == "alerts-by-day"
+            assert asked["ExpressionAttributeNames"]["#day"] == "alert_day"
+            if asked["ExpressionAttributeValues"] != {":day": {"S": "2026-06-19"}}:
+                return []
+            numbers = [{"transaction_id": {"N": "1"}, "terminal_id": {"N": "10"}, "label": {"S": "fraud"}}]
+            return [{"Items": [*numbers, {"transaction_id": {"N": "2"}, "terminal_id": {"N": "10"}}]}]
+
+    table: Any = Table()
+    assert fraud_labels.marks(table, "fraud", NOW.date()) == 2
+    assert brought == [(10, 1, True), (10, 2, False)]
+
+
 def test_what_was_scored_and_labelled_is_a_table_that_processing_takes(town: Town, tmp_path: Path) -> None:
     payments = town.of(0, 5)
     times = payments["transaction_time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
