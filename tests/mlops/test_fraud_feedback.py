@@ -150,7 +150,12 @@ def test_each_label_is_marked_and_goes_to_its_terminal_unless_somebody_disagrees
 
 def test_the_dashboards_marks_and_what_it_took_back_go_to_the_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     brought: list[Any] = []
-    monkeypatch.setattr(fraud_labels, "bring", lambda target, use_case, said, pause: brought.extend(said) or len(said))
+
+    def bring(target: Any, use_case: str, said: Any, pause: float) -> int:
+        brought.extend(said)
+        return len(brought)
+
+    monkeypatch.setattr(fraud_labels, "bring", bring)
 
     class Table:
         """Yesterday's alerts: one marked, one whose mark was taken back."""
