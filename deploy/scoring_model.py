@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,8 @@ class Model:
     endpoint: str
 
     def ask(self, rows: Sequence[Row]) -> list[Answer | None]:
-        """One answer a row, in order; None for one that the model alone refuses, as it answers others.
+        """One answer a row, in order; None for one that the model alone refuses, as it answers others, or that it
+        answers with no number.
 
         Raises ClientError where it answers none, then nothing is wrong with the rows.
         """
@@ -42,21 +44,19 @@ class Model:
             if not _of_the_model(error):
                 raise
             self._asked([plain()])
-            return self._apart(rows)
+            return self._again(rows)
 
-    def _apart(self, rows: Sequence[Row]) -> list[Answer | None]:
+    def _again(self, rows: Sequence[Row]) -> list[Answer | None]:
+        """By halves where it fails again: a container that stumbled once has not refused anything."""
+        try:
+            return self._asked(rows)
+        except ClientError as error:
+            if not _of_the_model(error):
+                raise
         if len(rows) == 1:
             return [None]
-        found: list[Answer | None] = []
         middle = len(rows) // 2
-        for half in (rows[:middle], rows[middle:]):
-            try:
-                found += self._asked(half)
-            except ClientError as error:
-                if not _of_the_model(error):
-                    raise
-                found += self._apart(half)
-        return found
+        return self._again(rows[:middle]) + self._again(rows[middle:])
 
     def _asked(self, rows: Sequence[Row]) -> list[Answer | None]:
         body = json.dumps({"instances": rows}, separators=(",", ":"))
@@ -65,7 +65,7 @@ class Model:
         answers = json.loads(found["Body"].read())["predictions"]
         if len(answers) != len(rows):
             raise ValueError(f"Endpoint {self.endpoint} gave {len(answers)} answers to {len(rows)} transactions.")
-        return list(answers)
+        return [answer if math.isfinite(answer["probability"]) else None for answer in answers]
 
 
 def plain() -> Row:

@@ -22,6 +22,7 @@ from deploy.scoring_states import parts, written
 Item = dict[str, Any]  # of the table, as plain values
 TRANSACTED, PUT_AT_ONCE, TOLD_AT_ONCE = 100, 500, 10  # TransactWriteItems', PutRecords' and PublishBatch's limits
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)  # seconds before each attempt at what a call leaves undone
+_SMALLEST = 1e-130  # number other than zero that DynamoDB takes
 _OF_INDEXES = ("day", "alert_day")
 _ANOTHER_TIME = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
@@ -202,7 +203,7 @@ def attribute(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, int | float):
-        return {"N": repr(value)}
+        return {"N": repr(value) if abs(value) >= _SMALLEST else "0"}
     if isinstance(value, Mapping):
         return {"M": {name: attribute(each) for name, each in value.items()}}
     return {"L": [attribute(each) for each in value]}

@@ -13,6 +13,7 @@ records of one key are in one part.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import ClientError
 
+log = logging.getLogger(__name__)
 READS_A_SECOND = 5.0  # that Kinesis allows of a shard, all readers without fan-out of their own together
 _ENDED = "SHARD_END"  # in place of a sequence number: the shard is closed and all of it is done
 _LATER = ("ProvisionedThroughputExceededException", "KMSThrottlingException", "LimitExceededException")
@@ -86,7 +88,7 @@ class KinesisSource:
                 self.sleep(wait)
             self._open()
             self._next = self.clock() + self.pause
-            records = [record for name, shard in self._shards.items() for record in self._read(name, shard)]
+            records = self._read_all()
             if records or self.clock() >= deadline:
                 return records
 
@@ -94,14 +96,31 @@ class KinesisSource:
         shard = self._shards[position.part]
         if shard.committed and int(position.number) <= int(shard.committed):
             return
+        ended = shard.iterator is None and position.number == shard.read
+        self._write(position.part, _ENDED if ended else position.number)
         shard.committed = position.number
-        self._write(position.part, _ENDED if shard.iterator is None and self._done(shard) else position.number)
 
     def close(self) -> None:
         """Nothing is held."""
 
+    def _read_all(self) -> list[Record]:
+        """A shard that fails takes nothing from the others: its error is raised when there is nothing else to give."""
+        records: list[Record] = []
+        errors: list[Exception] = []
+        for name, shard in self._shards.items():
+            try:
+                records += self._read(name, shard)
+            except Exception as error:
+                log.warning("%s of %s could not be read: %s", name, self.stream, error)
+                errors.append(error)
+        if errors and not records:
+            raise errors[0]
+        return records
+
     def _read(self, name: str, shard: _Shard) -> list[Record]:
         if shard.iterator is None:
+            if self._done(shard):
+                self._write(name, _ENDED)
             return []
         try:
             found = self.kinesis.get_records(ShardIterator=shard.iterator, Limit=self.limit)
@@ -116,8 +135,6 @@ class KinesisSource:
         shard.iterator = found.get("NextShardIterator")
         if records:
             shard.read = records[-1].position.number
-        if shard.iterator is None and self._done(shard):
-            self._write(name, _ENDED)
         return records
 
     def _open(self) -> None:

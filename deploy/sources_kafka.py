@@ -6,6 +6,7 @@ among all readers of one application (its consumer group), so here, unlike over 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from deploy.sources import Position, Record
 
+log = logging.getLogger(__name__)
 _LIMIT = 1000  # records of a poll
 _FLUSH_SECONDS = 10.0
 
@@ -41,9 +43,18 @@ class KafkaSource:
 
     def poll(self, timeout: float = 1.0) -> list[Record]:
         """Raises KafkaException; a broker that cannot be reached for a while is not an error, there is nothing then."""
-        first = self._consumer.consume(1, timeout)
-        more = self._consumer.consume(_LIMIT, 0.005) if first else []
-        return [_record(message) for message in [*first, *more] if _is_record(message)]
+        found = self._consumer.consume(1, timeout)
+        if found and found[0].error() is None:  # else an error would take with it what came behind it
+            found += self._consumer.consume(_LIMIT, 0.005)
+        records = [_record(message) for message in found if message.error() is None]
+        for message in found:
+            try:
+                _check(message)
+            except KafkaException:
+                if not records:  # what has come is not lost for an error behind it
+                    raise
+                log.exception("%s", self._topic)
+        return records
 
     def commit(self, position: Position) -> None:
         topic, _, partition = position.part.rpartition("/")
@@ -85,16 +96,19 @@ def _noting(taken: set[int], number: int) -> Any:
     return delivered
 
 
-def _is_record(message: Message) -> bool:
+_PASSING = (
+    KafkaError._PARTITION_EOF,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TRANSPORT,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,  # the first record makes it, or somebody does by hand
+)
+
+
+def _check(message: Message) -> None:
     """Raises KafkaException for what goes wrong for good."""
     error = message.error()
-    if error is None:
-        return True
-    if error.code() in (KafkaError._PARTITION_EOF, KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
-        return False
-    if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:  # the first record makes it, or somebody does by hand
-        return False
-    raise KafkaException(error)
+    if error is not None and error.code() not in _PASSING:
+        raise KafkaException(error)
 
 
 def _record(message: Message) -> Record:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -25,6 +27,7 @@ from scoring_world import (
 
 from deploy import scoring_states
 from deploy.scoring import Batch, Scorer
+from deploy.scoring_model import Model
 from deploy.scoring_results import NotTakenError, attribute, plain
 from deploy.scoring_states import Held, UnavailableError
 from deploy.sources import Record
@@ -268,13 +271,27 @@ def test_an_endpoint_that_answers_nothing_quarantines_nothing() -> None:
         scorer(World(troubles={"invoke_endpoint": [error, error]})).score(RECORDS[:2])
 
 
+def test_a_container_that_stumbles_once_quarantines_nothing() -> None:
+    error = refusal("ModelError", "InvokeEndpoint", OriginalStatusCode=500)
+    batch = scorer(World(troubles={"invoke_endpoint": [error]})).score(RECORDS[:1])
+    assert (len(batch.items), len(batch.refused)) == (1, 0)
+
+
+def test_an_answer_that_is_no_number_is_none() -> None:
+    class Runtime:
+        def invoke_endpoint(self, **_: Any) -> dict[str, Any]:
+            return {"Body": io.BytesIO(b'{"predictions": [{"probability": NaN}, {"probability": 0.25}]}')}
+
+    assert Model(Runtime(), "fraud-production").ask([{}, {}]) == [None, {"probability": 0.25}]
+
+
 def test_one_request_answers_a_batch_and_few_find_the_poison() -> None:
     world = World()
     payments = [transaction(n, customer=n, amount=POISON if n == 77 else 20.0) for n in range(100)]
     batch = scorer(world).score([record(each, n) for n, each in enumerate(payments)])
     assert [each.record.position.number for each in batch.refused] == ["10077"]
     assert len(batch.items) == 99
-    assert len(world.calls) <= 16
+    assert len(world.calls) <= 17
     world = World()
     scorer(world).score([record(transaction(n, customer=n), n) for n in range(100)])
     assert world.calls == ["model"]
@@ -327,6 +344,31 @@ def test_a_record_of_a_feature_group_has_its_windows() -> None:
     assert Held(json.loads(customer["state"]), "").state["events"]
 
 
+def test_event_times_are_seconds_in_a_record_and_come_back() -> None:
+    """As seconds the SDK's point-in-time joins can read them."""
+    world = World()
+    states = scorer(world).states
+    held = Held({"events": []}, "2026-06-01T12:00:00.001Z")
+    states.write({(CUSTOMERS, 1): held})
+    assert world.records[CUSTOMERS, "1"]["event_time"] == "1780315200.001"
+    assert states.fetch([(CUSTOMERS, 1)]) == {(CUSTOMERS, 1): held}
+
+
+def test_the_offline_store_gets_the_windows_of_each_transaction_of_a_batch() -> None:
+    world, sent = World(), list[Any]()
+    working = scorer(world)
+    original = world.batch_write_record
+    world.batch_write_record = lambda Entries: sent.extend(Entries) or original(Entries)  # type: ignore[method-assign]
+    working.keep(working.score([record(transaction(n, customer=n % 2), n) for n in range(3)]))
+    passed = [each for each in sent if each.get("TargetStores") == ["OfflineStore"]]
+    assert sent[: len(passed)] == passed
+    found = [{each["FeatureName"]: each["ValueAsString"] for each in entry["Record"]} for entry in passed]
+    assert ["customer_id" in each for each in found] == [False, True, False]  # one terminal, and customer 0 twice
+    assert all("state" not in each for each in found)
+    assert found[1]["customer_1d_count"] == "1"
+    assert world.records[CUSTOMERS, "0"]["customer_1d_count"] == "2"
+
+
 def _terminal_names() -> Sequence[str]:
     return [name for name in fraud_windows.FEATURES if name.startswith("terminal_")]
 
@@ -334,6 +376,7 @@ def _terminal_names() -> Sequence[str]:
 def test_values_come_back_from_the_table_as_they_went() -> None:
     value = {"a": [1, 0.1, 1e-07, "x", True], "b": {"c": 12345678901234567}}
     assert plain(attribute(value)) == value
+    assert [attribute(each) for each in (-0.0, 5e-324, 1e-131)] == [{"N": "0"}] * 3  # DynamoDB refuses smaller ones
 
 
 def test_a_source_that_repeats_itself_at_once_is_scored_once() -> None:

@@ -332,6 +332,35 @@ def test_expired_iterators_and_throttling_lose_nothing() -> None:
         source.poll(0)
 
 
+def test_what_one_shard_gave_outlives_an_error_of_another() -> None:
+    kinesis, codes = Kinesis({"s0": [1], "s1": [2]}, {}, set()), ["InternalFailure"]
+    source, read = over(kinesis, Table()), kinesis.get_records
+
+    def of_the_second_refused_once(ShardIterator: str, Limit: int) -> Any:
+        return refused(codes.pop()) if codes and ShardIterator.startswith("s1") else read(ShardIterator, Limit)
+
+    kinesis.get_records = of_the_second_refused_once  # type: ignore[method-assign]
+    assert [int(each.data) for each in source.poll(0)] == [1]
+    assert [int(each.data) for each in source.poll(0)] == [2]
+
+
+def test_a_commit_that_failed_is_made_up_for_by_the_same_again() -> None:
+    kinesis, table = Kinesis({"s0": [1], "s1": [2]}, {"s1": ["s0"]}, {"s0"}), Table()
+    source, put = over(kinesis, table), table.put_item
+    (first,) = source.poll(0)
+    table.put_item = lambda **_: refused("InternalServerError")  # type: ignore[method-assign]
+    with pytest.raises(ClientError):
+        source.commit(first.position)
+    table.put_item = put  # type: ignore[method-assign]
+    source.commit(first.position)
+    assert table.items["s0"]["sequence_number"]["S"] == "SHARD_END"
+    assert [int(each.data) for each in source.poll(0)] == [2]
+
+
+def refused(code: str) -> Any:
+    raise ClientError({"Error": {"Code": code, "Message": ""}}, "Operation")
+
+
 def test_a_shard_is_read_no_more_often_than_allowed() -> None:
     now, slept = [0.0], []
 
