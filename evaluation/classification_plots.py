@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -138,7 +138,7 @@ def shap_summary(values: pd.DataFrame, shown: pd.DataFrame, seed: int = 0) -> Fi
     return figure
 
 
-def legend(axes: Axes, place: str = "best") -> None:
+def legend(axes: Axes, place: Literal["best", "lower right"] = "best") -> None:
     """On paper of its own, as lines may pass below it."""
     axes.legend(loc=place, fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
 

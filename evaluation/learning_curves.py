@@ -74,7 +74,7 @@ def curves(estimator: Any, train: pd.DataFrame, label: str, plan: Mapping[str, A
     if tried:
         measured["validation"] = {
             "parameter": name,
-            "called": plan.get("called", short(name)),
+            "called": plan.get("called", short(str(name))),
             "values": values,
             "scale": plan.get("scale", "linear"),
             "chosen": plain(again.get_params()[name]),

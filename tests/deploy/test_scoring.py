@@ -358,7 +358,12 @@ def test_the_offline_store_gets_the_windows_of_each_transaction_of_a_batch() -> 
     world, sent = World(), list[Any]()
     working = scorer(world)
     original = world.batch_write_record
-    world.batch_write_record = lambda Entries: sent.extend(Entries) or original(Entries)  # type: ignore[method-assign]
+
+    def written(Entries: list[Any]) -> Any:
+        sent.extend(Entries)
+        return original(Entries)
+
+    world.batch_write_record = written  # type: ignore[method-assign]
     working.keep(working.score([record(transaction(n, customer=n % 2), n) for n in range(3)]))
     passed = [each for each in sent if each.get("TargetStores") == ["OfflineStore"]]
     assert sent[: len(passed)] == passed

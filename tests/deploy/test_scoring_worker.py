@@ -39,14 +39,19 @@ class Given:
     def close(self) -> None: ...
 
 
-def worker(world: World, stop: threading.Event, **more: int) -> Worker:
-    source = Given(RECORDS, stop.set, **more)
+def worker(world: World, stop: threading.Event, size: int = 40) -> Worker:
+    source = Given(RECORDS, stop.set, size)
     return Worker(source, scorer(world), lambda: "7")
 
 
-def run(world: World, **more: int) -> None:
+def committed(working: Worker) -> list[str]:
+    assert isinstance(working.source, Given)
+    return working.source.committed
+
+
+def run(world: World, size: int = 40) -> None:
     stop = threading.Event()
-    worker(world, stop, **more).run(stop)
+    worker(world, stop, size).run(stop)
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +64,7 @@ def test_it_scores_until_it_is_told_to_stop_and_commits_the_last() -> None:
     working = worker(world, stop)
     working.run(stop)
     assert set(world.table) == set(range(250))
-    assert working.source.committed[-1] == "10249"
+    assert committed(working)[-1] == "10249"
     assert working.scored == 250
     assert world.counts["Scored"] == 250
 
@@ -101,7 +106,7 @@ def test_nothing_is_kept_or_committed_behind_a_batch_that_could_not_be() -> None
     threading.Timer(0.1, stop.set).start()
     working.run(stop)
     assert set(world.table) == set(range(40))
-    assert working.source.committed in ([], ["10039"])
+    assert committed(working) in ([], ["10039"])
 
 
 def test_a_commit_that_fails_is_made_up_for(caplog: pytest.LogCaptureFixture) -> None:
@@ -118,5 +123,5 @@ def test_a_commit_that_fails_is_made_up_for(caplog: pytest.LogCaptureFixture) ->
     working.source.commit = failing  # type: ignore[method-assign]
     working._committed = -1000.0
     working.run(stop)
-    assert working.source.committed[-1] == "10249"
+    assert committed(working)[-1] == "10249"
     assert "could not be committed" in caplog.text
