@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from scoring_world import CUSTOMERS, TERMINALS, World, scorer
 
+from deploy import fraud_terminals
+from deploy.scoring_states import States
+from deploy.sources import Position, Record
+from processing import fraud_windows
 from sagelocal.config import Settings
 
 DAY, FIRST = 86400.0, 1780272000.0  # 2026-06-01
@@ -138,3 +149,93 @@ def test_data_sets_are_built(session: Any, group: Any) -> None:
     )
     pairs = sorted(zip(known["label"], known["name.1"], strict=True))
     assert pairs == [(0, "a"), (1, "a"), (1, "b"), (3, "c")], "nothing that came after, all that came before"
+
+
+LAKE = Path(__file__).parents[3] / "deploy" / "cloudformation" / "lake.yml"
+
+
+def fraud_group(laptop: Settings, logical_id: str, name: str) -> None:
+    """As the stack declares it."""
+    yaml.SafeLoader.add_multi_constructor("!", lambda loader, suffix, node: None)
+    made = yaml.safe_load(LAKE.read_text())["Resources"][logical_id]["Properties"]
+    names = ("RecordIdentifierFeatureName", "EventTimeFeatureName", "FeatureDefinitions")
+    laptop.client("sagemaker").create_feature_group(
+        FeatureGroupName=name,
+        OnlineStoreConfig={"EnableOnlineStore": True},
+        OfflineStoreConfig={"S3StorageConfig": {"S3Uri": f"s3://{laptop.bucket}/fraud/"}},
+        RoleArn=laptop.role_arn,
+        **{each: made[each] for each in names},
+    )
+
+
+def payments(count: int = 120, days: int = 24) -> pd.DataFrame:
+    """No two of one second."""
+    rng = np.random.default_rng(3)
+    at = FIRST + np.sort(rng.choice(days * 86_400, count, replace=False))
+    return pd.DataFrame(
+        {
+            "transaction_id": range(1, count + 1),
+            "transaction_time": pd.to_datetime(at, unit="s").astype("datetime64[us]"),
+            "customer_id": rng.integers(0, 4, count),
+            "terminal_id": rng.integers(0, 3, count),
+            "amount": rng.integers(100, 9_000, count) / 100,
+            "x": rng.integers(0, 1_000, count) / 10,
+            "y": rng.integers(0, 1_000, count) / 10,
+            "fraud": rng.integers(0, 2, count),
+            "seen": at,
+        }
+    )
+
+
+@pytest.mark.slow
+def test_a_point_in_time_join_gives_what_each_transaction_was_scored_on(
+    laptop: Settings, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(LAKE.parents[2] / "processing"))  # as the job has it
+    from fraud_features import batch
+    from sagemaker.core.resources import FeatureGroup
+    from sagemaker.mlops.feature_store import DatasetBuilder
+
+    fraud_group(laptop, "CustomersGroup", CUSTOMERS)
+    fraud_group(laptop, "TerminalsGroup", TERMINALS)
+    table = payments()
+    lines = table.assign(transaction_time=table["transaction_time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    events = [json.dumps({name: row[name] for name in fraud_windows.FIELDS}) for row in lines.to_dict("records")]
+    records = [
+        Record("1", line.encode(), datetime.fromtimestamp(at, UTC), Position("s", str(number)))
+        for number, (line, at) in enumerate(zip(events, table["seen"], strict=True))
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        runtime = laptop.client("sagemaker-featurestore-runtime")
+        states = States(runtime, {CUSTOMERS: "customer_id", TERMINALS: "terminal_id"}, pool)
+        working = replace(scorer(World()), states=states)
+        for start in range(0, len(table), 20):  # four days: labels come before they count
+            working.keep(working.score(records[start : start + 20]))
+            told = table.iloc[start : start + 20]
+            said = zip(told["terminal_id"], told["transaction_id"], told["fraud"] == 1, strict=True)
+            assert fraud_terminals.bring(states, TERMINALS, [(int(a), int(b), bool(c)) for a, b, c in said], pause=0)
+    groups = [FeatureGroup.get(feature_group_name=name) for name in (CUSTOMERS, TERMINALS)]
+    for group, more in zip(groups, (0, 3 * 6), strict=True):
+        written(session, group, len(table) + more)
+
+    windows = [
+        [name for name in fraud_windows.FEATURES if name.startswith(kind)] for kind in ("customer_", "terminal_")
+    ]
+    builder = DatasetBuilder.create(
+        base=table[["transaction_id", "customer_id", "terminal_id", "seen"]],
+        output_path=f"s3://{session.default_bucket()}/datasets",
+        session=session,
+        record_identifier_feature_name="transaction_id",
+        event_time_identifier_feature_name="seen",
+    )
+    for group, names, key in zip(groups, windows, ("customer_id", "terminal_id"), strict=True):
+        builder = builder.with_feature_group(group, key, list(names))  # it appends to the list
+    # Counted by the base's identifier: one record of each group for each transaction.
+    newest = builder.point_in_time_accurate_join().with_number_of_recent_records_by_record_identifier(1)
+    joined, _ = newest.to_dataframe()
+    assert len(joined) == len(table)
+    latest = joined.sort_values("transaction_id")
+    found = latest[[f"{name}.{number}" for number, names in enumerate(windows, 1) for name in names]]
+    expected = batch(table)[[name for names in windows for name in names]]
+    assert expected["terminal_7d_risk"].nunique() > 10
+    np.testing.assert_allclose(found.to_numpy(float), expected.to_numpy(float), rtol=1e-12)
