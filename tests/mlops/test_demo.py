@@ -56,37 +56,6 @@ def test_the_reports_are_on_this_machine(loop: Loop) -> None:
         assert "<html" in (folder / page).read_text()
 
 
-@pytest.mark.usefixtures("loop")
-def test_a_second_run_takes_its_steps_from_the_cache_and_a_gate_that_is_not_reached_fails_it(laptop: Settings) -> None:
-    again = mlops(laptop, "run", "churn", "--param", "MinAveragePrecision=0.99")
-    assert again.returncode == 1
-    assert again.stderr.splitlines()[-1].startswith("error: The execution ")
-    assert "Taken from the cache, as neither code, data nor parameters changed: " in again.stdout
-    for step in ("ProcessData", "Tune", "Evaluate"):
-        assert re.search(rf"^{step} +Succeeded \(cached\)", again.stdout, re.MULTILINE)
-    for step in ("DataQuality", "DataBias", "ModelQuality", "ModelBias", "Explainability"):
-        ran = next(line for line in again.stdout.splitlines() if line.startswith(f"{step} "))
-        assert ran.endswith("no violation.")  # than the version which the loop approved
-    status = mlops(laptop, "status", "churn")
-    assert "GateFailed" in status.stdout
-    assert "at least 0.99 is needed" in status.stdout
-
-
-@pytest.mark.slow  # tests/pipelines/test_iris.py deploys a stage by a pipeline, tests/sagelocal/workflow has the cache
-@pytest.mark.usefixtures("loop")
-def test_a_changed_parameter_misses_the_cache_where_it_matters_and_a_stage_is_deployed(laptop: Settings) -> None:
-    worse = ("--param", "NumRound=40", "--param", "FailOnViolation=false")  # than the version that the loop approved
-    changed = mlops(laptop, "run", "churn", *worse, "--param", "DeployTo=staging")
-    assert changed.returncode == 0, changed.stdout + changed.stderr
-    ended = {line.split()[0]: line for line in changed.stdout.splitlines() if "Succeeded" in line}
-    assert "(cached)" in ended["ProcessData"]
-    for step in ("Tune", "Evaluate", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
-        assert "(cached)" not in ended[step]
-    probability, label = mlops(laptop, "invoke", "churn", "--stage", "staging").stdout.strip().split(",")
-    assert 0 < float(probability) < 1
-    assert label in ("0", "1")
-
-
 @pytest.fixture
 def inside(
     laptop: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -111,6 +80,40 @@ def inside(
 Inside = Callable[..., tuple[int, str, str]]
 
 
+def test_a_second_run_takes_its_steps_from_the_cache_and_a_gate_that_is_not_reached_fails_it(
+    laptop: Settings, loop: Loop, inside: Inside
+) -> None:
+    """Without the checks, which are never from the cache; what they find the second time is in test_checks.py."""
+    (execution,) = re.findall(r"^execution +arn:\S+/(\w+) \(Succeeded", loop[0].stdout, re.MULTILINE)
+    again = mlops(laptop, "run", "churn", "--steps", "ProcessData,Tune,Evaluate")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Taken from the cache, as neither code, data nor parameters changed: " in again.stdout
+    for step in ("ProcessData", "Tune", "Evaluate"):
+        assert re.search(rf"^{step} +Succeeded \(cached\)", again.stdout, re.MULTILINE)
+    gate = ("--steps", "CheckGate,GateFailed", "--from", execution, "--param", "MinAveragePrecision=0.99")
+    failed = mlops(laptop, "run", "churn", *gate)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1].startswith("error: The execution "), failed.stderr
+    _, status, _ = inside("status", "churn")
+    assert "GateFailed" in status
+    assert "at least 0.99 is needed" in status
+
+
+@pytest.mark.slow  # tests/pipelines/test_iris.py deploys a stage by a pipeline, tests/sagelocal/workflow has the cache
+@pytest.mark.usefixtures("loop")
+def test_a_changed_parameter_misses_the_cache_where_it_matters_and_a_stage_is_deployed(laptop: Settings) -> None:
+    worse = ("--param", "NumRound=40", "--param", "FailOnViolation=false")  # than the version that the loop approved
+    changed = mlops(laptop, "run", "churn", *worse, "--param", "DeployTo=staging")
+    assert changed.returncode == 0, changed.stdout + changed.stderr
+    ended = {line.split()[0]: line for line in changed.stdout.splitlines() if "Succeeded" in line}
+    assert "(cached)" in ended["ProcessData"]
+    for step in ("Tune", "Evaluate", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"):
+        assert "(cached)" not in ended[step]
+    probability, label = mlops(laptop, "invoke", "churn", "--stage", "staging").stdout.strip().split(",")
+    assert 0 < float(probability) < 1
+    assert label in ("0", "1")
+
+
 def test_an_unknown_parameter_is_refused_with_the_known_ones(inside: Inside) -> None:
     code, _, said = inside("run", "churn", "--param", "NumRounds=1")
     assert code == 1
@@ -118,17 +121,16 @@ def test_an_unknown_parameter_is_refused_with_the_known_ones(inside: Inside) -> 
 
 
 @pytest.mark.usefixtures("loop")
-def test_models_logs_and_a_question(laptop: Settings) -> None:
-    assert "churn-production" in mlops(laptop, "models", "churn").stdout
-    trials = mlops(laptop, "logs", "churn", "--step", "Tune")
-    assert trials.stdout.count("best round") == 6
-    assert len([line for line in trials.stderr.splitlines() if line.startswith("Tune: ")]) == 6
-    answer = mlops(laptop, "invoke", "churn", "--accept", "application/json")
-    assert '"probability"' in answer.stdout
-    refused = mlops(laptop, "invoke", "churn", "1,2,3")
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("error: InvokeEndpoint: ModelError")
-    assert len(refused.stderr.splitlines()) == 1
+def test_models_logs_and_a_question(inside: Inside) -> None:
+    assert "churn-production" in inside("models", "churn")[1]
+    _, trials, lines = inside("logs", "churn", "--step", "Tune")
+    assert trials.count("best round") == 6
+    assert len([line for line in lines.splitlines() if line.startswith("Tune: ")]) == 6
+    assert '"probability"' in inside("invoke", "churn", "--accept", "application/json")[1]
+    code, _, refused = inside("invoke", "churn", "1,2,3")
+    assert code == 1
+    assert refused.startswith("error: InvokeEndpoint: ModelError")
+    assert len(refused.splitlines()) == 1
 
 
 def test_a_definition_is_json_and_nothing_else(inside: Inside) -> None:
