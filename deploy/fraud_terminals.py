@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from deploy.scoring_states import Held, Key, States, after
+from deploy.scoring_states import MILLISECOND, Held, Key, States, after
 from processing import fraud_windows
 
 LOOKS = 4  # the last of which finds nothing to do, unless the scorer overwrites each
@@ -64,4 +64,5 @@ def missing(held: Mapping[Key, Held], group: str, labels: Iterable[Label]) -> di
 def _later(before: Held, state: dict[str, Any]) -> Held:
     """The windows are those of the same moment, with the label in them where it counts already."""
     moment = fraud_windows.seconds(before.event_time)
-    return after(before, state, before.event_time, fraud_windows.risks(moment, fraud_windows.events(state)))
+    windows = fraud_windows.risks(moment, fraud_windows.events(state))
+    return after(before, state, before.event_time, windows, MILLISECOND)

@@ -20,7 +20,7 @@ from typing import Any
 Key = tuple[str, int]  # feature group and identifier
 READ_AT_ONCE, WRITTEN_AT_ONCE = 100, 25  # records of BatchGetRecord and of BatchWriteRecord, at most
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)  # seconds before each attempt at what a call leaves undone
-_MILLISECOND = timedelta(milliseconds=1)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class UnavailableError(RuntimeError):
@@ -101,11 +101,21 @@ class States:
         raise UnavailableError(f"The Feature Store left {len(left)} records unwritten, {len(_PAUSES)} times.")
 
 
-def after(before: Held | None, state: dict[str, Any], transaction_time: str, features: Mapping[str, float]) -> Held:
-    """The next of a key: its event time is the transaction's, but later than the one before."""
+def after(
+    before: Held | None,
+    state: dict[str, Any],
+    transaction_time: str,
+    features: Mapping[str, float],
+    step: timedelta = 2 * MILLISECOND,
+) -> Held:
+    """The next of a key: its event time is the transaction's, but `step` later than the one before.
+
+    A label steps by one millisecond: of a score and a label that follow the same state the score is the later one
+    whichever is written first, and the online store keeps it. Who labels looks again.
+    """
     moment = datetime.fromisoformat(transaction_time)
     if before is not None:
-        moment = max(moment, datetime.fromisoformat(before.event_time) + _MILLISECOND)
+        moment = max(moment, datetime.fromisoformat(before.event_time) + step)
     return Held(state, written(moment), features)
 
 

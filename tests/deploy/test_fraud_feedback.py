@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploy import fraud_captures, fraud_outcomes, fraud_terminals
+from deploy import fraud_captures, fraud_outcomes, fraud_terminals, scoring_states
 from deploy.fraud_captures import Captured
 from deploy.scoring_states import Held, Key
 from processing import fraud_windows
@@ -75,6 +75,18 @@ class Store:
 
 
 KEY = (GROUP, 7)
+
+
+def test_of_a_score_and_a_label_after_the_same_state_the_score_stays_and_the_label_is_brought_again() -> None:
+    """With equal event times whichever came second would be lost, and a payment with it."""
+    before = terminal(1, 2)
+    store: Any = Store({KEY: before})
+    assert fraud_terminals.bring(store, GROUP, [(7, 0, True)], pause=0) == 1
+    scored = scoring_states.after(before, terminal(1, 2, 3).state, before.event_time, {})
+    store.write({KEY: scored})
+    assert store.held[KEY] is scored
+    assert fraud_terminals.bring(store, GROUP, [(7, 0, True)], pause=0) == 1
+    assert [event[2] for event in store.held[KEY].state["events"]] == [1, 0, 0]
 
 
 def test_a_label_is_in_the_terminals_state_once_and_its_risk_counts_it_when_it_is_due() -> None:

@@ -329,7 +329,7 @@ def test_event_times_never_go_back() -> None:
     held = scoring_states.after(None, {"events": []}, "2026-06-01T12:00:00Z", {})
     assert held.event_time == "2026-06-01T12:00:00.000Z"
     late = scoring_states.after(held, {"events": []}, "2026-06-01T11:00:00Z", {})
-    assert late.event_time == "2026-06-01T12:00:00.001Z"
+    assert late.event_time == "2026-06-01T12:00:00.002Z"
     assert scoring_states.after(late, {}, "2026-06-01T12:00:01Z", {}).event_time == "2026-06-01T12:00:01.000Z"
 
 
