@@ -121,7 +121,7 @@ def test_a_denial_and_another_use_case_are_refused():
     arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
     describe = Request("sagemaker:DescribeEndpoint", f"{arn}:endpoint/churn-staging", {})
     assert policies.allows(statements["test"], describe)
-    assert not policies.allows(statements["test"], Request(describe.action, f"{arn}:endpoint/fraud-staging", {}))
+    assert not policies.allows(statements["test"], Request(describe.action, f"{arn}:endpoint/returns-staging", {}))
     assert not policies.allows(statements["test"], Request("sagemaker:DeleteEndpoint", describe.resource, {}))
     role = Request("iam:CreateRole", f"arn:aws:iam::{ACCOUNT}:role/churn-staging-retraining-{REGION}", {})
     assert not policies.allows(statements["release"], role)

@@ -80,6 +80,19 @@ def inside(
 Inside = Callable[..., tuple[int, str, str]]
 
 
+@pytest.mark.usefixtures("loop")
+def test_models_logs_and_a_question(inside: Inside) -> None:
+    assert "churn-production" in inside("models", "churn")[1]
+    _, trials, lines = inside("logs", "churn", "--step", "Tune")
+    assert trials.count("best round") == 6
+    assert len([line for line in lines.splitlines() if line.startswith("Tune: ")]) == 6
+    assert '"probability"' in inside("invoke", "churn", "--accept", "application/json")[1]
+    code, _, refused = inside("invoke", "churn", "1,2,3")
+    assert code == 1
+    assert refused.startswith("error: InvokeEndpoint: ModelError")
+    assert len(refused.splitlines()) == 1
+
+
 def test_a_second_run_takes_its_steps_from_the_cache_and_a_gate_that_is_not_reached_fails_it(
     laptop: Settings, loop: Loop, inside: Inside
 ) -> None:
@@ -118,19 +131,6 @@ def test_an_unknown_parameter_is_refused_with_the_known_ones(inside: Inside) -> 
     code, _, said = inside("run", "churn", "--param", "NumRounds=1")
     assert code == 1
     assert "churn has no parameter NumRounds. It has: CurrentModelUrl, DeployTo, EndpointInstanceType, FailOn" in said
-
-
-@pytest.mark.usefixtures("loop")
-def test_models_logs_and_a_question(inside: Inside) -> None:
-    assert "churn-production" in inside("models", "churn")[1]
-    _, trials, lines = inside("logs", "churn", "--step", "Tune")
-    assert trials.count("best round") == 6
-    assert len([line for line in lines.splitlines() if line.startswith("Tune: ")]) == 6
-    assert '"probability"' in inside("invoke", "churn", "--accept", "application/json")[1]
-    code, _, refused = inside("invoke", "churn", "1,2,3")
-    assert code == 1
-    assert refused.startswith("error: InvokeEndpoint: ModelError")
-    assert len(refused.splitlines()) == 1
 
 
 def test_a_definition_is_json_and_nothing_else(inside: Inside) -> None:

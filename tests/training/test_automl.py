@@ -183,7 +183,7 @@ def test_a_fit_is_stopped_between_its_iterations() -> None:
 
 def test_a_fit_of_xgboost_is_stopped_after_an_iteration_and_not_in_the_middle_of_one() -> None:
     task = automl_task.make(people(200)[["age", "town", "bought"]], "bought", "binary")
-    config = {**families.DEFAULTS["boosted_trees"], "n_estimators": 10**6}
+    config = {**families.DEFAULTS["boosted_trees"], "n_estimators": 10**6, "answers": "plain"}
     model = families.build("boosted_trees", config, task)
     with pytest.raises(TimeoutError), limited(0.05, model):
         model.fit(task.table, task.answers)
@@ -203,7 +203,7 @@ def test_a_family_that_is_left_out_answers_what_is_known_without_a_record(tmp_pa
     put(tmp_path / "train", people(60).drop(columns=["bought", "kind"]), "regression")
     script = load("automl")
     asked = ["--train", str(tmp_path / "train"), "--target", "spent", "--model-dir", str(tmp_path / "model")]
-    script.main(script.parse([*asked, "--family", "network", "--seconds", "1"]))
+    script.main(script.parse([*asked, "--family", "random_forest", "--seconds", "1"]))
     told = json.loads((tmp_path / "model" / "candidates.json").read_text())
     assert told == {"candidates": [], "tried": []}
     served = joblib.load(tmp_path / "model" / "model.joblib")

@@ -114,7 +114,7 @@ def test_an_analyst_marks_what_comes_without_losing_the_place(
     first.get_by_role("button", name="Genuine").wait_for()
     assert "label" not in scored.stored(dynamodb, 119)
     page.get_by_role("button", name="1 new alert").click()
-    assert "transaction 500," in alerts.first.inner_text()
+    alerts.first.filter(has_text="transaction 500,").wait_for()
     shoot(page, "alerts")
 
     # Another was quicker.
