@@ -94,6 +94,20 @@ def test_each_view_says_what_it_is_about(show: Callable[..., Any]) -> None:
 
 
 @pytest.mark.namespaces
+def test_an_analyst_marks_an_alert_and_takes_it_back(page: Any, address: str, dynamodb: Any) -> None:
+    page.goto(f"{address}/fraud?day={EARLIER.date()}&open=true")
+    alert = page.get_by_role("list", name="Alerts, newest first").locator("> li").filter(has_text="transaction 119,")
+    alert.get_by_text("Amount 57.16 € is 4.1 times").wait_for()
+    alert.get_by_role("button", name="Fraud").click()
+    alert.get_by_text("Fraud, says an analyst").wait_for()
+    assert (found := scored.stored(dynamodb, 119))["label"] == "fraud" and found["labelled_by"] == "analyst"
+    alert.get_by_role("button", name="Undo").click()
+    alert.get_by_role("button", name="Genuine").wait_for()
+    assert "label" not in scored.stored(dynamodb, 119)
+
+
+@pytest.mark.slow  # on a machine with other tests beside it the page may take longer than a minute to show what came
+@pytest.mark.namespaces
 def test_an_analyst_marks_what_comes_without_losing_the_place(
     page: Any, address: str, dynamodb: Any, shoot: Callable[..., Any]
 ) -> None:
