@@ -26,11 +26,12 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _CAPABILITIES = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+net_bind_service"
 _PRESERVED_FLAGS = {"nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime"}  # locked in a user namespace
 
+# One SIGTERM is passed on once, whenever it comes: a second one would end a command whose handler is at work.
 _INIT = """
-stop() { stopped=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null; }
-child=; stopped=; trap stop TERM
+stopped=; trap stopped=1 TERM
 "$@" & child=$!
-[ -z "$stopped" ] || kill -TERM "$child"
+trap 'kill -TERM "$child" 2>/dev/null' TERM
+[ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null
 while :; do wait "$child"; code=$?; kill -0 "$child" 2>/dev/null || exit $code; done
 """
 
