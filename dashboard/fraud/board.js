@@ -2,7 +2,7 @@
 // nothing flickers or loses the focus; while someone reads, new ones wait behind a button instead of moving the others.
 // Words come as text and are set as text.
 
-const kept = new WeakMap(); // the component's root -> { items, waiting, asked, newest, send }
+const kept = new WeakMap(); // the component's root -> { data, items, waiting, number, asked, unless, send }
 const MARKS = [["fraud", "Fraud"], ["genuine", "Genuine"], ["undo", "Undo"]];
 
 function make(kind, className, ...inner) {
@@ -71,9 +71,9 @@ function reading(root, list) {
     || list.getBoundingClientRect().top < 0;
 }
 
-// All that were sent, in their order; what is there already stays the same element.
-function show(root, state, data) {
-  const list = root.querySelector("ol");
+// All that were sent last, in their order; what is there already stays the same element.
+function show(root, state) {
+  const list = root.querySelector("ol"), data = state.data;
   const before = state.items;
   state.items = new Map(data.alerts.map((alert) => [alert.id, before.get(alert.id) ?? created(state)]));
   for (const [id, item] of before) if (!state.items.has(id)) item.remove();
@@ -89,6 +89,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement;
   const state = kept.get(root) ?? { items: new Map(), waiting: [], number: 0 };
   kept.set(root, state);
+  state.data = data;
   state.send = (marks) => setTriggerValue("marked", marks);
   state.unless = data.unless;
   const done = state.waiting.filter((each) => each.number <= data.done);
@@ -97,20 +98,20 @@ export default function ({ data, parentElement, setTriggerValue }) {
   list.setAttribute("aria-label", "Alerts, newest first");
 
   if (state.asked !== data.asked || !reading(root, list)) {
-    show(root, state, data);
+    show(root, state);
   } else {
     const news = data.alerts.filter((alert) => !state.items.has(alert.id)).length;
     for (const alert of data.alerts) if (state.items.has(alert.id)) fill(state, state.items.get(alert.id), alert);
     put(fresh, news === 1 ? "1 new alert" : `${news} new alerts`);
     fresh.hidden = news === 0;
     fresh.onclick = () => {
-      show(root, state, data);
+      show(root, state);
       list.firstElementChild.scrollIntoView({ block: "nearest" });
       list.querySelector("button:not([hidden])")?.focus({ preventScroll: true });
     };
   }
   list.onpointerleave = list.onfocusout = (event) => {
-    if (event.pointerType !== "touch") setTimeout(() => !fresh.hidden && !reading(root, list) && show(root, state, data));
+    if (event.pointerType !== "touch") setTimeout(() => !fresh.hidden && !reading(root, list) && show(root, state));
   };
   state.asked = data.asked;
   if (done.length) {

@@ -106,7 +106,6 @@ def test_an_analyst_marks_an_alert_and_takes_it_back(page: Any, address: str, dy
     assert "label" not in scored.stored(dynamodb, 119)
 
 
-@pytest.mark.slow  # on a machine with other tests beside it the page may take longer than a minute to show what came
 @pytest.mark.namespaces
 def test_an_analyst_marks_what_comes_without_losing_the_place(
     page: Any, address: str, dynamodb: Any, shoot: Callable[..., Any]
