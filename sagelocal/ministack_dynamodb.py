@@ -45,65 +45,75 @@ Changed = list[tuple[Document, Place | None]]  # tables, and the place of an ite
 
 def install(state: Path) -> None:
     """Has MiniStack's DynamoDB keep its items below this folder, and begin with those that are there."""
-    from ministack.core import persistence
     from ministack.services import dynamodb
 
-    kept = Kept(dynamodb, state / _FILE)
-    collected: ContextVar[Changed | None] = ContextVar("collected", default=None)
+    around = _Around(dynamodb, Kept(dynamodb, state / _FILE))
+    dynamodb._set_item, dynamodb._remove_item = around.set_item, around.remove_item
+    dynamodb._items_replaced, dynamodb._create_replica = around.items_replaced, around.create_replica
+    dynamodb.handle_request = around.handle_request
+    dynamodb.get_state, dynamodb.load_persisted_state = around.kept.state, around.load_persisted_state
 
-    def note(table: Document, place: Place | None) -> None:
-        changed = collected.get()
+
+class _Around:
+    """What stands in for MiniStack's functions of these names: each does what it did, and notes what it changed."""
+
+    def __init__(self, dynamodb: Any, kept: Kept) -> None:
+        self.kept, self._dynamodb = kept, dynamodb
+        self._set_item, self._remove_item = dynamodb._set_item, dynamodb._remove_item
+        self._items_replaced, self._create_replica = dynamodb._items_replaced, dynamodb._create_replica
+        self._handle_request, self._load = dynamodb.handle_request, dynamodb.load_persisted_state
+        self._collected: ContextVar[Changed | None] = ContextVar("collected", default=None)
+
+    def _note(self, table: Document, place: Place | None) -> None:
+        changed = self._collected.get()
         if changed is None:  # no request's: a state machine's, an import's, what expires
-            kept.write([(table, place)])
+            self.kept.write([(table, place)])
         else:
             changed.append((table, place))
 
-    set_item, remove_item, replaced = dynamodb._set_item, dynamodb._remove_item, dynamodb._items_replaced
-    replicate = dynamodb._create_replica
-
-    def setting(table: Document, hash_value: str, range_value: str, item: Document) -> Any:
-        old = set_item(table, hash_value, range_value, item)
-        note(table, (hash_value, range_value))
+    def set_item(self, table: Document, hash_value: str, range_value: str, item: Document) -> Any:
+        old = self._set_item(table, hash_value, range_value, item)
+        self._note(table, (hash_value, range_value))
         return old
 
-    def removing(table: Document, hash_value: str, range_value: str) -> Any:
-        old = remove_item(table, hash_value, range_value)
+    def remove_item(self, table: Document, hash_value: str, range_value: str) -> Any:
+        old = self._remove_item(table, hash_value, range_value)
         if old is not None:
-            note(table, (hash_value, range_value))
+            self._note(table, (hash_value, range_value))
         return old
 
-    def replacing(table: Document) -> None:
-        replaced(table)
-        note(table, None)
+    def items_replaced(self, table: Document) -> None:
+        self._items_replaced(table)
+        self._note(table, None)
 
-    def replicating(name: str, table: Document, region: str) -> None:
-        replicate(name, table, region)
-        note(dynamodb._tables.get_scoped(dynamodb.get_account_id(), region, name), None)
+    def create_replica(self, name: str, table: Document, region: str) -> None:
+        self._create_replica(name, table, region)
+        account = self._dynamodb.get_account_id()
+        self._note(self._dynamodb._tables.get_scoped(account, region, name), None)
 
-    handle = dynamodb.handle_request
-
-    async def handling(method: str, path: str, headers: Document, body: bytes, query_params: Document) -> Any:
+    async def handle_request(
+        self, method: str, path: str, headers: Document, body: bytes, query_params: Document
+    ) -> Any:
         changed: Changed = []
-        token = collected.set(changed)
+        token = self._collected.set(changed)
         try:
-            answer = await handle(method, path, headers, body, query_params)
+            answer = await self._handle_request(method, path, headers, body, query_params)
         finally:
-            collected.reset(token)
-            kept.write(changed)
+            self._collected.reset(token)
+            self.kept.write(changed)
         if answer[0] == 200 and changes_tables(headers.get("x-amz-target", "").rpartition(".")[2]):
-            persistence.save_state("dynamodb", kept.state())
+            self._save()
         return answer
 
-    restore = dynamodb.load_persisted_state
+    def load_persisted_state(self, data: Document) -> None:
+        self._load(data)
+        if self.kept.read():
+            self._save()
 
-    def load(data: Document) -> None:
-        restore(data)
-        if kept.read():
-            persistence.save_state("dynamodb", kept.state())
+    def _save(self) -> None:
+        from ministack.core import persistence
 
-    dynamodb._set_item, dynamodb._remove_item, dynamodb._items_replaced = setting, removing, replacing
-    dynamodb._create_replica, dynamodb.handle_request = replicating, handling
-    dynamodb.get_state, dynamodb.load_persisted_state = kept.state, load
+        persistence.save_state("dynamodb", self.kept.state())
 
 
 def changes_tables(operation: str) -> bool:
