@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sagemaker.core.parameter import ContinuousParameter, IntegerParameter
 from sagemaker.core.workflow.conditions import ConditionGreaterThan, ConditionGreaterThanOrEqualTo
 from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
 from sagemaker.mlops.workflow.pipeline import Pipeline
+from sagemaker.mlops.workflow.steps import ProcessingStep, TuningStep
 
 from pipelines import checks, steps
-from pipelines.jobs import artifact, text
+from pipelines.jobs import Text, artifact, text
 from pipelines.project import Project
 
 GATE = 0.60  # the floor itself: two weeks of test measure it with a standard error far smaller than the distance to it
@@ -42,7 +46,7 @@ MEMBERS = {
         "weight_decay": ContinuousParameter(0.001, 0.1, scaling_type="Logarithmic"),
     },
 }
-TRIALS = 4  # of each member
+TRIALS = 4  # of each member, unless Trials says otherwise
 OBJECTIVES = {"xgboost": "validation:aucpr", "pytorch": "average_precision"}  # as each image reads it from the log
 TABLE = checks.Table("fraud", positive=[1], facets={})  # a simulation has no people that could be treated unequally
 NOTE = (
@@ -60,15 +64,16 @@ def build(project: Project) -> Pipeline:
     # The network needs PyTorch: AWS's image has it, a laptop the extra `torch`.
     members = ParameterString("Members", ",".join(name for name in MEMBERS if name != "network"))
     imbalance = ParameterString("Imbalance", "none,weights,focal,undersampling")
+    trials = ParameterInteger("Trials", TRIALS)
     alert_cost = ParameterFloat("AlertCost", 10.0)  # euros of an analyst's time; a missed fraud costs its amount
     top = ParameterInteger("CardsADay", 100)  # that analysts can look at
     resamples = ParameterInteger("Resamples", 200)
     note = ParameterString("Note", NOTE)
     days = {
-        "--train-days": ParameterInteger("TrainDays", 42),
-        "--validation-days": ParameterInteger("ValidationDays", 14),
-        "--test-days": ParameterInteger("TestDays", 14),
-        "--delay-days": ParameterInteger("DelayDays", 7),
+        "train-days": ParameterInteger("TrainDays", 42),
+        "validation-days": ParameterInteger("ValidationDays", 14),
+        "test-days": ParameterInteger("TestDays", 14),
+        "delay-days": ParameterInteger("DelayDays", 7),
     }
     engine = ParameterString("Engine", "pandas", enum_values=["pandas", "spark"])
     approval = ParameterString("ModelApprovalStatus", STATUSES[0], enum_values=STATUSES)
@@ -78,33 +83,11 @@ def build(project: Project) -> Pipeline:
     serving = ParameterString("EndpointInstanceType", "ml.m5.large")
 
     outputs = ["train", "validation", "test", "baseline", "report"]
-    splits = steps.process(
-        project,
-        "fraud",
-        inputs={"raw": raw},
-        outputs=outputs,
-        instance_type=small,
-        arguments=[part for option, number in days.items() for part in (option, text(number))] + ["--engine", engine],
-    )
+    split = options({**days, "engine": engine})
+    splits = steps.process(project, "fraud", inputs={"raw": raw}, outputs=outputs, instance_type=small, arguments=split)
     train, validation, test, features = (steps.output(splits, name) for name in outputs[:4])
-    tuned = {}
-    for member, ranges in MEMBERS.items():
-        framework = "pytorch" if member == "network" else "xgboost"
-        tuned[member] = steps.tune(
-            project,
-            "fraud",
-            name="Tune" + member.title().replace("_", ""),
-            channels={"train": train, "validation": validation},
-            hyperparameters={"member": member, "members": members, "imbalance": imbalance},
-            ranges=ranges,
-            objective=OBJECTIVES[framework],
-            jobs=TRIALS,
-            parallel=1,  # the members are side by side already
-            strategy="Random",  # as good as any for a handful of and the same ones each time
-            framework=framework,
-            metrics=["average_precision"] if framework == "pytorch" else [],
-            instance_type=large,
-        )
+    channels, asked = {"train": train, "validation": validation}, {"members": members, "imbalance": imbalance}
+    tuned = {member: tune(project, member, channels, asked, trials, large) for member in MEMBERS}
     model = steps.train(
         project,
         "fraud",
@@ -114,17 +97,16 @@ def build(project: Project) -> Pipeline:
         hyperparameters={"alert_cost": alert_cost},
         instance_type=large,
     )
-    made = artifact(project, "fraud", model)
     report = steps.analyse(
         project,
         "fraud",
         "Evaluate",
         "rare_events",
-        inputs={"model": made, "train": train, "validation": validation, "test": test},
+        inputs={"model": artifact(project, "fraud", model), **channels, "test": test},
         outputs=["evaluation", "predictions", "sample"],
         instance_type=small,
         framework="xgboost",
-        arguments=["--top", text(top), "--resamples", text(resamples), "--in-service", current, "--note", note],
+        arguments=options({"top": top, "resamples": resamples, "in-service": current, "note": note}),
     )
     check = checks.Checks(project, "fraud", TABLE, instance_type=small)
     checked = [
@@ -133,22 +115,14 @@ def build(project: Project) -> Pipeline:
         check.explainability(model, steps.output(report, "sample")),
     ]
 
-    score = steps.metric(report, "binary_classification_metrics.average_precision.value")
-    beaten = steps.metric(report, "comparison.average_precision.current")
+    found = numbers(report)
+    score, beaten = found["AveragePrecision"], found["CurrentAveragePrecision"]
     good = [
         ConditionGreaterThanOrEqualTo(left=score, right=floor),
         ConditionGreaterThan(left=score, right=beaten),
         *check.conditions(checked),
     ]
-    properties = {
-        "AveragePrecision": score,
-        "MinAveragePrecision": floor,
-        "CurrentAveragePrecision": beaten,
-        "CurrentModelUrl": current,
-        "CardPrecision": steps.metric(report, "rare_events.card_precision.value"),
-        "EurosADay": steps.metric(report, "rare_events.cost_a_day.value"),
-        "InputDataUrl": raw,
-    }
+    properties = {**found, "MinAveragePrecision": floor, "CurrentModelUrl": current, "InputDataUrl": raw}
     version = steps.register(
         project, "fraud", model=model, report=report, checks=checked, approval=approval, properties=properties
     )
@@ -159,7 +133,49 @@ def build(project: Project) -> Pipeline:
         project, "fraud", conditions=good, stage=stage, stages=STAGES, model=model, instance_type=serving
     )
 
-    asked = [raw, floor, current, members, imbalance, alert_cost, top, resamples, note]
-    parameters = [*asked, *days.values(), engine, approval, stage, small, large, serving, *check.parameters]
+    learning = [raw, floor, current, members, imbalance, trials, alert_cost, top, resamples, note]
+    parameters = [*learning, *days.values(), engine, approval, stage, small, large, serving, *check.parameters]
     chain = [splits, *tuned.values(), model, report, *check.steps(checked), gate, deploy]
     return steps.pipeline(project, "fraud", parameters=parameters, steps=chain)
+
+
+def tune(
+    project: Project,
+    member: str,
+    channels: Mapping[str, Text],
+    asked: Mapping[str, Text],
+    trials: ParameterInteger,
+    instance_type: Text,
+) -> TuningStep:
+    """The member's tuning job, whose best trial is the trained member."""
+    framework = "pytorch" if member == "network" else "xgboost"
+    return steps.tune(
+        project,
+        "fraud",
+        name="Tune" + member.title().replace("_", ""),
+        channels=channels,
+        hyperparameters={"member": member, **asked},
+        ranges=MEMBERS[member],
+        objective=OBJECTIVES[framework],
+        jobs=trials,
+        parallel=1,  # the members are side by side already
+        strategy="Random",  # as good as any for a handful of and the same ones each time
+        framework=framework,
+        metrics=["average_precision"] if framework == "pytorch" else [],
+        instance_type=instance_type,
+    )
+
+
+def options(values: Mapping[str, Text]) -> list[Text]:
+    """A script's arguments: `--name value` of each."""
+    return [part for name, value in values.items() for part in (f"--{name}", text(value))]
+
+
+def numbers(report: ProcessingStep) -> dict[str, Any]:
+    """What a version says of itself, by the names of its properties."""
+    return {
+        "AveragePrecision": steps.metric(report, "binary_classification_metrics.average_precision.value"),
+        "CurrentAveragePrecision": steps.metric(report, "comparison.average_precision.current"),
+        "CardPrecision": steps.metric(report, "rare_events.card_precision.value"),
+        "EurosADay": steps.metric(report, "rare_events.cost_a_day.value"),
+    }

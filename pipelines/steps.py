@@ -125,7 +125,7 @@ def tune(
     objective: Text,
     instance_type: Text,
     objective_type: Text = "Maximize",
-    jobs: int = 6,
+    jobs: Text = 6,
     parallel: int = 2,
     strategy: str = "Bayesian",
     framework: str = "xgboost",
@@ -145,12 +145,28 @@ def tune(
         metric_definitions=[{"Name": each, "Regex": metric_regex(each)} for each in metrics] or None,
         objective_type=objective_type,
         strategy=strategy,
-        max_jobs=jobs,
+        max_jobs=1,  # Tuning says how many
         max_parallel_jobs=parallel,
         random_seed=SEED,
     )
     step_args = tuner.tune(inputs=channel_inputs(channels))
-    return TuningStep(name, step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
+    return Tuning(name, jobs, step_args=step_args, cache_config=CACHE, retry_policies=JOB_RETRIES)
+
+
+class Tuning(TuningStep):
+    """Whose number of trials may be a pipeline's parameter: HyperparameterTuner documents that of `max_jobs`, and the
+    shape that the SDK (3.27) makes of it then takes nothing but whole numbers.
+    """
+
+    def __init__(self, name: str, jobs: Text, **given: Any) -> None:
+        self.jobs = jobs
+        super().__init__(name, **given)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        request: dict[str, Any] = super().arguments
+        request["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxNumberOfTrainingJobs"] = self.jobs
+        return request
 
 
 def evaluate(

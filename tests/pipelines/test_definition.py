@@ -268,3 +268,20 @@ def test_training_gets_what_the_defaults_file_demands(
         assert request["OutputDataConfig"]["KmsKeyId"] == "output-key"
     assert train["EnableNetworkIsolation"] is True
     assert train["ResourceConfig"]["VolumeKmsKeyId"] == "volume-key"
+
+
+def test_how_many_trials_a_tuning_job_has_may_be_an_executions_parameter(compiled: Callable[[str], str]) -> None:
+    made = {name: json.loads(compiled(name)) for name in ("fraud", "churn")}
+    limits = {
+        name: [
+            step["Arguments"]["HyperParameterTuningJobConfig"]["ResourceLimits"]
+            for step in each["Steps"]
+            if step["Type"] == "Tuning"
+        ]
+        for name, each in made.items()
+    }
+    assert (
+        limits["fraud"] == [{"MaxNumberOfTrainingJobs": {"Get": "Parameters.Trials"}, "MaxParallelTrainingJobs": 1}] * 6
+    )
+    assert limits["churn"] == [{"MaxNumberOfTrainingJobs": 6, "MaxParallelTrainingJobs": 2}]
+    assert {"Name": "Trials", "Type": "Integer", "DefaultValue": 4} in made["fraud"]["Parameters"]
