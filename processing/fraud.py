@@ -10,9 +10,12 @@ the splits are the last days of it:
     history | train | delay | validation | delay | test
 
 Nothing is shuffled. The delay between them is what it takes until a label is known: who trains on the day on which
-validation begins knows no later label. Each split is one CSV with a header: `fraud_windows.FEATURES`, `fraud`, then the
-keys to judge by, which no model sees: transaction_id, transaction_time, customer_id, terminal_id and scenario (0 is
-genuine, -1 unknown). The baseline for monitoring is the training features alone, as requests carry them.
+validation begins knows no later label. Where labels of the table's last days are still missing the splits end before
+them: of such days frauds that were reported early are known and the rest isn't, which is no sample.
+
+Each split is one CSV with a header: `fraud_windows.FEATURES`, `fraud`, then the keys to judge by, which no model sees:
+transaction_id, transaction_time, customer_id, terminal_id and scenario (0 is genuine, -1 unknown). The baseline for
+monitoring is the training features alone, as requests carry them.
 
 `--engine spark` computes the features on Spark, for a history that one machine can't hold; only the splits come to this
 machine.
@@ -77,8 +80,16 @@ class Period:
         return (time >= self.start) & (time < self.end)
 
 
-def periods(first: pd.Timestamp, last: pd.Timestamp, args: Args) -> dict[str, Period]:
-    """The days of each split, counted back from the day of the last transaction.
+def labelled_until(known: fraud_table.Known, args: Args) -> np.datetime64:
+    """The day after the last one that may be judged: of the last `delay_days` the first on which a label is missing,
+    else the day after the last transaction. A label missing for longer will not come: that transaction is left out.
+    """
+    end = np.datetime64(known.last, "D") + 1
+    return min((day for day in known.unlabelled_days if day >= end - args.delay_days), default=end)
+
+
+def periods(known: fraud_table.Known, args: Args) -> dict[str, Period]:
+    """The days of each split, counted back from the last day whose labels may be known.
 
     Raises InputError for a history that is too short, and for numbers of days that make no split.
     """
@@ -88,18 +99,19 @@ def periods(first: pd.Timestamp, last: pd.Timestamp, args: Args) -> dict[str, Pe
             f"train-days {args.train_days}, validation-days {args.validation_days}, test-days {args.test_days} and "
             f"delay-days {args.delay_days} make no splits: the first three must be at least 1, the last at least 0."
         )
-    end = np.datetime64(last, "D") + 1
+    until = end = labelled_until(known, args)
     found: dict[str, Period] = {}
     for name, days in lengths.items():
         found[name] = Period(end - days, end)
         end -= days + args.delay_days
-    begins = np.datetime64(first, "D")
+    begins = np.datetime64(known.first, "D")
     if found["train"].start < begins:
         needed = sum(lengths.values()) + 2 * args.delay_days
         raise InputError(
-            f"The transactions span {(last.normalize() - first.normalize()).days + 1} days, from {begins}, and "
+            f"The transactions span {(until - begins).astype(int)} days, from {begins}, and "
             f"{needed} are needed: {args.train_days} to learn, {args.validation_days} to choose, {args.test_days} to "
             f"judge and {args.delay_days} in between twice. Give a longer history or fewer days."
+            + ("" if until > known.last else f" Days from {until} on lack labels and count for nothing.")
         )
     return dict(reversed(found.items()))
 
@@ -134,6 +146,7 @@ def report_of(
         "positive_share": round(known.frauds / max(1, known.rows - known.unlabelled), 5),
         "first": str(known.first),
         "last": str(known.last),
+        "labelled_until": str(found["test"].end - 1),
         "history_days": history,
         "whole_windows": history >= HISTORY,
         "engine": args.engine,
@@ -157,7 +170,7 @@ def main(args: Args) -> None:
     if args.engine not in ENGINES:
         raise InputError(f"Engine {args.engine!r} is unknown: use {' or '.join(ENGINES)}.")
     table, known = on_spark(args) if args.engine == "spark" else in_memory(args)
-    found = periods(known.first, known.last, args)
+    found = periods(known, args)
     splits = split(table, found)
     # Nothing is written before this line, so a refused input leaves no half of a result behind.
     for name, part in splits.items():
@@ -170,7 +183,7 @@ def main(args: Args) -> None:
 def in_memory(args: Args) -> tuple[pd.DataFrame, fraud_table.Known]:
     """All transactions with their features, and what is known of the whole table."""
     table, known = fraud_table.clean(fraud_table.read(Path(args.raw)))
-    periods(known.first, known.last, args)  # refused before the work
+    periods(known, args)  # refused before the work
     features = fraud_features.batch(table)
     return pd.concat([features, table.drop(columns="amount")], axis="columns"), known
 
@@ -183,9 +196,7 @@ def on_spark(args: Args) -> tuple[pd.DataFrame, fraud_table.Known]:
         raise InputError(
             f"--engine spark needs pyspark, which is not here: {error}. Use an image that has it, or --engine pandas."
         ) from error
-    return transactions_with_features(
-        args.raw, lambda known: min(each.start for each in periods(known.first, known.last, args).values())
-    )
+    return transactions_with_features(args.raw, lambda known: min(each.start for each in periods(known, args).values()))
 
 
 def write_report(report: dict[str, Any], folder: Path) -> None:
@@ -199,6 +210,8 @@ def write_report(report: dict[str, Any], folder: Path) -> None:
         f"- {report['history_days']} days before them are history, from which windows are filled"
         + ("" if report["whole_windows"] else f"; with fewer than {HISTORY} the first windows are cut"),
     ]
+    if report["labelled_until"] < report["last"][:10]:
+        days.append(f"- after {report['labelled_until']} labels are still missing: those days are in no split")
     print("\n".join(days))
     with (folder / "report.md").open("a", encoding="utf-8") as file:
         file.write("\n".join(days) + "\n")

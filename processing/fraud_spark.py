@@ -88,8 +88,15 @@ def cleaned(spark: SparkSession, source: str) -> tuple[DataFrame, fraud_table.Kn
     if repeated := rows_in - sum(dropped.values()) - facts["rows"]:
         dropped[fraud_table.REPEATED] = repeated
     first, last = (pd.Timestamp(facts[name], unit="s") for name in ("first", "last"))
-    unlabelled = facts["rows"] - facts["labelled"]
-    return once, fraud_table.Known(rows_in, facts["rows"], first, last, int(facts["frauds"] or 0), unlabelled, dropped)
+    unlabelled, frauds = facts["rows"] - facts["labelled"], int(facts["frauds"] or 0)
+    days = unlabelled_days(once) if unlabelled else ()
+    return once, fraud_table.Known(rows_in, facts["rows"], first, last, frauds, unlabelled, dropped, days)
+
+
+def unlabelled_days(table: DataFrame) -> tuple[np.datetime64, ...]:
+    day = f.floor(f.col("transaction_time") / fraud_windows.DAY).alias("day")
+    found = table.where(f.col("fraud").isNull()).select(day).distinct().collect()
+    return tuple(np.datetime64(number, "D") for number in sorted(row["day"] for row in found))
 
 
 def read(spark: SparkSession, source: str) -> DataFrame:

@@ -46,6 +46,7 @@ class Known:
     frauds: int
     unlabelled: int
     dropped: dict[str, int]
+    unlabelled_days: tuple[np.datetime64, ...] = ()  # on which a label is missing, in order
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -122,7 +123,8 @@ def stripped(column: pd.Series) -> pd.Series:
 
 def known(table: pd.DataFrame, rows_in: int, dropped: dict[str, int]) -> Known:
     time, label = table["transaction_time"], table[SCHEMA.label]
-    return Known(rows_in, len(table), time.min(), time.max(), int(label.sum()), int(label.isna().sum()), dropped)
+    days = tuple(np.unique(time[label.isna()].to_numpy().astype("datetime64[D]")))
+    return Known(rows_in, len(table), time.min(), time.max(), int(label.sum()), int(label.isna().sum()), dropped, days)
 
 
 def times(column: pd.Series) -> pd.Series:

@@ -115,7 +115,8 @@ def test_csv_and_parquet_give_the_same(tmp_path: Path, raw: pd.DataFrame) -> Non
 def test_blank_and_repeated_rows_go_and_an_unknown_label_stays_history(tmp_path: Path, raw: pd.DataFrame) -> None:
     table = pd.concat([raw, raw.iloc[:7]], ignore_index=True).astype({"amount": "Float64", "fraud": "Int64"})
     table.loc[3, "amount"] = pd.NA
-    table.loc[len(raw) - 50 : len(raw) - 1, "fraud"] = pd.NA
+    long_ago = raw.index[raw["transaction_time"] >= "2026-01-30"][:50]
+    table.loc[long_ago, "fraud"] = pd.NA
     parts = run(tmp_path, table.drop(columns="scenario"))
     told = report(tmp_path)
     # The fourth row was blank, so its repetition is the first of its id.
@@ -127,6 +128,23 @@ def test_blank_and_repeated_rows_go_and_an_unknown_label_stays_history(tmp_path:
     pd.testing.assert_frame_equal(
         parts["test"][list(FEATURES)], expected.reset_index(drop=True), check_exact=True, obj="features"
     )
+
+
+def test_days_whose_labels_are_still_missing_are_in_no_split(tmp_path: Path, raw: pd.DataFrame) -> None:
+    """Of the last two days, the delay, only frauds that were reported early are known: they would be no sample."""
+    late = raw["transaction_time"] >= "2026-02-02"
+    table = raw.astype({"fraud": "Int64"})
+    table.loc[late & (raw["fraud"] == 0), "fraud"] = pd.NA
+    assert table.loc[late, "fraud"].sum() > 0
+    parts = run(tmp_path, table)
+    days = sorted(set(parts["test"]["transaction_time"].str[:10]))
+    assert (days[0], days[-1], len(days)) == ("2026-01-28", "2026-02-01", 5)
+    assert set(parts["train"]["transaction_time"].str[:10]) == {f"2026-01-{day}" for day in range(10, 20)}
+    shares = [parts[name]["fraud"].mean() for name in OUTPUTS[:3]]
+    assert max(shares) < 1.3 * raw["fraud"].mean()
+    assert report(tmp_path)["labelled_until"] == "2026-02-01"
+    text = (tmp_path / "out" / "report" / "report.md").read_text()
+    assert "- after 2026-02-01 labels are still missing: those days are in no split" in text
 
 
 BAD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
@@ -232,7 +250,21 @@ def test_an_empty_folder_and_a_broken_file_are_named(tmp_path: Path) -> None:
 def test_days_that_make_no_split_are_refused(days: dict[str, int]) -> None:
     args = fraud.Args(**days)
     with pytest.raises(InputError, match="make no splits"):
-        fraud.periods(pd.Timestamp("2026-01-01"), pd.Timestamp("2026-12-31"), args)
+        fraud.periods(known("2026-01-01", "2026-12-31"), args)
+
+
+def known(first: str, last: str, *unlabelled: str) -> fraud_table.Known:
+    days = tuple(np.datetime64(day) for day in unlabelled)
+    return fraud_table.Known(9, 9, pd.Timestamp(first), pd.Timestamp(last), 1, len(days), {}, days)
+
+
+def test_a_label_missing_before_the_delay_ends_no_split() -> None:
+    some = known("2026-01-01", "2026-12-31 23:00", "2026-03-01", "2026-12-24", "2026-12-25", "2026-12-27")
+    assert fraud.labelled_until(some, fraud.Args()) == np.datetime64("2026-12-25")
+    assert fraud.labelled_until(some, fraud.Args(delay_days=0)) == np.datetime64("2027-01-01")
+    short = known("2026-11-01", "2026-12-31", "2026-12-27")
+    with pytest.raises(InputError, match="span 56 days, .* Days from 2026-12-27 on lack labels and count for nothing"):
+        fraud.periods(short, fraud.Args())
 
 
 def test_the_default_days_are_those_that_the_data_set_has() -> None:
@@ -240,7 +272,7 @@ def test_the_default_days_are_those_that_the_data_set_has() -> None:
 
     first = pd.Timestamp(SIMULATION.start)
     last = first + pd.Timedelta(days=SIMULATION.days, seconds=-1)
-    begins = fraud.periods(first, last, fraud.Args())["train"].start
+    begins = fraud.periods(known(str(first), str(last)), fraud.Args())["train"].start
     assert (begins - np.datetime64(first, "D")).astype(int) >= fraud.HISTORY
 
 
@@ -256,6 +288,7 @@ def test_spark_gives_the_same_files(tmp_path: Path, raw: pd.DataFrame) -> None:
         pytest.skip("Spark needs Java on the PATH or in JAVA_HOME")
     table = pd.concat([raw, raw.iloc[:7]], ignore_index=True).astype({"amount": "Float64"})
     table.loc[len(raw), "amount"] = pd.NA
+    table.loc[[5, len(raw) - 1], "fraud"] = None  # one of the last day, so splits end before it
     for engine in fraud.ENGINES:
         (tmp_path / engine).mkdir()
     one, other = (run(tmp_path / engine, table, "--engine", engine) for engine in fraud.ENGINES)
