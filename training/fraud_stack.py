@@ -67,6 +67,12 @@ def fit(scores: np.ndarray, answers: np.ndarray, fixed: np.ndarray | None = None
     return Stack(float(found[0] - (weights * mean / spread).sum()), weights / spread)
 
 
+def best_member(scores: np.ndarray, answers: np.ndarray) -> Stack:
+    """The one that ranks these records best alone: which one is learnt, too, so of earlier days only."""
+    worth = [average_precision_score(answers, column) for column in scores.T]
+    return fit(scores, answers, np.eye(len(worth))[int(np.argmax(worth))])
+
+
 AS_IS = {"low": 1.0, "high": 1.0, "shift": 0.0}
 
 
@@ -88,9 +94,8 @@ def choose(scores: np.ndarray, answers: np.ndarray, parts: Sequence[np.ndarray])
         scores: shape (records, members).
         parts: positions of the records, earlier ones first.
     """
-    best = int(np.argmax([average_precision_score(answers, column) for column in scores.T]))
     ways: dict[str, Callable[[np.ndarray, np.ndarray], Stack]] = {
-        BEST: lambda inputs, truth: fit(inputs, truth, np.eye(inputs.shape[1])[best]),
+        BEST: best_member,
         ALIKE: lambda inputs, truth: fit(inputs, truth, np.full(inputs.shape[1], 1 / inputs.shape[1])),
         STACK: fit,
     }

@@ -168,6 +168,22 @@ def test_the_stack_weighs_what_helps_and_nothing_below_zero() -> None:
     assert probability.mean() == pytest.approx(answers.mean(), rel=0.05)
 
 
+def test_which_member_is_best_is_learnt_from_earlier_days_alone() -> None:
+    """The second member is the best of all days, as it is so on the last ones; nobody knew on the days before."""
+    random = np.random.default_rng(2)
+    answers = (random.random(4000) < 0.1).astype(int)
+    early = np.arange(4000) < 1000
+    noise = random.normal(size=(4000, 2))
+    scores = np.column_stack([answers * np.where(early, 3.0, 0.5), answers * np.where(early, 0.5, 3.0)]) + noise
+    parts = [np.flatnonzero(early), np.flatnonzero(~early)]
+    chosen = fraud_stack.choose(scores, answers, parts)
+    worth = {each["way"]: each["average_precision"] for each in chosen.ways}
+    later = average_precision_score(answers[~early], scores[~early, 0])
+    assert worth["best member"] == pytest.approx(later)
+    assert later < 0.5 < average_precision_score(answers[~early], scores[~early, 1])
+    assert fraud_stack.best_member(scores, answers).weights.argmax() == 1
+
+
 def test_parts_are_in_the_order_of_time() -> None:
     parts = fraud_stack.in_time(np.array(["b", "a", "c", "a", "d"]), 2)
     assert [part.tolist() for part in parts] == [[0, 1, 3], [2, 4]]
