@@ -55,7 +55,9 @@ def scores_table(use_case: str) -> str:
 
 
 def checkpoints_table(use_case: str) -> str:
-    """The DynamoDB table of how far readers are: key `reader` (`<application>/<stream>`) and `shard`."""
+    """The DynamoDB table of how far readers are: key `reader` (`<application>/<stream>`) and `shard`. The scorer's
+    lease is in it, too (scoring_lease.py).
+    """
     return f"{aws_name(use_case)}-checkpoints"
 
 
@@ -72,6 +74,11 @@ def operations_topic(use_case: str) -> str:
 def validation_function(use_case: str) -> str:
     """The Lambda function by which Firehose validates what comes in."""
     return f"{aws_name(use_case)}-validation"
+
+
+def scoring_function(use_case: str) -> str:
+    """The Lambda function that scores, where there is one: the parameter ScorerStage."""
+    return f"{aws_name(use_case)}-scorer"
 
 
 def customers_group(use_case: str) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from deploy import names, streams
-from mlops import cicd_retained, console
+from deploy import names, scoring_lease, streams
+from mlops import cicd_retained, console, scoring
 from mlops.cicd_stacks import Change, Review, Stacks, reviewer
+from mlops.errors import Failure
 from mlops.targets import Target
 
 ROOT = Path(__file__).absolute().parents[1]
@@ -20,6 +22,8 @@ _TEMPLATES = ROOT / "deploy" / "cloudformation"
 _LAMBDA = ROOT / "deploy" / "lambda"
 _BASELINE = "mlops-baseline"  # of deploy/cloudformation/baseline.yml with its default ProjectName
 _LAPTOP = {"BufferSeconds": "5"}  # nobody waits a minute for a laptop's lake, and its objects cost nothing
+_IN_ORDER = ("InstantArchiveDays", "DeepArchiveDays", "DeletionDays")
+_WHEN = "events are archived, archived deeper and deleted, in this order"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in a .zip: the same code has the same hash
 
 
@@ -39,15 +43,19 @@ def check(use_case: str) -> str:
 def up(target: Target, use_case: str, given: dict[str, str], *, yes: bool = False) -> None:
     """Makes or updates the stacks. `given`: their parameters; what is not given stays, or is its default.
 
-    Raises Failure when one cannot be made, ValueError for a parameter that neither has.
+    Raises Failure when one cannot be made or a worker scores where a function is to, ValueError for a parameter that
+    neither has, or that S3 would refuse.
     """
     stacks = Stacks(target.client("cloudformation"), target.poll)
     lake, streaming = streams.lake_stack_name(use_case), streams.stack_name(use_case)
     declared = {name: set(stacks.declared(_template(name))) for name in ("lake", "streaming")}
     if unknown := sorted(set(given) - declared["lake"] - declared["streaming"]):
         raise ValueError(f"Neither lake.yml nor streaming.yml has a parameter {', '.join(unknown)}.")
+    in_order({**stacks.declared(_template("lake")), **stacks.parameters(lake), **given})
+    _no_second_scorer(target, use_case, given)
     review = reviewer(yes or target.settings is not None)
-    common = {"UseCase": names.aws_name(use_case), **_access_log(stacks), **given}
+    jobs = {"JobRole": target.place.role.rpartition("/")[2]}  # which collect scores for a retraining
+    common = {"UseCase": names.aws_name(use_case), **_access_log(stacks), **jobs, **given}
     _deploy(stacks, lake, "lake", _only(common, declared["lake"]), review)
     parameters = {
         "CodeBucket": target.place.bucket,
@@ -59,6 +67,31 @@ def up(target: Target, use_case: str, given: dict[str, str], *, yes: bool = Fals
     _deploy(stacks, streaming, "streaming", _only(parameters, declared["streaming"]), review)
     console.say(f"{console.command()} traffic {use_case} --rate 200 --seconds 60")
     console.note(f"sends transactions to the stream {streams.transactions_stream(use_case)}.")
+
+
+def in_order(parameters: Mapping[str, str | None]) -> None:
+    """CloudFormation's rules compare no numbers, and S3 refuses such a lifecycle only when the stack is half made.
+
+    Raises ValueError.
+    """
+    for earlier, later in itertools.pairwise(_IN_ORDER):
+        first, second = parameters[earlier] or "", parameters[later] or ""
+        if first.isdecimal() and second.isdecimal() and int(first) >= int(second):
+            raise ValueError(f"{later}={second} has to be more than {earlier}={first}: {_WHEN}.")
+
+
+def _no_second_scorer(target: Target, use_case: str, given: Mapping[str, str]) -> None:
+    if not given.get("ScorerStage"):
+        return
+    dynamodb = target.client("dynamodb")
+    try:
+        found = scoring_lease.found(dynamodb, streams.checkpoints_table(use_case), scoring.APPLICATION)
+    except dynamodb.exceptions.ResourceNotFoundException:
+        return
+    if found and not found.ended:
+        raise Failure(
+            f"One scorer at a time: {found.name} scores until {found.until:%H:%M:%S} UTC, if not longer. Stop that one."
+        )
 
 
 def functions(use_case: str) -> dict[str, dict[str, Path]]:
@@ -119,14 +152,26 @@ def _streams(target: Target, use_case: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _readers(target: Target, use_case: str) -> Iterator[tuple[str, str, str]]:
-    """When each reader committed last."""
+    """When each reader committed last, and who scores."""
     pages = target.client("dynamodb").get_paginator("scan").paginate(TableName=streams.checkpoints_table(use_case))
     newest: dict[str, str] = {}
     for item in (item for page in pages for item in page["Items"]):
-        reader, moment = item["reader"]["S"], item["committed_at"]["S"]
-        newest[reader] = max(moment, newest.get(reader, ""))
+        reader = item["reader"]["S"]
+        if reader == scoring_lease.READER:
+            yield _holder(item)
+        else:
+            newest[reader] = max(item["committed_at"]["S"], newest.get(reader, ""))
     for reader, moment in sorted(newest.items()):
         yield "reader", reader, f"committed {console.ago(datetime.fromisoformat(moment))}"
+
+
+def _holder(item: dict[str, Any]) -> tuple[str, str, str]:
+    found = scoring_lease.holder(item)
+    return (
+        item["shard"]["S"],
+        found.name,
+        f"its lease {'ended' if found.ended else 'is good'} until {found.until:%H:%M:%S} UTC",
+    )
 
 
 def _counts(target: Target, use_case: str) -> Iterator[tuple[str, str, str]]:
