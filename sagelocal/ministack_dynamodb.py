@@ -17,6 +17,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from sagelocal.checkpoints import Checkpoints
+
 Document = dict[str, Any]
 _FILE = "dynamodb.sqlite"  # beside MiniStack's own state files
 _SCHEMA = """
@@ -135,6 +137,7 @@ class Kept:
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.execute(f"PRAGMA wal_autocheckpoint = {_PAGES}")
         self._database.execute(_SCHEMA)
+        self._checkpoints = Checkpoints(path)
 
     def write(self, changed: Changed) -> None:
         """Writes what is at these places now, so that of two threads' writes the last is what memory holds.
@@ -150,6 +153,7 @@ class Kept:
                 for table, place in self._unwritten:
                     self._put(table, place)
             self._unwritten = []
+        self._checkpoints.wanted()
 
     def _put(self, table: Document, place: Place | None) -> None:
         number = table["TableId"]

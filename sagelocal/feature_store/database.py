@@ -15,6 +15,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from sagelocal.checkpoints import Checkpoints
+
 log = logging.getLogger(__name__)
 Work = Callable[[sqlite3.Connection], Any]
 _MOST = 200  # pieces of work in one transaction
@@ -46,6 +48,7 @@ class Database:
         self._writer = _connection(file)
         _upgrade(self._writer, file)
         self._writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
+        self._checkpoints = Checkpoints(file)
         self._closed = False
         self._reading, self._scanning = threading.Lock(), threading.Lock()
         self._queue: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
@@ -81,6 +84,7 @@ class Database:
         self._closed = True
         self._queue.put(None)
         self._thread.join()
+        self._checkpoints.close()
         self._writer.close()
         with self._reading, self._scanning:
             self._reader.close()
@@ -117,6 +121,7 @@ class Database:
         else:
             for tell in ended:
                 tell()
+            self._checkpoints.wanted()
 
 
 def _attempt(writer: sqlite3.Connection, work: Work, done: Future[Any]) -> Callable[[], None]:
