@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import gzip
 import json
 import logging
@@ -79,6 +80,7 @@ def install(time_scale: float = 1.0) -> None:
             return firehose._invalid(f"CompressionFormat {chosen} is not implemented: {' or '.join(_COMPRESSION)}.")
         return create(data)
 
+    firehose._jq_parse = functools.lru_cache(64)(firehose._jq_parse)  # a query is the same for each record
     firehose._create_delivery_stream = create_delivery_stream
     firehose._HANDLERS["CreateDeliveryStream"] = create_delivery_stream
     for name in _CHANGES:

@@ -36,6 +36,11 @@ _GATHER, _FOR_A_FILE, _LONGEST = 5.0, 0.1, 60.0  # seconds in which records gath
 _RETRY = 30.0  # seconds until a bucket that took nothing is tried again
 _MOST = 20_000  # records of a group at a time
 _MOST_EXPIRED = 1000  # at a time
+_DROPPED = 200  # records of a transaction that takes them out of the database, for which writes wait
+_WRITTEN = ""  # the name of a flush whose files are on S3, and whose records are being taken out of the database
+_REST = (
+    2.0  # times as long as a file took until the next one: a load of history leaves the cores to who reads and writes
+)
 _GATHERED = """
     SELECT feature_group, min(invoked), count(DISTINCT substr(event, 1, 13)) FROM waiting GROUP BY feature_group
 """
@@ -80,6 +85,7 @@ class Offline:
             self._thread.join()
 
     def _run(self) -> None:
+        self._prepare()
         while not self._closing.wait(self._app.settings.shortened(_TICK)):
             try:
                 self.expire()
@@ -88,6 +94,12 @@ class Offline:
                 return
             except Exception:
                 log.exception("the offline store could not be written; it is tried again")
+
+    def _prepare(self) -> None:
+        """Loads what makes files, half a second of a core, when there is a feature group and not amidst its records."""
+        while not self._database.scan("SELECT 1 FROM feature_group") and not self._closing.wait(_TICK):
+            pass
+        parquet.written({}, [], 0.0)
 
     def _due(self) -> list[int]:
         """The groups whose records have gathered for long enough."""
@@ -128,13 +140,25 @@ class Offline:
         if noted is None:
             return False
         last, name, moment, again = noted
-        rows = [Row(*row) for row in self._database.scan(_WAITING, key, last)]
+        rows: list[Row] = []
+        if name != _WRITTEN:
+            rows = [Row(*row) for row in self._database.scan(_WAITING, key, last)]
+            if not self._put_all(group, rows, name, moment):
+                return False  # it is repeated after the next start
+            self._database.write(lambda writer: _written(writer, key))
+        while self._database.write(lambda writer: _drop(writer, key, last)):
+            pass
+        return again or len(rows) == _MOST
+
+    def _put_all(self, group: Document, rows: Iterable[Row], name: str, moment: float) -> bool:
+        """A file for each hour of events; whether all were put before a stop."""
         for hour, chosen in groupby(rows, key=lambda row: row.event[:13]):  # 2026-06-01T12
             if self._closing.is_set():
-                return False  # it is repeated after the next start
+                return False
+            began = time.monotonic()
             self._put(group, hour, list(chosen), name, moment)
-        self._database.write(lambda writer: _done(writer, key, last))
-        return again or len(rows) == _MOST
+            self._closing.wait(_REST * (time.monotonic() - began))
+        return True
 
     def _put(self, group: Document, hour: str, rows: list[Row], name: str, moment: float) -> None:
         """One file, as AWS names it: after its latest event, in the partition of its events' hour."""
@@ -177,9 +201,19 @@ def _note(writer: sqlite3.Connection, key: int) -> tuple[int, str, float, bool] 
     return last, name, now, False
 
 
-def _done(writer: sqlite3.Connection, key: int, last: int) -> None:
-    writer.execute("DELETE FROM waiting WHERE feature_group = ? AND id <= ?", (key, last))
+def _written(writer: sqlite3.Connection, key: int) -> None:
+    """From here on a kill repeats no file."""
+    writer.execute("UPDATE flush SET name = ? WHERE feature_group = ?", (_WRITTEN, key))
+
+
+def _drop(writer: sqlite3.Connection, key: int, last: int) -> bool:
+    """Takes some of what is written out of the database; whether there may be more."""
+    some = "SELECT id FROM waiting WHERE feature_group = ? AND id <= ? ORDER BY id LIMIT ?"
+    found = writer.execute(f"DELETE FROM waiting WHERE id IN ({some})", (key, last, _DROPPED))
+    if found.rowcount == _DROPPED:
+        return True
     writer.execute("DELETE FROM flush WHERE feature_group = ?", (key,))
+    return False
 
 
 def _forget(writer: sqlite3.Connection) -> None:

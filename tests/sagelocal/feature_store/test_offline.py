@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 import threading
@@ -124,6 +125,28 @@ def test_a_flush_that_was_interrupted_is_repeated_as_it_was(here: Any) -> None:
     assert half <= set(here.bucket.objects)
     assert sorted(row["id"] for row in here.bucket.rows()) == [0, 1, 2, 3, 4, 5, 99]
     assert here.store.get("FeatureGroup", "g")["OfflineStoreStatus"] == {"Status": "Active"}
+
+
+def test_a_kill_while_the_database_is_emptied_repeats_no_file(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offline, "_DROPPED", 2)
+    for number in range(5):
+        here.put(number, 1780317296 + number)
+    drop, calls = offline._drop, itertools.count()
+
+    def killed(writer: Any, key: int, last: int) -> bool:
+        if next(calls) == 1:
+            raise KeyError("killed")
+        return drop(writer, key, last)
+
+    monkeypatch.setattr(offline, "_drop", killed)
+    with pytest.raises(KeyError):
+        here.offline.flush()
+    assert len(here.database.read("SELECT id FROM waiting")) == 3
+    here.put(5, 1780317296)
+    Offline(here.app, here.database).flush()
+    assert len(here.bucket.objects) == 2
+    assert sorted(row["id"] for row in here.bucket.rows()) == [0, 1, 2, 3, 4, 5]
+    assert here.database.read("SELECT 1 FROM waiting UNION SELECT 1 FROM flush") == []
 
 
 def test_a_stop_does_not_wait_for_a_flush(here: Any) -> None:
