@@ -8,32 +8,32 @@ The threshold is the model's own; members get theirs here, chosen on validation 
 
 Writes `evaluation.json` (`binary_classification_metrics.<metric>.value` as SageMaker's ModelMetrics has it, and
 `rare_events`), PNGs, `report.html` and `report.pdf`; `predictions.csv`, the test set's features and label with
-`predicted_label` and `probability`; and `sample.csv`, some of its records, for analyses that look at each one long.
+`predicted_label` and `probability`; `answered.csv`, its features and the probability as `score`, with which requests
+and answers in service are compared; and `sample.csv`, some of its records, for analyses that look at each one long.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import analysis_report
 import classification_metrics
 import current_model
+import evaluation_job
 import model_artifact
 import numpy as np
 import pandas as pd
 import rare_events_curves
 import rare_events_metrics as metrics
 import rare_events_report
-from rare_events_metrics import Events
+from rare_events_metrics import BASELINE, ENSEMBLE, Events
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 TIME, CARD, SCENARIO = "transaction_time", "customer_id", "scenario"
-ENSEMBLE, BASELINE = "ensemble", "rules"
 EXPLAINED = 1000  # records of each kind whose contributions are looked at
 
 
@@ -51,6 +51,8 @@ class Args:
     """folder for evaluation.json, the PNGs and the report"""
     predictions: str = "/opt/ml/processing/output/predictions"
     """folder for predictions.csv"""
+    answered: str = "/opt/ml/processing/output/answered"
+    """folder for answered.csv"""
     sample: str = "/opt/ml/processing/output/sample"
     """folder for sample.csv"""
     top: int = 100
@@ -93,7 +95,7 @@ def main(args: Args) -> None:
     evaluation["comparison"] = against_current(test, args)
     evaluation["curves"] = measure_curves(args, facts, validation)
     report = rare_events_report.describe(evaluation, facts, pictured(validation, test, facts, cost))
-    write(evaluation, report, Path(args.output))
+    evaluation_job.write(evaluation, report, analysis_report.figures(report), Path(args.output))
     write_tables(test, facts, args)
     found = evaluation["binary_classification_metrics"]
     print(*(f"test:{name}={found[name]['value']:.6f}" for name in ("average_precision", "auc", "precision", "recall")))
@@ -103,16 +105,9 @@ def main(args: Args) -> None:
 
 def read(folder: Path, label: str) -> pd.DataFrame:
     """All CSV files of the folder, in the order of time. Raises ValueError for a set that cannot be judged."""
-    files = sorted(folder.rglob("*.csv"))
-    if not files:
-        raise ValueError(f"{folder} holds no .csv file. Give it a split as the processing script wrote it.")
-    table = pd.concat([pd.read_csv(path) for path in files], ignore_index=True)
-    missing = [name for name in (label, TIME, CARD, "amount") if name not in table]
-    if missing or set(table[label].unique()) != {0, 1}:
-        raise ValueError(
-            f"{folder} needs columns {label} (with both 0 and 1), {TIME}, {CARD} and amount, and has "
-            f"{', '.join(table.columns)}."
-        )
+    table = evaluation_job.read(folder, [label, TIME, CARD, "amount"])
+    if set(table[label].unique()) != {0, 1}:
+        raise ValueError(f"{folder} needs both 0 and 1 in the column {label}.")
     return table.sort_values(TIME, kind="stable").reset_index(drop=True)
 
 
@@ -221,6 +216,7 @@ def compare(
                 "name": name,
                 "average_precision": metrics.interval(alone, drawn["average_precision"]),
                 "auc": metrics.interval(float(value["auc"][0]), drawn["auc"]),
+                "on_validation": metrics.average_precision(validation.events.answers, validation.scores[name]),
                 "card_precision": float(metrics.card_precision(test.events, scores, top).iloc[:, 0].mean()),
                 "threshold": limit,
                 "lead": metrics.lead(ours["average_precision"], drawn["average_precision"], own - alone),
@@ -308,33 +304,22 @@ def measure_curves(args: Args, facts: dict[str, Any], validation: Judged) -> dic
     return rare_events_curves.curves(train, judged, member, args.most)
 
 
-def write(evaluation: dict[str, Any], report: analysis_report.Report, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(json.dumps(evaluation, indent=2) + "\n")
-    for name, figure in analysis_report.figures(report).items():
-        figure.savefig(folder / f"{name}.png", dpi=130, bbox_inches="tight")
-    analysis_report.write(report, folder)
-
-
 def write_tables(test: Judged, facts: dict[str, Any], args: Args) -> None:
     labels = (test.probability >= facts["threshold"]).astype(int)
     table = test.table.assign(**{facts["label"]: test.events.answers})
-    for folder in (args.predictions, args.sample):
+    for folder in (args.predictions, args.answered, args.sample):
         Path(folder).mkdir(parents=True, exist_ok=True)
     table.assign(predicted_label=labels, probability=test.probability).to_csv(
         Path(args.predictions) / "predictions.csv", index=False
     )
+    test.table.assign(score=test.probability).to_csv(Path(args.answered) / "answered.csv", index=False)
     table.sample(min(args.sampled, len(table)), random_state=args.seed).sort_index().to_csv(
         Path(args.sample) / "sample.csv", index=False
     )
 
 
 def parse(argv: list[str] | None = None) -> Args:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for field in fields(Args):
-        flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(flag, dest=field.name, type=type(field.default), default=field.default)  # type: ignore[arg-type]
-    return Args(**vars(parser.parse_args(argv)))
+    return evaluation_job.parse(Args, __doc__, argv)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import classification_metrics as metrics
 import numpy as np
 import pandas as pd
 
+ENSEMBLE, BASELINE = "ensemble", "rules"  # by name, where a model is made of members
 LEVEL = 0.95
 AT_ONCE = 4_000_000  # weights held in memory at a time: 32 MB
 # Of probabilities: most records lie near 0, so groups of equal size would say little about those that matter.

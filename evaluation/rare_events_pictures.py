@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import report_pictures as pictures
+from rare_events_metrics import ENSEMBLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ENSEMBLE = "ensemble"
 BLUE, GREEN, PURPLE, GOLD = pictures.MORE
 # Of members in the order of the table, the best first; the ensemble has the strongest colour.
 LINES = (BLUE, GREEN, PURPLE, GOLD, pictures.BASELINE, "#6b7a8a")

@@ -1,4 +1,4 @@
-"""The page on a model of rare events over time: the verdict, ranking, members, money, calibration, days, scenarios."""
+"""The page on a model of rare events over time: the verdict, its metrics, and the sections of the modules beside."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import learning_curves
 import rare_events_curves
 import rare_events_pictures as draw
-import report_pictures
-from analysis_report import Badge, Picture, Report, Section, Table, Text
-from compared_models import p_value
+from analysis_report import Picture, Report, Section, Table, Text
+from rare_events_members import compared, ensemble, imbalance, leads, ranking, rules
+from rare_events_metrics import BASELINE, ENSEMBLE
+from rare_events_worth import calibrated, days, euros, money
 
-ENSEMBLE, BASELINE = "ensemble", "rules"
 ROWS = {
     "average_precision": (
         "Average precision",
@@ -25,11 +25,6 @@ ROWS = {
     "false_positive_rate": ("False positive rate", "of the genuine transactions, the share that got an alert"),
     "brier": ("Brier score", "mean squared error of the probability; lower is better"),
     "log_loss": ("Log loss", "surprise at the truth, in nats; lower is better"),
-}
-WAYS = {
-    "best member": "the member with the best average precision alone, its probability calibrated",
-    "all alike": "the mean of all members' standardised scores, calibrated",
-    "stack": "a logistic regression over the members' scores, no weight below 0",
 }
 Found = Mapping[str, Any]
 
@@ -80,10 +75,6 @@ def verdict(evaluation: Found) -> str:
     return said + f" and {euros(money['cost_a_day_without_model']['value'])} without a model."
 
 
-def leads(member: Found) -> bool:
-    return bool(member["lead"]["difference"] > 0 and member["lead"]["p"] < 0.05)
-
-
 def metric_table(evaluation: Found) -> Table:
     found, top = evaluation["binary_classification_metrics"], evaluation["top"]
     rows: list[list[Any]] = [[title, *numbers(found[name]), meaning] for name, (title, meaning) in ROWS.items()]
@@ -107,284 +98,6 @@ def metric_table(evaluation: Found) -> Table:
 def numbers(metric: Found) -> list[str]:
     bounds = metric["confidence_interval"]
     return [f"{metric['value']:.4g}", f"{bounds['lower']:.4g} to {bounds['upper']:.4g}"]
-
-
-def ranking(pictured: Found, order: list[str], evaluation: Found) -> list[Section]:
-    share = evaluation["dataset"]["positive"] / evaluation["dataset"]["records"]
-    return [
-        Picture(
-            "Ranking",
-            lambda: [
-                draw.models(pictured["precision_recall"], order, ("recall", "precision"), "steps-pre", ""),
-                draw.models(
-                    pictured["roc"],
-                    order,
-                    ("false positive rate", "true positive rate (recall)"),
-                    "default",
-                    "lower right",
-                ),
-            ],
-            "Precision over recall, and the ROC curve, of the ensemble and its members",
-            note=f"Guessing has a precision of {share:.2%} at any recall. The ROC curve flatters: one false alarm in a "
-            "hundred genuine transactions is as many alerts as there are frauds.",
-        )
-    ]
-
-
-def compared(evaluation: Found) -> list[Section]:
-    members, top = evaluation["members"], evaluation["top"]
-    own, rare = evaluation["binary_classification_metrics"], evaluation["rare_events"]
-    size = evaluation["dataset"]["days"]
-    rows: list[list[Any]] = [
-        [
-            ENSEMBLE,
-            f"{own['average_precision']['value']:.3f}",
-            f"{own['auc']['value']:.3f}",
-            f"{rare['card_precision']['value']:.3f}",
-            round(evaluation["spent"][ENSEMBLE]["total"] / size),
-            None,
-            None,
-            None,
-            Badge("this model", True),
-        ]
-    ]
-    for each in members:
-        lead = each["lead"]
-        low, high = lead["interval"]
-        rows.append(
-            [
-                draw.spoken(each["name"]),
-                f"{each['average_precision']['value']:.3f}",
-                f"{each['auc']['value']:.3f}",
-                f"{each['card_precision']:.3f}",
-                round(evaluation["spent"][each["name"]]["total"] / size),
-                f"{lead['difference']:+.3f}",
-                f"{low:+.3f} to {high:+.3f}",
-                p_value(lead["p"]),
-                Badge("worse", False)
-                if leads(each)
-                else Badge("better", True)
-                if lead["p"] < 0.05 and lead["difference"] < 0
-                else Badge("no clear difference"),
-            ]
-        )
-    columns = ["model", "average precision", "ROC-AUC", f"card precision at {top}", "euros a day"]
-    note = (
-        f"The lead is the ensemble's in average precision, by a paired bootstrap over the {size} days, whose "
-        "p is never below 2 / (resamples + 1); each model's euros are at the threshold that cost least on validation."
-    )
-    near = [each for each in members if not leads(each)]
-    why = [Text("Why the ensemble does not beat every member", [reason(each) for each in near])] if near else []
-    return [
-        Table(
-            "Members compared",
-            [*columns, "the ensemble's lead", "95 % interval", "p", ""],
-            rows,
-            note,
-            frozenset({0}),
-            True,
-        ),
-        Picture("The ensemble's lead", draw.leads(members), "The lead over each member with its 95 % interval"),
-        *why,
-    ]
-
-
-def reason(member: Found) -> str:
-    lead = member["lead"]
-    low, high = lead["interval"]
-    return (
-        f"Against {draw.spoken(member['name'])} its lead is {lead['difference']:+.4f} ({low:+.4f} to {high:+.4f}, p "
-        f"{p_value(lead['p'])}). What the other members know it knows mostly too: their mistakes are the same "
-        "transactions, and a combination helps only where mistakes differ."
-    )
-
-
-def ensemble(facts: Found) -> list[Section]:
-    members = facts["members"]
-    whole = sum(each["weight"] > 0 for each in members)
-    rows = [
-        [
-            WAYS.get(each["way"], each["way"]),
-            f"{each['average_precision']:.4f}",
-            Badge("serves", True) if each["way"] == facts["chosen"] else None,
-        ]
-        for each in facts["ways"]
-    ]
-    weights = ", ".join(f"{draw.spoken(each['name'])} {each['weight']:.3g}" for each in members if each["weight"] > 0)
-    text = (
-        f"{whole} of {len(members)} members weigh something: {weights} (log-odds for each unit of the member's own "
-        "score). Members learnt from days before validation, so their scores there are honest; weights are learnt on "
-        "validation's earlier days and judged on the days after them, part by part, and the winner is then fitted to "
-        "all of it. A weight a member is far less than could be learnt by heart there."
-    )
-    return [
-        Table(
-            "How the members become one",
-            ["way", "average precision on later days of validation", ""],
-            rows,
-            f"{text} {' '.join(f'Left out: {each}.' for each in facts.get('left_out', []))}".strip(),
-            whole=True,
-        )
-    ]
-
-
-def imbalance(found: Mapping[str, Any]) -> list[Section]:
-    if not found:
-        return []
-    ways = list(dict.fromkeys(each["way"] for tried in found.values() for each in tried))
-    rows: list[list[Any]] = []
-    for name, tried in found.items():
-        by_way = {each["way"]: each for each in tried}
-        best = max(tried, key=lambda each: each["average_precision"])["way"]
-        scores = [f"{by_way[way]['average_precision']:.4f}" if way in by_way else None for way in ways]
-        rows.append([draw.spoken(name), *scores, best])
-    note = (
-        "Average precision on validation, of the same settings learnt by each way. Weights: frauds together weigh as "
-        "much as genuine transactions together. Focal: records that are classified well count little. Undersampling: "
-        "all frauds and ten genuine transactions for each. The best one's model is the member."
-    )
-    return [
-        Table("One record in a hundred: ways to learn from it", ["member", *ways, "serves"], rows, note, whole=True)
-    ]
-
-
-def rules(facts: Found) -> list[Section]:
-    told = next((each["rules"] for each in facts["members"] if each["name"] == BASELINE and "rules" in each), None)
-    if not told:
-        return []
-    rows = [
-        [each["rule"], each["transactions"], each["frauds"], f"{each['frauds'] / each['transactions']:.1%}"]
-        for each in told
-    ]
-    note = "The first rule that a transaction meets counts. Found on the train channel, greedily by precision."
-    return [Table("The baseline's rules", ["rule", "transactions", "frauds", "precision"], rows, note, whole=True)]
-
-
-def money(evaluation: Found, pictured: Found) -> list[Section]:
-    days, chosen, spent = evaluation["dataset"]["days"], evaluation["threshold"], evaluation["spent"]
-    nothing = spent["no model"]["total"]
-    rows = [
-        [
-            draw.spoken(name),
-            round(each["alerts"] / days),
-            round(each["missed"] / days),
-            round(each["total"] / days),
-            f"{1 - each['total'] / nothing:.0%}" if name != "no model" else None,
-        ]
-        for name, each in spent.items()
-    ]
-    note = (
-        f"An alert costs {euros(chosen['alert_cost'])} of an analyst's time, a fraud without one its amount. Each "
-        f"model has the threshold that cost least on validation; this one's is {chosen['value']:.3f}."
-    )
-    return [
-        Table(
-            "What it is worth",
-            ["model", "alerts, € a day", "missed frauds, € a day", "together", "saved"],
-            rows,
-            note,
-            whole=True,
-        ),
-        Picture(
-            "Cost",
-            lambda: [
-                draw.costs(pictured["cost"], pictured["days"], chosen["value"]),
-                draw.spent(evaluation["spent"], days),
-            ],
-            "Cost a day over the threshold, and of each model, what alerts and missed frauds cost",
-            note="The threshold's axis is of log-odds. In a flat valley a threshold that is somewhat off costs little.",
-        ),
-    ]
-
-
-def calibrated(evaluation: Found, pictured: Found, facts: Found) -> list[Section]:
-    found = evaluation["calibration"]
-    rows = [
-        [
-            f"{each['from']:g} to {each['to']:g}",
-            each["records"],
-            f"{each['mean_probability']:.4f}",
-            f"{each['observed_share']:.4f}",
-            f"{each['interval'][0]:.4f} to {each['interval'][1]:.4f}",
-        ]
-        for each in found["groups"]
-    ]
-    worded = {"as it is": "as it is", "beta": "with a beta calibration"}
-    said = ", ".join(f"{each['log_loss']:.5f} {worded[each['way']]}" for each in facts["calibrations"])
-    note = (
-        f"Expected calibration error {found['expected_calibration_error']:.5f}: the mean distance between probability "
-        f"and share. Brier score {found['brier']:.5f}, {found['brier_skill']:.0%} better than saying "
-        f"{found['observed_share']:.2%} of all. On average the model says {found['mean_probability']:.2%}. "
-        f"Log loss on later days of validation: {said}; the lower one serves."
-    )
-    columns = ["probability", "transactions", "mean", "observed share", "95 % interval"]
-    return [
-        Picture(
-            "Calibration",
-            lambda: [
-                draw.reliability(found["groups"]),
-                draw.distribution(pictured["answers"], pictured["probability"], evaluation["threshold"]["value"]),
-            ],
-            "Observed share of frauds over the mean probability, and how probabilities spread",
-            note="On the diagonal a probability of 0.3 comes true 30 times in 100. Bars: 95 % of sampling error. Axes "
-            "are of log-odds.",
-        ),
-        Table("Calibration by range", columns, rows, note, whole=True),
-    ]
-
-
-def days(evaluation: Found) -> list[Section]:
-    found, top = evaluation["by_day"], evaluation["top"]
-    names = list(found)
-
-    def column(name: str) -> list[float]:
-        return [found[day][name] for day in names]
-
-    rows = [
-        [
-            day,
-            each["transactions"],
-            each["frauds"],
-            each["alerts"],
-            f"{each['precision']:.2f}",
-            f"{each['recall']:.2f}",
-            f"{each['average_precision']:.3f}",
-            f"{each['card_precision']:.2f}",
-            round(each["cost"]),
-            round(each["cost_without_model"]),
-        ]
-        for day, each in found.items()
-    ]
-    columns = ["day", "transactions", "frauds", "alerts", "precision", "recall", "average precision"]
-    return [
-        Picture(
-            "Over time",
-            lambda: [
-                draw.over_time(
-                    names,
-                    {
-                        "average precision": (column("average_precision"), report_pictures.CURRENT, "-"),
-                        "precision of the alerts": (column("precision"), draw.BLUE, "-"),
-                        "recall": (column("recall"), draw.GREEN, "-"),
-                    },
-                    "of the day",
-                    1.05,
-                ),
-                draw.over_time(
-                    names,
-                    {
-                        f"card precision at {top}": (column("card_precision"), report_pictures.CURRENT, "-"),
-                        "possible": (column("possible"), report_pictures.BASELINE, "--"),
-                    },
-                    f"share of {top} cards",
-                ),
-            ],
-            "Average precision, precision, recall and card precision by day",
-            note="A card whose fraud was found is blocked and counts no more, so what is possible falls after the "
-            "first days, when none has been found yet.",
-        ),
-        Table("By day", [*columns, f"card precision at {top}", "euros", "euros without"], rows),
-    ]
 
 
 def kinds(evaluation: Found, order: list[str]) -> list[Section]:
@@ -473,7 +186,3 @@ def learnt(curves: Found | None) -> list[Section]:
             note=rare_events_curves.read_validation(curves),
         ),
     ]
-
-
-def euros(value: float) -> str:
-    return f"{value:,.0f} €"

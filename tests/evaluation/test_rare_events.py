@@ -18,6 +18,7 @@ import fraud as training  # noqa: E402
 import fraud_ensemble  # noqa: E402
 import rare_events  # noqa: E402
 import rare_events_curves as curves  # noqa: E402
+import rare_events_members  # noqa: E402
 import rare_events_metrics as metrics  # noqa: E402
 import rare_events_report  # noqa: E402
 from fraud_transactions import split  # noqa: E402
@@ -148,7 +149,9 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = ["--members-dir", str(folder / "members"), "--model-dir", str(folder / "model")]
     fraud_ensemble.main(fraud_ensemble.parse([*made, *channels[2:]]))
     given = [part for name in ("model", "test") for part in (f"--{name}", str(folder / name))] + channels
-    out = [part for name in ("output", "predictions", "sample") for part in (f"--{name}", str(folder / name))]
+    out = [
+        part for name in ("output", "predictions", "answered", "sample") for part in (f"--{name}", str(folder / name))
+    ]
     rare_events.main(
         rare_events.parse([*given, *out, "--note", "Simulated.", "--resamples", "20", "--top", "5", "--sampled", "100"])
     )
@@ -161,7 +164,7 @@ def evaluation(judged: Path) -> dict[str, Any]:
     return found
 
 
-def test_the_numbers_are_where_a_pipeline_looks_for_them(evaluation: dict[str, Any]) -> None:
+def test_the_numbers_are_where_a_pipeline_looks_for_them(judged: Path, evaluation: dict[str, Any]) -> None:
     found = evaluation["binary_classification_metrics"]
     assert found["average_precision"]["value"] > 0.6
     bounds = found["average_precision"]["confidence_interval"]
@@ -171,6 +174,9 @@ def test_the_numbers_are_where_a_pipeline_looks_for_them(evaluation: dict[str, A
     spent = evaluation["spent"]
     assert spent["ensemble"]["total"] < spent["no model"]["total"]
     assert {each["name"] for each in evaluation["members"]} == set(MEMBERS)
+    for each in evaluation["members"]:
+        facts = json.loads((judged / "members" / each["name"] / "member.json").read_text())
+        assert each["on_validation"] == pytest.approx(facts["validation"]["average_precision"], abs=1e-6)
     assert set(evaluation["by_day"]) == {f"2026-02-{day}" for day in range(10, 16)}
     assert [each["name"] for each in evaluation["by_scenario"]] == ["large amounts", "compromised terminals"]
 
@@ -189,11 +195,18 @@ def test_predictions_carry_features_and_answers_and_no_keys(judged: Path) -> Non
     assert len(pd.read_csv(judged / "sample" / "sample.csv")) == 100
 
 
+def test_what_service_is_compared_with_has_the_features_and_the_score(judged: Path) -> None:
+    predictions = pd.read_csv(judged / "predictions" / "predictions.csv")
+    answered = pd.read_csv(judged / "answered" / "answered.csv")
+    assert list(answered.columns) == [*predictions.columns[:-3], "score"]
+    assert answered["score"].tolist() == predictions["probability"].tolist()
+
+
 def test_a_member_that_is_not_beaten_is_named(evaluation: dict[str, Any]) -> None:
     member = {**evaluation["members"][0], "lead": {"difference": -0.01, "interval": [-0.02, 0.01], "p": 0.3}}
     told = {**evaluation, "members": [member]}
     assert "better than every member but " in rare_events_report.verdict(told)
-    sections = rare_events_report.compared(told)
+    sections = rare_events_members.compared(told)
     assert sections[-1].title == "Why the ensemble does not beat every member"
 
 
@@ -201,5 +214,8 @@ def test_a_split_without_frauds_or_times_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no .csv file"):
         rare_events.read(tmp_path, "fraud")
     split("2026-01-01", 1).drop(columns="transaction_time").to_csv(tmp_path / "a.csv", index=False)
-    with pytest.raises(ValueError, match="needs columns fraud"):
+    with pytest.raises(ValueError, match="needs a column 'transaction_time', and has amount"):
+        rare_events.read(tmp_path, "fraud")
+    split("2026-01-01", 1).assign(fraud=0).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(ValueError, match="needs both 0 and 1 in the column fraud"):
         rare_events.read(tmp_path, "fraud")
