@@ -1,7 +1,11 @@
 """A stream's records over a Kafka-compatible broker, behind the interface of `sources`: Apache Kafka, MSK, Redpanda …
 
 Parts are partitions, positions the offsets that the group has to go on from. Brokers share the partitions of a topic
-among all readers of one application (its consumer group), so here, unlike over Kinesis, several may read at a time.
+among the readers of one application (its consumer group): of two, each gets half of the keys, and not the same records
+as over Kinesis. An application that needs all of a stream, as the scorer does, sees to it that it reads alone.
+
+When a record arrived is what its timestamp says: the broker's clock if the topic's `message.timestamp.type` is
+LogAppendTime, and else the producer's.
 """
 
 from __future__ import annotations
@@ -11,7 +15,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 
 from deploy.sources import Position, Record
 
@@ -112,7 +124,8 @@ def _check(message: Message) -> None:
 
 
 def _record(message: Message) -> Record:
-    _, milliseconds = message.timestamp()
-    arrived = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    kind, milliseconds = message.timestamp()
+    timed = kind != TIMESTAMP_NOT_AVAILABLE  # without, as by brokers before 0.10, what is read now arrived now
+    arrived = datetime.fromtimestamp(milliseconds / 1000, UTC) if timed else datetime.now(UTC)
     position = Position(f"{message.topic()}/{message.partition()}", str(message.offset()))
     return Record((message.key() or b"").decode(errors="replace"), message.value() or b"", arrived, position)
