@@ -39,6 +39,7 @@ from record_requests import (
     Columns,
     Refused,
     accepted,
+    answered,
     check_columns,
     input_fn,  # noqa: F401  the images call it
     name_columns,
@@ -92,17 +93,14 @@ def predict_fn(data: Columns | Refused, model: Model) -> Any:  # dict of columns
 
     Raises ValueError naming missing, unknown, wrong or blank columns of a table; a request is refused.
     """
-    if isinstance(data, Refused):
-        return data
-    try:
-        table = table_of(data, model)
-        if isinstance(data, Asked):
-            check_limits(table, model.limits)
-        return answer(table, model)
-    except ValueError as error:
-        if isinstance(data, Asked):
-            return Refused(str(error))
-        raise
+    return answered(data, lambda columns: predict(columns, model))
+
+
+def predict(data: Columns, model: Model) -> Any:
+    table = table_of(data, model)
+    if isinstance(data, Asked):
+        check_limits(table, model.limits)
+    return answer(table, model)
 
 
 def table_of(data: Columns, model: Model) -> pd.DataFrame:

@@ -38,6 +38,8 @@ from record_requests import (
     Explained,
     Refused,
     accepted,
+    answered,
+    answered_together,
     check_columns,
     name_columns,
     not_acceptable,
@@ -90,39 +92,27 @@ def input_fn(body: str | bytes, content_type: str) -> Any:  # Columns | Refused
 
 def predict_fn(data: Columns | Refused, model: Model) -> Any:  # Prediction | Refused
     """Raises ValueError naming missing, unknown, wrong or blank columns of a table; a request is refused."""
-    if isinstance(data, Refused):
-        return data
-    try:
-        records = matrix(data, model)
-        found = answer(records, model)
-        if isinstance(data, Asked):
-            found["reasons"] = reasons(records, found["predicted_label"], model, isinstance(data, Explained))
-        return found
-    except ValueError as error:
-        if isinstance(data, Asked):
-            return Refused(str(error))
-        raise
+    return answered(data, lambda columns: predict(columns, model))
+
+
+def predict(data: Columns, model: Model) -> Prediction:
+    records = matrix(data, model)
+    return reasoned(records, model, isinstance(data, Explained)) if isinstance(data, Asked) else answer(records, model)
 
 
 def predict_batch_fn(inputs: Sequence[Columns | Refused], model: Model) -> list[Any]:
     """One prediction over the records of several requests; a request that is in error gets its exception alone."""
-    found: list[Any] = []
-    for data in inputs:
-        try:
-            found.append(predict_fn(data, model) if isinstance(data, Explained | Refused) else matrix(data, model))
-        except ValueError as error:
-            found.append(Refused(str(error)))
-    matrices = [each for each in found if isinstance(each, np.ndarray)]
-    if not matrices:
-        return found
-    records, start = np.concatenate(matrices), 0
-    whole = answer(records, model)
-    whole["reasons"] = reasons(records, whole["predicted_label"], model, False)
-    for number, each in enumerate(found):
-        if isinstance(each, np.ndarray):
-            found[number] = {name: values[start : start + len(each)] for name, values in whole.items()}
-            start += len(each)
-    return found
+    return answered_together(
+        inputs,
+        lambda data: predict_fn(data, model),
+        lambda data: matrix(data, model),
+        lambda records: reasoned(records, model, everyone=False),
+    )
+
+
+def reasoned(records: np.ndarray, model: Model, everyone: bool) -> Prediction:
+    found = answer(records, model)
+    return found | {"reasons": reasons(records, found["predicted_label"], model, everyone)}
 
 
 def answer(records: np.ndarray, model: Model) -> Prediction:

@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,47 @@ def input_fn(body: str | bytes, content_type: str) -> Any:  # Columns | Refused
         return Refused(str(error), 415)
     except ValueError as error:
         return Refused(str(error))
+
+
+def answered(data: Columns | Refused, answer: Callable[[Columns], Any]) -> Any:
+    """What `answer` makes of the columns. Its ValueError refuses a request; of a table it is raised."""
+    if isinstance(data, Refused):
+        return data
+    try:
+        return answer(data)
+    except ValueError as error:
+        if isinstance(data, Asked):
+            return Refused(str(error))
+        raise
+
+
+def answered_together(
+    inputs: Sequence[Columns | Refused],
+    answer: Callable[[Columns | Refused], Any],
+    encode: Callable[[Columns], np.ndarray],
+    predict: Callable[[np.ndarray], Mapping[str, Any]],
+) -> list[Any]:
+    """A prediction a request, by one call of `predict` over the records of all, `encode`d; it gives values a record.
+
+    `answer` makes that of requests which ask why. One that is in error gets its exception, or its refusal, alone.
+    """
+    found: list[Any] = []
+    for data in inputs:
+        try:
+            found.append(answer(data) if isinstance(data, Explained | Refused) else encode(data))
+        except ValueError as error:
+            found.append(Refused(str(error)))
+        except Exception as error:
+            found.append(error)
+    encoded = [each for each in found if isinstance(each, np.ndarray)]
+    if not encoded:
+        return found
+    whole, start = predict(np.concatenate(encoded)), 0
+    for number, matrix in enumerate(found):
+        if isinstance(matrix, np.ndarray):
+            found[number] = {name: values[start : start + len(matrix)] for name, values in whole.items()}
+            start += len(matrix)
+    return found
 
 
 def read(body: str | bytes, content_type: str) -> Columns:

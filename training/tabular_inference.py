@@ -35,11 +35,12 @@ import xgboost
 from record_requests import (
     CSV,
     JSON,
-    Asked,
     Columns,
     Explained,
     Refused,
     accepted,
+    answered,
+    answered_together,
     check_columns,
     input_fn,  # noqa: F401  the images call it
     name_columns,
@@ -113,14 +114,7 @@ def predict_fn(data: Columns | Refused, model: Model) -> Any:  # Prediction | Re
 
     Raises ValueError naming missing, unknown, wrong or blank columns of a table; a request is refused.
     """
-    if isinstance(data, Refused):
-        return data
-    try:
-        return answer(data, model)
-    except ValueError as error:
-        if isinstance(data, Asked):
-            return Refused(str(error))
-        raise
+    return answered(data, lambda columns: answer(columns, model))
 
 
 def answer(data: Columns, model: Model) -> Prediction:
@@ -132,23 +126,12 @@ def answer(data: Columns, model: Model) -> Prediction:
 
 def predict_batch_fn(inputs: Sequence[Columns | Refused], model: Model) -> list[Prediction | Refused | Exception]:
     """One prediction over the records of several requests; a request that is in error gets its exception alone."""
-    found: list[Any] = []
-    for data in inputs:
-        try:
-            found.append(predict_fn(data, model) if isinstance(data, Explained | Refused) else encode(data, model))
-        except ValueError as error:
-            found.append(Refused(str(error)))
-        except Exception as error:
-            found.append(error)
-    encoded = [matrix for matrix in found if isinstance(matrix, np.ndarray)]
-    if not encoded:
-        return found
-    whole, start = predict(np.concatenate(encoded), model), 0
-    for number, matrix in enumerate(found):
-        if isinstance(matrix, np.ndarray):
-            found[number] = {name: values[start : start + len(matrix)] for name, values in whole.items()}
-            start += len(matrix)
-    return found
+    return answered_together(
+        inputs,
+        lambda data: predict_fn(data, model),
+        lambda data: encode(data, model),
+        lambda matrix: predict(matrix, model),
+    )
 
 
 def predict(matrix: np.ndarray, model: Model) -> Prediction:
