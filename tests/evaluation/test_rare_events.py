@@ -57,6 +57,26 @@ def test_the_highest_transaction_of_a_card_counts() -> None:
     assert found["card_precision"].tolist() == [1.0]
 
 
+def test_card_precision_is_the_handbooks() -> None:
+    """Against its definition read one card at a time: days in order, cards found before are gone, k always divides."""
+    random = np.random.default_rng(3)
+    days = np.repeat([f"2026-01-0{day}" for day in range(1, 6)], 200)
+    many = events(answers=(random.random(1000) < 0.1).astype(int), days=days, cards=random.integers(0, 60, 1000))
+    scores = random.random(1000) + 0.5 * many.answers
+    gone, expected = set[int](), list[float]()
+    for day in sorted(set(days)):
+        cards: dict[int, tuple[float, bool]] = {}
+        for at in np.flatnonzero((days == day) & ~np.isin(many.cards, list(gone))):
+            score, fraud = cards.get(many.cards[at], (0.0, False))
+            cards[many.cards[at]] = max(score, scores[at]), fraud or bool(many.answers[at])
+        first = sorted(cards, key=lambda card: -cards[card][0])[:15]
+        caught = {card for card in first if cards[card][1]}
+        expected.append(len(caught) / 15)
+        gone |= caught
+    assert metrics.card_precision(many, scores, top=15)["card_precision"].tolist() == expected
+    assert len(set(expected)) > 2
+
+
 def test_money_is_alerts_and_amounts_of_missed_frauds() -> None:
     few = events(answers=[1, 0, 1], amounts=[100.0, 7.0, 30.0])
     alerts = np.array([True, True, False])
