@@ -144,6 +144,11 @@ class Monitor:
     instance_type: str = "ml.m5.large"
 
 
+class Source(StrEnum):
+    CAPTURES = "captures"  # what the endpoint was asked, with its ground truth
+    SCORES = "scores"  # the table of scores of a use case with a stream: raw events, with what became of them
+
+
 @dataclass(frozen=True)
 class Retraining:
     """When a monitor's alarm goes off, the use case's pipeline runs on the labelled traffic of a window.
@@ -152,7 +157,9 @@ class Retraining:
     """
 
     on: tuple[Kind, ...] = tuple(Kind)  # the monitors whose alarm starts it
-    window: str = "P7D"  # of captured traffic up to the alarm
+    source: Source = Source.CAPTURES
+    window: str = "P7D"  # of traffic up to the alarm; of scores whole days, up to the last whose truth is known
+    history: str = ""  # of scores: the S3 URI of a parquet table of older events, for a stream that is younger
     cooldown: str = "P1D"
     min_records: int = 500
     parameters: Mapping[str, str] = field(default_factory=dict)  # of the use case's pipeline, besides InputDataUrl
@@ -172,7 +179,9 @@ class Monitoring:
     explainability: Monitor | None = field(default_factory=Monitor)
     engine: Engine = Engine.PIPELINE
     problem_type: str = "BinaryClassification"  # MulticlassClassification, Regression, Clustering
-    answer: str = ""  # column of the data quality baseline that is the model's answer: watched as the features are
+    # Column of the data quality baseline that is the model's answer: watched as the features are. Of a binary model its
+    # probability.
+    answer: str = ""
     optional: tuple[str, ...] = ()  # columns that a request may carry before the features, and no monitor looks at
     inference_attribute: str = ""  # of a binary model's answers: what they call the label, where that is not `label`
     probability_threshold: float = 0.5  # from which an answer counts as the positive label

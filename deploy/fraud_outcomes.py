@@ -7,16 +7,17 @@ it counts as that once LABEL_DELAY has passed without a word, and until then its
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from deploy import streams
-from deploy.fraud_labels import FRAUD, plain
+from deploy.fraud_labels import plain
+from processing import fraud_outcomes
+from processing.fraud_outcomes import days as days
 from processing.fraud_windows import FIELDS, LABEL_DELAY
 
 Item = dict[str, Any]  # of the table, numbers as Decimal
 KEPT = (*FIELDS, "score", "alert", "model", "label", "labelled_by")
-_NAMES = {f"#{name}": name for name in KEPT}
 
 
 def read(dynamodb: Any, table: str, days: Iterable[str], alerts: bool = False) -> Iterator[Item]:
@@ -25,29 +26,11 @@ def read(dynamodb: Any, table: str, days: Iterable[str], alerts: bool = False) -
 
     Raises ClientError.
     """
-    index, key = (streams.ALERTS_BY_DAY, "alert_day") if alerts else (streams.BY_DAY, "day")
-    pages = dynamodb.get_paginator("query")
+    index, key = (streams.ALERTS_BY_DAY, "alert_day") if alerts else (streams.BY_DAY, fraud_outcomes.DAY)
     for day in days:
-        for page in pages.paginate(
-            TableName=table,
-            IndexName=index,
-            KeyConditionExpression="#day = :day",
-            ProjectionExpression=", ".join(_NAMES),
-            ExpressionAttributeNames={**_NAMES, "#day": key},
-            ExpressionAttributeValues={":day": {"S": day}},
-        ):
-            for item in page["Items"]:
-                yield plain(item)
+        yield from map(plain, fraud_outcomes.items(dynamodb, table, day, KEPT, index, key))
 
 
 def truth(item: Mapping[str, Any], as_of: datetime) -> int | None:
     """1 fraud, 0 genuine, None while it is unknown."""
-    if label := item.get("label"):
-        return int(label == FRAUD)
-    settled = datetime.fromisoformat(item["transaction_time"]) + timedelta(seconds=LABEL_DELAY)
-    return 0 if settled <= as_of else None
-
-
-def days(last: date, count: int) -> list[str]:
-    """The `count` days up to and with `last`, oldest first."""
-    return [(last - timedelta(days=ago)).isoformat() for ago in reversed(range(count))]
+    return fraud_outcomes.truth(item.get("label"), item["transaction_time"], LABEL_DELAY, as_of)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from deploy import managed_monitors, monitors, names, retraining
-from deploy.declaration import Engine, Kind, Monitor, Monitoring
+from deploy.declaration import Engine, Kind, Monitor, Monitoring, Source
 from deploy.managed_schedules import MONITORING_SCHEDULE
 from deploy.resources import ROLE, SCHEDULE, Type
 from deploy.retraining_resources import FUNCTION, RULE
@@ -80,6 +80,12 @@ def _retraining(monitoring: Monitoring) -> Iterator[str]:
         yield f"retraining waits for {', '.join(missing)}, which is not monitored"
     for name in ("window", "cooldown"):
         yield from _duration(f"retraining.{name}", getattr(declared, name))
+    if declared.source is Source.SCORES and not re.fullmatch(r"P\d+D", declared.window):
+        yield f"retraining.window is {declared.window!r}, and of scores whole days are taken, such as P135D"
+    if declared.history and declared.source is not Source.SCORES:
+        yield "retraining.history is of the source scores, and this one is captures"
+    if declared.history and not declared.history.startswith("s3://"):
+        yield f"retraining.history is {declared.history!r}, and has to be an S3 URI"
 
 
 def _monitor(kind: Kind, monitor: Monitor, engine: Engine) -> Iterator[str]:

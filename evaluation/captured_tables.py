@@ -86,6 +86,7 @@ class Columns:
     optional: Sequence[str]  # left out
     label: str
     answer: str = ""  # what the answer is called beside the features; none: that table is not written
+    part: str = PREDICTED  # or PROBABILITY: what of the answer that is
 
 
 class Spool:
@@ -126,7 +127,7 @@ class Spool:
         truth = [(columns.label, TRUTH)] if columns.label else []
         wanted = {"features": [(name, name) for name in captured], "predictions": given + event}
         if columns.answer:
-            wanted["answered"] = [*wanted["features"], (columns.answer, MARK + PREDICTED)]
+            wanted["answered"] = [*wanted["features"], (columns.answer, MARK + columns.part)]
         if truth:
             wanted |= {"labelled": given + event + truth, "recent": given + truth}
         with ExitStack() as stack:

@@ -36,9 +36,10 @@ import pandas as pd
 import pyarrow as pa
 from analysis_baseline import true
 from capture_rows import Layout
-from captured_answers import Answer
+from captured_answers import PREDICTED, PROBABILITY, Answer
 from data_capture import NoRecordsError, Tally, Window
 
+ANSWERED = {"label": PREDICTED, "probability": PROBABILITY}
 EARLY = pd.Timedelta("1D")  # labels may have been uploaded before their requests; so much before the window's start
 
 
@@ -58,6 +59,7 @@ class Args:
     optional: str = ""  # columns, with commas, that a CSV record without header may carry before the features
     label: str = ""  # what the truth's column shall be called
     answer_column: str = ""  # of `features`, that is no feature but the answer
+    answered: str = "label"  # what of the answer that column is: label or probability
     answer: str = "probability,label"  # what the fields of a CSV answer without header are, in order
     inference_attribute: str = "label"  # the answer's label or number: a column, its index, or JMESPath of JSON
     probability_attribute: str = "probability"  # likewise the probability of the positive class
@@ -89,6 +91,8 @@ def collect(args: Args) -> str:
     window, features = wanted_window(args), feature_names(s3, args.features, (args.label, args.answer_column))
     if args.ground_truth_uri and not args.label:
         raise ValueError("ground_truth_uri is given and label is not: --label names the column of the truth")
+    if args.answered not in ANSWERED:
+        raise ValueError(f"answered is {args.answered!r}, and {' and '.join(ANSWERED)} exist")
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
         spool = captured_tables.Spool(Path(folder))
@@ -102,7 +106,8 @@ def collect(args: Args) -> str:
         if not spool.rows:
             raise NoRecordsError(f"no record in {args.capture_uri} from {window}: {tally}; {_named(source.keys)}")
         labels, merged = _labels(s3, args, window, spool)
-        columns = captured_tables.Columns(features, layout.optional, args.label, args.answer_column)
+        part = ANSWERED[args.answered]
+        columns = captured_tables.Columns(features, layout.optional, args.label, args.answer_column, part)
         spool.write(Path(args.output_path), columns, labels, merged)
     if args.ground_truth_uri and not merged.labelled and true(args.require_labels):
         raise NoRecordsError(

@@ -20,7 +20,7 @@ from deploy import fraud_captures, names, served, state, streams
 from mlops import console, demo, deployment, fraud_labels, fraud_performance, models, run, storage
 from mlops.deployment import Overrides
 from mlops.targets import Target
-from processing.fraud_windows import FIELDS, LABEL_DELAY
+from processing.fraud_windows import LABEL_DELAY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +35,15 @@ def recent(target: Target, use_case: str, days: int, as_of: datetime, history: s
     """URI of a folder with the transactions of the last days whose truth is known, all of a day or none, and how many
     they are. `history`: URI of a table of older ones, which is put beside it. Raises LookupError where there are none.
     """
-    last = (as_of - timedelta(seconds=LABEL_DELAY)).date() - timedelta(days=1)
-    scored = fraud_labels.table(target, use_case, last - timedelta(days=days - 1), last, as_of)
-    if not len(scored):
-        raise LookupError(f"{streams.scores_table(use_case)} has no transaction of the {days} days up to {last}.")
-    body = lake_form(scored).to_parquet(index=False)
-    assert isinstance(body, bytes)
+    options = {"table": streams.scores_table(use_case), "window": f"P{days}D", "as-of": as_of.isoformat()}
+    with tempfile.TemporaryDirectory() as made:
+        script = f"processing/{names.module_name(use_case)}_recent.py"
+        arguments = [f"--{name}={value}" for name, value in options.items()]
+        said = fraud_performance.run(script, [*arguments, f"--region={target.region}", f"--output-path={made}"])
+        found = json.loads((Path(made) / "summary.json").read_text(encoding="utf-8"))
+        if not found["labelled"]:
+            raise LookupError(f"{options['table']} has no transaction of the {days} days up to {found['last']}.")
+        body = (Path(made) / "recent" / "recent.parquet").read_bytes()
     digest = hashlib.sha256(body + history.encode()).hexdigest()[:16]
     folder = target.place.uri("data", f"{use_case}-recent", digest)
     s3 = target.client("s3")
@@ -49,20 +52,8 @@ def recent(target: Target, use_case: str, days: int, as_of: datetime, history: s
     if history:
         source, name = storage.split(history)
         s3.copy_object(Bucket=bucket, Key=f"{key.rpartition('/')[0]}/history.parquet", CopySource=f"{source}/{name}")
-    frauds = int(scored["truth"].sum())
-    console.say(f"{len(scored):,} labelled transactions up to {last}, {frauds:,} of them fraud: {folder}")
-    return folder, len(scored)
-
-
-def lake_form(scored: pd.DataFrame) -> pd.DataFrame:
-    """Raw transactions with `fraud`, by time, as data.fraud_simulation.COLUMNS has them but for the scenario, which
-    nobody knows.
-    """
-    import pandas as pd
-
-    moments = pd.to_datetime(scored["transaction_time"], utc=True).dt.tz_localize(None).astype("datetime64[us]")
-    table = scored[list(FIELDS)].assign(transaction_time=moments, fraud=scored["truth"].astype(int))
-    return table.sort_values(["transaction_time", "transaction_id"], ignore_index=True)
+    console.say(f"{said.strip()}: {folder}")
+    return folder, int(found["labelled"])
 
 
 def retrain(
@@ -124,7 +115,7 @@ def compare(
     with tempfile.TemporaryDirectory() as folder:
         file, found = Path(folder) / "answers.parquet", Path(folder) / "challenger.json"
         answers.to_parquet(file, index=False)
-        fraud_performance.run("rare_events_challenger.py", [f"--answers={file}", f"--output={found}"])
+        fraud_performance.run("evaluation/rare_events_challenger.py", [f"--answers={file}", f"--output={found}"])
         verdict = {**json.loads(found.read_text(encoding="utf-8")), "versions": versions}
     tell(verdict)
     return verdict

@@ -53,15 +53,13 @@ def judge(
         file = Path(made) / "scored.parquet"
         table.to_parquet(file, index=False)
         options = {"scored": file, "output": folder, "top": top, "new": new, "events": json.dumps(dict(events or {}))}
-        run("rare_events_daily.py", [f"--{name}={value}" for name, value in options.items()])
+        run("evaluation/rare_events_daily.py", [f"--{name}={value}" for name, value in options.items()])
     return pd.read_csv(folder / "daily.csv", index_col="day", dtype={"day": str, "models": str})
 
 
 def run(script: str, arguments: Sequence[str]) -> str:
-    """An evaluation script as a process of its own, as scripts import each other; what it printed."""
-    ran = subprocess.run(
-        [sys.executable, str(ROOT / "evaluation" / script), *arguments], capture_output=True, text=True, check=False
-    )
+    """A job's script as a process of its own, as scripts import each other; what it printed."""
+    ran = subprocess.run([sys.executable, str(ROOT / script), *arguments], capture_output=True, text=True, check=False)
     if ran.returncode:
         raise Failure(f"{script}: {(ran.stderr.strip().splitlines() or ['failed'])[-1]}")
     return ran.stdout

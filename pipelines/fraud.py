@@ -82,10 +82,10 @@ def build(project: Project) -> Pipeline:
     large = ParameterString("TrainingInstanceType", "ml.m5.xlarge")
     serving = ParameterString("EndpointInstanceType", "ml.m5.large")
 
-    outputs = ["train", "validation", "test", "baseline", "report"]
+    outputs = ["train", "validation", "test", "report"]
     split = options({**days, "engine": engine})
     splits = steps.process(project, "fraud", inputs={"raw": raw}, outputs=outputs, instance_type=small, arguments=split)
-    train, validation, test, features = (steps.output(splits, name) for name in outputs[:4])
+    train, validation, test = (steps.output(splits, name) for name in outputs[:3])
     channels, asked = {"train": train, "validation": validation}, {"members": members, "imbalance": imbalance}
     tuned = {member: tune(project, member, channels, asked, trials, large) for member in MEMBERS}
     model = steps.train(
@@ -103,14 +103,15 @@ def build(project: Project) -> Pipeline:
         "Evaluate",
         "rare_events",
         inputs={"model": artifact(project, "fraud", model), **channels, "test": test},
-        outputs=["evaluation", "predictions", "sample"],
+        outputs=["evaluation", "predictions", "answered", "sample"],
         instance_type=small,
         framework="xgboost",
         arguments=options({"top": top, "resamples": resamples, "in-service": current, "note": note}),
     )
     check = checks.Checks(project, "fraud", TABLE, instance_type=small)
     checked = [
-        check.data_quality(features),
+        # Features with the score that each got: so a monitor sees scores move, too.
+        check.data_quality(steps.output(report, "answered")),
         check.model_quality(report),
         check.explainability(model, steps.output(report, "sample")),
     ]

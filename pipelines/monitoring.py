@@ -19,7 +19,7 @@ from sagemaker.mlops.workflow.pipeline import Pipeline
 from sagemaker.mlops.workflow.steps import ProcessingStep
 
 from deploy.declaration import Kind
-from deploy.names import tags
+from deploy.names import module_name, tags
 from deploy.watch import Watch
 from pipelines.checks import EXPLAINERS
 from pipelines.jobs import JOB_RETRIES, Text, image, processing_input
@@ -73,6 +73,8 @@ def pipeline(project: Project, watch: Watch) -> Pipeline:
         arguments |= {"inference-attribute": named, "answer": f"probability,{named}"}
     if watch.declared.answer:
         arguments["answer-column"] = watch.declared.answer
+        if watch.declared.problem_type == "BinaryClassification":  # whose label is its threshold's as much as its own
+            arguments["answered"] = "probability"
     if watch.declared.optional:
         arguments["optional"] = ",".join(watch.declared.optional)
     if TABLES[watch.kind] == "labelled":
@@ -116,6 +118,22 @@ def collect(
         inputs={"features": (features, f"{INPUT}/features")},
         output=(COLLECTED, output),
         arguments=named,
+        instance_type=instance_type,
+    )
+
+
+def collect_scores(
+    project: Project, use_case: str, *, output: Text, arguments: Mapping[str, Text], instance_type: Text
+) -> ProcessingStep:
+    """The step Collect of a use case with a stream: `arguments` are the options of its processing/<name>_recent.py."""
+    return _job(
+        project,
+        use_case,
+        "Collect",
+        f"processing/{module_name(use_case)}_recent.py",
+        inputs={},
+        output=(COLLECTED, output),
+        arguments={"output-path": OUTPUT, "region": project.region, **arguments},
         instance_type=instance_type,
     )
 

@@ -1,6 +1,6 @@
 """Raw card transactions in; their features out, split by time into train, validation and test sets.
 
-    python processing/fraud.py --raw DIR --train DIR --validation DIR --test DIR --baseline DIR --report DIR
+    python processing/fraud.py --raw DIR --train DIR --validation DIR --test DIR --report DIR
         [--train-days 42] [--delay-days 7] [--validation-days 14] [--test-days 14] [--engine spark]
 
 A raw table has a transaction's fields, the label `fraud` as 0 or 1 (blank while unknown) and, where it was simulated,
@@ -14,8 +14,7 @@ validation begins knows no later label. Where labels of the table's last days ar
 them: of such days frauds that were reported early are known and the rest isn't, which is no sample.
 
 Each split is one CSV with a header: `fraud_windows.FEATURES`, `fraud`, then the keys to judge by, which no model sees:
-transaction_id, transaction_time, customer_id, terminal_id and scenario (0 is genuine, -1 unknown). The baseline for
-monitoring is the training features alone, as requests carry them.
+transaction_id, transaction_time, customer_id, terminal_id and scenario (0 is genuine, -1 unknown).
 
 `--engine spark` computes the features on Spark, for a history that one machine can't hold; only the splits come to this
 machine.
@@ -53,8 +52,6 @@ class Args:
     """folder for validation.csv"""
     test: str = "/opt/ml/processing/test"
     """folder for test.csv"""
-    baseline: str = "/opt/ml/processing/baseline"
-    """folder for baseline.csv, the training features alone"""
     report: str = "/opt/ml/processing/report"
     """folder for report.json and report.md: what was dropped, and which days each split has"""
     train_days: int = 42
@@ -176,7 +173,6 @@ def main(args: Args) -> None:
     for name, part in splits.items():
         written = part.assign(transaction_time=part["transaction_time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
         tabular.write(written, Path(getattr(args, name)) / f"{name}.csv")
-    tabular.write(splits["train"][list(FEATURES)], Path(args.baseline) / "baseline.csv")
     write_report(report_of(known, splits, found, args), Path(args.report))
 
 

@@ -53,7 +53,7 @@ def world(model: Path) -> Iterator[Target]:
 
 def train(folder: Path) -> Path:
     """The ensemble as its jobs train it, of a smaller table; the artifact's folder."""
-    splits = {name: folder / name for name in ("train", "validation", "test", "baseline", "report")}
+    splits = {name: folder / name for name in ("train", "validation", "test", "report")}
     raw = folder / "raw"
     raw.mkdir(parents=True)
     simulate(_TRAINED_ON).to_parquet(raw / "transactions.parquet")

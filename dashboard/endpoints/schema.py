@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from deploy import declaration
 from mlops import storage
 
 _KINDS = {"String": "category", "Integral": "integer", "Fractional": "number"}
@@ -31,9 +32,11 @@ class Field:
 
 def of_package(package: Mapping[str, Any], s3: Any) -> list[Field]:
     """The fields of a DescribeModelPackage response. Raises LookupError when the version has no baseline."""
+    use_case = package.get("ModelPackageGroupName", "")
+    answers = {each.answer for each in declaration.monitored(use_case).values()}  # beside the features in the baseline
     for member in ("DriftCheckBaselines", "ModelMetrics"):
         if uri := package.get(member, {}).get("ModelDataQuality", {}).get("Statistics", {}).get("S3Uri"):
-            return fields(storage.read_json(s3, uri))
+            return [each for each in fields(storage.read_json(s3, uri)) if each.name not in answers]
     raise LookupError(
         f"{package['ModelPackageArn']} has no baseline statistics (ModelDataQuality), which tell what a request holds: "
         "register it with a baseline step, as pipelines/steps.py does."

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from deploy import apply, monitors, names, registry, resources, thresholds, watch
 from deploy.changes import Change
-from deploy.declaration import Engine, Kind, Monitor, Monitoring, Retraining
+from deploy.declaration import Engine, Kind, Monitor, Monitoring, Retraining, Source
 from deploy.monitor_checks import problems, too_long
 from deploy.resources import ALARM, PIPELINE, ROLE, SCHEDULE, TOPIC
 from deploy.wanted import Place
@@ -320,6 +320,20 @@ def test_numbers_that_make_no_sense_are_said() -> None:
         "data-quality: window is 'PT0S', in which there is nothing to look at",
         "probability_threshold is 50, and it lies between 0 and 1",
         "retraining.min_records is 0, and it takes at least 1",
+    ]
+
+
+def test_a_retraining_of_scores_takes_whole_days_and_history_is_theirs_alone() -> None:
+    def said(**declared: Any) -> list[str]:
+        return list(problems(Monitoring(label="fraud", retraining=Retraining(**declared))))
+
+    assert said(source=Source.SCORES, window="P135D", history="s3://bucket/older.parquet") == []
+    assert said(source=Source.SCORES, window="PT36H", history="older.parquet") == [
+        "retraining.window is 'PT36H', and of scores whole days are taken, such as P135D",
+        "retraining.history is 'older.parquet', and has to be an S3 URI",
+    ]
+    assert said(history="s3://bucket/older.parquet") == [
+        "retraining.history is of the source scores, and this one is captures"
     ]
 
 

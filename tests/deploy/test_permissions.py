@@ -19,6 +19,8 @@ import yaml
 from iam_policies import Request
 from iam_templates import ACCOUNT, REGION, Stack
 
+from deploy import streams
+
 FOLDER = Path(requests.__file__).parent
 CONNECTION = f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/c1"
 ROLES = iam_recorder.ROLES | {"codepipeline": "CodePipelineRole", "events": "EventsRole"}
@@ -91,6 +93,30 @@ def test_what_is_allowed_is_called_or_has_a_reason():
     found = {actor: sorted(each) for actor, each in unused.items() if each}
     assert {actor: sorted(each) for actor, each in reasons.items()} == found
     assert all(len(reason) > 10 for each in reasons.values() for reason in each.values())
+
+
+def test_a_job_that_collects_scores_may_do_that_and_no_more_by_the_lakes_policy():
+    """It runs under the baseline's role, to which the lake's stack adds what is the lake's."""
+    assert "RetrainingPolicy" not in Stack("lake").resources
+    lake = Stack("lake", {"JobRole": requests.EXECUTION})
+    policy = lake.properties("RetrainingPolicy")
+    assert policy["Roles"] == [requests.EXECUTION]
+    statements = policy["PolicyDocument"]["Statement"]
+    scores = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{streams.scores_table('fraud')}"
+    key = lake.outputs()["KeyArn"]
+    by_table = {"kms:ViaService": f"dynamodb.{REGION}.amazonaws.com"}
+    called = [
+        Request("dynamodb:Query", f"{scores}/index/{streams.BY_DAY}", {}),  # processing/fraud_recent.py
+        Request("kms:Decrypt", key, by_table),  # DynamoDB, on behalf of who asks
+    ]
+    assert all(policies.allows(statements, each) for each in called)
+    assert {action for action, _ in policies.actions(statements)} == {each.action for each in called}
+    others = [
+        Request("dynamodb:Query", f"{scores}/index/{streams.ALERTS_BY_DAY}", {}),
+        Request("dynamodb:Query", scores, {}),
+        Request("kms:Decrypt", key, {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}),
+    ]
+    assert not any(policies.allows(statements, each) for each in others)
 
 
 def test_every_step_of_the_pipelines_says_what_it_calls():

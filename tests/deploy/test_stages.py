@@ -7,8 +7,20 @@ from pathlib import Path
 import pytest
 
 from deploy import monitor_checks, stages
-from deploy.declaration import CURRENT_MODEL, Autoscaling, Capture, Deployment, Kind, Mode, Monitor, Monitoring, Variant
+from deploy.declaration import (
+    CURRENT_MODEL,
+    Autoscaling,
+    Capture,
+    Deployment,
+    Kind,
+    Mode,
+    Monitor,
+    Monitoring,
+    Source,
+    Variant,
+)
 from deploy.strategies import AllAtOnce, Canary
+from mlops import fraud_challenger
 from mlops.use_cases import find_all
 
 
@@ -28,6 +40,12 @@ def test_what_the_project_declares() -> None:
     assert production.monitoring and production.monitoring.retraining
     assert production.monitoring.retraining.on == (Kind.DATA_QUALITY, Kind.MODEL_QUALITY)
     assert production.monitoring.retraining.parameters["CurrentModelUrl"] == CURRENT_MODEL
+    fraud = stages.find("production", "fraud").monitoring
+    assert fraud and fraud.retraining
+    assert (fraud.retraining.source, fraud.retraining.window) == (Source.SCORES, f"P{fraud_challenger.DAYS}D")
+    assert fraud.retraining.on == (Kind.DATA_QUALITY, Kind.MODEL_QUALITY)
+    # As `mlops retrain` starts it.
+    assert fraud.retraining.parameters == {"CurrentModelUrl": CURRENT_MODEL, **fraud_challenger.PARAMETERS}
     other = stages.find("production", "census").monitoring
     assert other and set(other.monitors()) == {Kind.DATA_QUALITY, Kind.EXPLAINABILITY} and not other.retraining
 

@@ -192,6 +192,20 @@ def test_answers_stand_beside_the_features_where_they_have_a_name(world: World) 
     assert not (world.folder / "other" / "answered").exists()
 
 
+def test_of_a_binary_answer_the_probability_can_stand_beside_the_features(world: World) -> None:
+    (world.folder / "baseline.csv").write_text("age,plan,score\n")
+    answered = json.dumps({"predictions": [{"probability": 0.93, "predicted_label": 1}]})
+    asked = '{"age": 34, "plan": "pro"}'
+    world.put(record(asked, answered, encoding="JSON", content="application/json"), record("36,pro", "0.25,0"))
+    options = {"answer": "probability,predicted_label", "inference_attribute": "predicted_label"}
+    features = {"features": str(world.folder / "baseline.csv")}
+    found = world.collect(**options, **features, answer_column="score", answered="probability")
+    assert found["answered"]["score"].tolist() == ["0.93", "0.25"]
+    assert list(found["features"].columns) == ["age", "plan"]
+    with pytest.raises(ValueError, match="answered is 'odds', and label and probability exist"):
+        world.collect(**options, **features, answer_column="score", answered="odds")
+
+
 def test_columns_that_are_missing_or_too_many_show_in_the_features_alone(world: World) -> None:
     asked, answer = '{"age": 34, "vip": "yes"}', '{"probability": 0.5, "label": 1}'
     world.put(record(asked, answer, encoding="JSON", content="application/json"))

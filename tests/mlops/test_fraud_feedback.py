@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,10 @@ import pytest
 
 from data.fraud_simulation import Simulation
 from deploy.fraud_labels import CHARGEBACK, Disagreement
-from mlops import fraud_challenger, fraud_labels, fraud_town
+from mlops import fraud_labels, fraud_town
 from mlops.errors import Failure
 from mlops.fraud_town import Town
 from processing import fraud_windows
-
-sys.path[:0] = [str(Path(__file__).parents[2] / "processing")]
-
-import fraud_table  # noqa: E402
 
 NOW = datetime(2026, 6, 20, 15, 30, tzinfo=UTC)
 SMALL = Simulation(
@@ -177,15 +172,3 @@ def test_the_dashboards_marks_and_what_it_took_back_go_to_the_terminals(monkeypa
     table: Any = Table()
     assert fraud_labels.marks(table, "fraud", NOW.date()) == 2
     assert brought == [(10, 1, True), (10, 2, False)]
-
-
-def test_what_was_scored_and_labelled_is_a_table_that_processing_takes(town: Town, tmp_path: Path) -> None:
-    payments = town.of(0, 5)
-    times = payments["transaction_time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    scored = payments.assign(transaction_time=times, truth=payments["fraud"].astype(float), score=0.5, model="1")
-    fraud_challenger.lake_form(scored.sample(frac=1, random_state=0)).to_parquet(tmp_path / "recent.parquet")
-    payments.drop(columns="labelled_at").to_parquet(tmp_path / "history.parquet")
-    table, known = fraud_table.clean(fraud_table.read(tmp_path))
-    assert known.dropped == {"repeated transaction_id": len(payments)}
-    assert table["transaction_id"].tolist() == payments["transaction_id"].tolist()
-    assert table["fraud"].tolist() == payments["fraud"].tolist()

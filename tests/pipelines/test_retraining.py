@@ -10,7 +10,8 @@ import boto3
 import pytest
 from botocore.validate import ParamValidator
 
-from deploy.declaration import Kind, Monitor, Monitoring, Retraining
+from deploy import declaration
+from deploy.declaration import Kind, Monitor, Monitoring, Retraining, Source
 from deploy.watch import Watch
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:churn-production-retraining"
@@ -19,24 +20,32 @@ MONITORING = Monitoring(label="Churn", retraining=Retraining(window="P30D"))
 
 @pytest.fixture(scope="module")
 def steps(project: Any) -> dict[str, Any]:
-    from pipelines import retraining
+    return compiled(project, "churn", MONITORING)
 
-    watch = Watch(
-        use_case="churn",
+
+def watched(use_case: str, declared: Monitoring, **baseline: str) -> Watch:
+    return Watch(
+        use_case=use_case,
         kind=Kind.DATA_QUALITY,
         name="churn-production-data-quality",
         endpoint="churn-production",
         captures="s3://bucket/data-capture/churn-production",
         output="s3://bucket/monitoring/churn-production/data-quality",
-        baseline={},
+        baseline=baseline,
         features="s3://bucket/baseline/constraints.json",
         model="",
         image="",
         registered="2026-03-02T10:00:00+00:00",
         ground_truth="s3://bucket/ground-truth/churn-production",
-        declared=MONITORING,
+        declared=declared,
         monitor=Monitor(),
     )
+
+
+def compiled(project: Any, use_case: str, declared: Monitoring) -> dict[str, Any]:
+    from pipelines import retraining
+
+    watch = watched(use_case, declared)
     registered = datetime(2026, 3, 2, 10, tzinfo=UTC)
     output = "s3://bucket/monitoring/churn-production/retraining"
     document = json.loads(retraining.definition(project, watch, registered, output, FUNCTION))
@@ -45,9 +54,7 @@ def steps(project: Any) -> dict[str, Any]:
 
 
 def test_collect_fetches_the_labelled_traffic_since_the_version_was_registered(steps: dict[str, Any]) -> None:
-    request = steps["Collect"]["Arguments"]
-    arguments = request["AppSpecification"]["ContainerArguments"]
-    options = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    request, options = request_of(steps["Collect"])
     assert options["--capture-uri"] == "s3://bucket/data-capture/churn-production"
     assert options["--ground-truth-uri"] == "s3://bucket/ground-truth/churn-production"
     assert (options["--label"], options["--window"]) == ("Churn", "P30D")
@@ -56,6 +63,49 @@ def test_collect_fetches_the_labelled_traffic_since_the_version_was_registered(s
     named = json.loads(json.dumps(request), object_hook=lambda each: "s3://x" if "Std:Join" in each else each)
     shape = boto3.client("sagemaker").meta.service_model.operation_model("CreateProcessingJob").input_shape
     assert ParamValidator().validate(named | {"ProcessingJobName": "x"}, shape).generate_report() == ""
+
+
+def request_of(step: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A Processing step's request, and its script's options."""
+    request = step["Arguments"]
+    arguments = request["AppSpecification"]["ContainerArguments"]
+    return request, dict(zip(arguments[::2], arguments[1::2], strict=True))
+
+
+def test_of_a_stream_collect_reads_the_table_of_scores_as_of_the_alarm(project: Any) -> None:
+    older = "s3://bucket/data/older.parquet"
+    declared = Retraining(source=Source.SCORES, window="P135D", history=older)
+    found = compiled(project, "fraud", Monitoring(label="fraud", retraining=declared))
+    request, options = request_of(found["Collect"])
+    assert options == {
+        "--output-path": "/opt/ml/processing/output",
+        "--region": "us-east-1",
+        "--table": "fraud-scores",
+        "--window": "P135D",
+        "--as-of": {"Get": "Execution.StartDateTime"},
+        "--history": older,
+    }
+    assert request["AppSpecification"]["ContainerEntrypoint"][-1].endswith("/fraud_recent.py")
+    assert "CacheConfig" not in found["Collect"]
+    written = json.dumps(found["Collect"])
+    assert "data-capture" not in written and "ground-truth" not in written
+    assert found["Retrain"]["Arguments"]["data"]["Std:Join"]["Values"][1] == "recent"
+    assert found["Retrain"]["Arguments"]["labelled"]["Std:JsonGet"]["Path"] == "labelled"
+
+
+def test_frauds_scores_are_watched_beside_its_features(project: Any) -> None:
+    from pipelines import monitoring
+
+    declared = declaration.monitored("fraud")["production"]
+    baseline = "s3://bucket/baseline"
+    watch = watched(
+        "fraud", declared, statistics=f"{baseline}/statistics.json", constraints=f"{baseline}/constraints.json"
+    )
+    steps = {each["Name"]: each for each in json.loads(monitoring.definition(project, watch))["Steps"]}
+    _, options = request_of(steps["Collect"])
+    assert (options["--answer-column"], options["--answered"]) == ("score", "probability")
+    looked_at = [each for each in steps["Check"]["Arguments"]["ProcessingInputs"] if each["InputName"] == "data"]
+    assert looked_at[0]["S3Input"]["S3Uri"]["Std:Join"]["Values"][1] == "answered"
 
 
 def test_retrain_passes_data_count_and_alarm_to_the_function(steps: dict[str, Any]) -> None:

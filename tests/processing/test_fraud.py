@@ -42,7 +42,7 @@ def load(name: str) -> ModuleType:
 
 
 fraud = load("fraud")
-OUTPUTS = ["train", "validation", "test", "baseline", "report"]
+OUTPUTS = ["train", "validation", "test", "report"]
 DAYS = ["--train-days", "10", "--validation-days", "4", "--test-days", "5", "--delay-days", "2"]
 
 
@@ -66,7 +66,7 @@ def run(folder: Path, raw: pd.DataFrame, *options: str, kind: str = "parquet") -
         raw.to_parquet(folder / "raw" / "transactions.parquet", index=False)
     fraud.main(fraud.parse(["--raw", str(folder / "raw"), *places(folder), *DAYS, *options]))
     # pandas' usual parser of numbers may be wrong in the last bit.
-    files = {name: folder / "out" / name / f"{name}.csv" for name in OUTPUTS[:4]}
+    files = {name: folder / "out" / name / f"{name}.csv" for name in OUTPUTS[:3]}
     return {name: pd.read_csv(path, float_precision="round_trip") for name, path in files.items()}
 
 
@@ -78,8 +78,6 @@ def report(folder: Path) -> dict[str, Any]:
 def test_splits_follow_each_other_with_a_delay_between(tmp_path: Path, raw: pd.DataFrame) -> None:
     parts = run(tmp_path, raw)
     assert list(parts["train"].columns) == [*FEATURES, "fraud", *fraud.KEYS]
-    assert list(parts["baseline"].columns) == list(FEATURES)
-    assert parts["baseline"].equals(parts["train"][list(FEATURES)])
     found = {name: sorted(set(parts[name]["transaction_time"].str[:10])) for name in OUTPUTS[:3]}
     assert {name: (days[0], days[-1], len(days)) for name, days in found.items()} == {
         "train": ("2026-01-12", "2026-01-21", 10),
@@ -108,7 +106,7 @@ def test_csv_and_parquet_give_the_same(tmp_path: Path, raw: pd.DataFrame) -> Non
     for kind in ("csv", "parquet"):
         (tmp_path / kind).mkdir()
     one, other = (run(tmp_path / kind, raw, kind=kind) for kind in ("csv", "parquet"))
-    for name in OUTPUTS[:4]:
+    for name in OUTPUTS[:3]:
         pd.testing.assert_frame_equal(one[name], other[name], check_exact=True)
 
 
@@ -292,7 +290,7 @@ def test_spark_gives_the_same_files(tmp_path: Path, raw: pd.DataFrame) -> None:
     for engine in fraud.ENGINES:
         (tmp_path / engine).mkdir()
     one, other = (run(tmp_path / engine, table, "--engine", engine) for engine in fraud.ENGINES)
-    for name in OUTPUTS[:4]:
+    for name in OUTPUTS[:3]:
         pd.testing.assert_frame_equal(one[name], other[name], check_exact=True)
     told = [report(tmp_path / engine) for engine in fraud.ENGINES]
     assert told[0] | {"engine": ""} == told[1] | {"engine": ""}

@@ -60,6 +60,16 @@ def test_statistics_are_found_by_the_version(member: str) -> None:
     assert schema.of_package(package, S3({"features": [text("plan", {"a": 1})]}))[0].name == "plan"
 
 
+def test_an_answer_that_is_watched_beside_the_features_is_no_field_of_a_request() -> None:
+    where = {"ModelDataQuality": {"Statistics": {"S3Uri": "s3://bucket/a/statistics.json"}}}
+    statistics = {
+        "features": [numeric("amount", "Fractional", [], mean=7.4), numeric("score", "Fractional", [], mean=0)]
+    }
+    for group, names in (("fraud", ["amount"]), ("returns", ["amount", "score"])):
+        package = {"ModelPackageGroupName": group, "DriftCheckBaselines": where}
+        assert [each.name for each in schema.of_package(package, S3(statistics))] == names
+
+
 def test_a_version_without_a_baseline_says_what_to_do() -> None:
     with pytest.raises(LookupError, match=r"arn:x has no baseline statistics .*register it with a baseline"):
         schema.of_package({"ModelPackageArn": "arn:x"}, S3({}))
