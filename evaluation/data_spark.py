@@ -63,7 +63,8 @@ def _profiled(names: list[str], batches: Iterator[pa.RecordBatch]) -> Iterator[p
 
 
 def _read(spark: SparkSession, source: str, kind: str, options: dict[str, Any]) -> DataFrame:
-    uri = Path(source).absolute().as_uri() if "://" not in source else source
+    # Not `as_uri`: Hadoop takes a path as it is, and would look for a folder with %20 in its name.
+    uri = f"file:{Path(source).absolute()}" if "://" not in source else source
     if kind == "csv":  # all text, as in data_tables
         header = bool(options.get("header", True))
         return spark.read.csv(uri, header=header, inferSchema=False, multiLine=False, escape='"')

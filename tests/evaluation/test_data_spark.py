@@ -64,7 +64,8 @@ def run(*arguments: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "json"])
 def test_statistics_are_those_of_one_machine(tmp_path: Path, kind: str) -> None:
-    options = ("--dataset-format", write(kind, tmp_path / "data"), "--dataset-source", tmp_path / "data")
+    source = tmp_path / "a folder"  # which Hadoop would not find by its URI
+    options = ("--dataset-format", write(kind, source), "--dataset-source", source)
     here = run(*options, "--output-path", tmp_path / "here")
     there = run(*options, "--output-path", tmp_path / "there", "--engine", "spark")
     assert there["constraints"] == here["constraints"] | {"features": ordered(there, here["constraints"])}
