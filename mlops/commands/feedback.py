@@ -62,7 +62,8 @@ def challenger(
     since: Annotated[str, typer.Option("--since", help="Of requests: ISO 8601 or 15m, 2h, 7d.")] = "14d",
     until: Annotated[str | None, typer.Option("--until", help="Likewise; else now.")] = None,
     shadow: Annotated[
-        int, typer.Option("--shadow", min=1, metavar="VERSION", help="Puts a version beside the one in service first.")
+        int,
+        typer.Option("--shadow", min=1, metavar="VERSION", help="Only puts this version beside the one in service."),
     ] = 0,
     promote: Annotated[
         bool, typer.Option("--promote", help="Put it in service if it was better; if not, reject it.")
@@ -75,10 +76,11 @@ def challenger(
 
     streaming.check(use_case)
     where, now = connect(target), datetime.now(UTC)
-    if shadow:  # nothing is to be compared yet
-        if promote:
-            raise ValueError("--shadow and --promote: a version that comes in shadow now has answered nothing yet.")
-        return fraud_challenger.shadow(where, use_case, stage, shadow)
+    if shadow and promote:
+        raise ValueError("--shadow and --promote: a version that comes in shadow now has answered nothing yet.")
+    if shadow:
+        fraud_challenger.shadow(where, use_case, stage, shadow)
+        return
     start, end = monitoring.moment(since), monitoring.moment(until) if until else now + timedelta(seconds=1)
     days = (now - start).days + 8  # a transaction may be a week older than its request
     verdict = fraud_challenger.compare(where, use_case, stage, start, end, now, days)
