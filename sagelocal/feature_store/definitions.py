@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sagelocal.api.errors import validation
+from sagelocal.api.errors import AwsError, validation
 from sagelocal.feature_store.features import FRACTIONAL, STRING, VECTOR
-from sagelocal.feature_store.groups import IN_MEMORY, PARTIAL, STANDARD
+from sagelocal.feature_store.groups import IN_MEMORY, PARTIAL, STANDARD, duration
 
 Document = dict[str, Any]
 _RESERVED = {"is_deleted", "write_time", "api_invocation_time"}
@@ -81,6 +81,10 @@ def _online(document: Document, change: Document) -> Document:
 def _check_ttl(ttl: Document | None) -> None:
     if ttl and not (ttl.get("Unit") and ttl.get("Value")):
         raise validation("A TtlDuration has both a Unit and a Value.")
+    try:
+        duration(ttl)
+    except AwsError as error:
+        raise validation(error.message) from error  # the runtime's code for the same is another
 
 
 def _check_features(document: Document, features: Sequence[Document], before: Sequence[Document]) -> None:

@@ -15,6 +15,7 @@ ONLINE, OFFLINE = "OnlineStore", "OfflineStore"
 STANDARD, PARTIAL, IN_MEMORY = "Standard", "Standard_V2", "InMemory"
 # Feature Store's quotas page, in bytes.
 _MOST_IDENTIFIER, _MOST_RECORD = 2 * 1024, 350 * 1024
+_MOST_UNITS = 2**31 - 1
 _UNITS = {"Seconds": 1, "Minutes": 60, "Hours": 3600, "Days": 86400, "Weeks": 604800}
 
 
@@ -62,15 +63,23 @@ class Group:
         values = self.values(given)
         found = {each["FeatureName"]: each.get("ValueAsString") for each in values}
         identifier, event_time = found.get(self.identifier), found.get(self.event_time)
+        self._check_identifier(identifier)
+        if event_time is None:
+            raise invalid(f"The record has no value for {self.event_time}, the event time feature of {self.name}.")
+        return Record(str(identifier), self.event(event_time), values)
+
+    def check_key(self, identifier: str) -> None:
+        """That the identifier could be a record's. Raises AwsError."""
+        self._check_identifier(identifier)
+        self.values([{"FeatureName": self.identifier, "ValueAsString": identifier}])
+
+    def _check_identifier(self, identifier: str | None) -> None:
         if not identifier:
             raise invalid(
                 f"The record has no value for {self.identifier}, the record identifier feature of {self.name}."
             )
-        if event_time is None:
-            raise invalid(f"The record has no value for {self.event_time}, the event time feature of {self.name}.")
         if len(identifier.encode()) > _MOST_IDENTIFIER:
             raise invalid(f"The record identifier is longer than {_MOST_IDENTIFIER} bytes.")
-        return Record(identifier, self.event(event_time), values)
 
     def values(self, given: Sequence[Document]) -> list[Document]:
         """The FeatureValues that have a value, checked by their types. Raises AwsError."""
@@ -113,7 +122,7 @@ class Group:
         for store in asked or ():
             if store not in self.stores:
                 raise invalid(f"FeatureGroup {self.name} has no {store}.")
-        return tuple(asked) if asked else self.stores
+        return tuple(dict.fromkeys(asked)) if asked else self.stores
 
     def need_online(self) -> None:
         """Raises AwsError."""
@@ -122,8 +131,12 @@ class Group:
 
 
 def duration(ttl: Document | None) -> int | None:
-    """A TtlDuration in seconds."""
-    return ttl["Value"] * _UNITS[ttl["Unit"]] if ttl and ttl.get("Value") and ttl.get("Unit") else None
+    """A TtlDuration in seconds. Raises AwsError for one that is no 32-bit integer, as the API's integers are."""
+    if not (ttl and ttl.get("Value") and ttl.get("Unit")):
+        return None
+    if ttl["Value"] > _MOST_UNITS:
+        raise invalid(f"A TtlDuration's Value is at most {_MOST_UNITS}.")
+    return int(ttl["Value"] * _UNITS[ttl["Unit"]])
 
 
 def invalid(message: str) -> AwsError:

@@ -49,6 +49,7 @@ def put(group: Group, record: Record, stores: Sequence[str], ttl: int | None) ->
 
 def delete(group: Group, identifier: str, event_time: str, stores: Sequence[str], hard: bool) -> Work:
     """The offline store gets a marker in any case but for a hard deletion that comes too late."""
+    group.check_key(identifier)  # the marker is a row of the offline store, whose column has the feature's type
     event, now = group.event(event_time), time.time()
     value = written(marker(group.identifier, group.event_time, identifier, event_time))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import sqlite3
 import time
@@ -25,6 +24,7 @@ Answer = str | Future[str | None]  # a write's is known when it is on disk; None
 _MOST_AT_ONCE = 100  # records of a BatchGetRecord, the quotas page says
 _MOST_UPDATED = 100  # features of an UpdateRecord
 _PAGE = 100
+_NOTHING = "[]"
 _SHOWN = """
     SELECT identifier, value, expires FROM record
     WHERE feature_group = ? AND identifier IN ({}) AND deleted = 0 AND (expires IS NULL OR expires > ?)
@@ -131,10 +131,11 @@ def _readable(store: FeatureStore, request: Document) -> tuple[Group, frozenset[
 def _find(
     store: FeatureStore, group: Group, identifiers: Sequence[str], names: frozenset[str] | None
 ) -> dict[str, tuple[str, float | None]]:
-    """identifier -> (JSON of the FeatureValues, when it expires)."""
+    """identifier -> (JSON of the FeatureValues, when it expires). The model has no Record without a FeatureValue."""
     query = _SHOWN.format(",".join("?" * len(identifiers)))
     rows = store.database.read(query, group.key, *identifiers, time.time())
-    return {identifier: (_only(value, names), expires) for identifier, value, expires in rows}
+    found = {identifier: (_only(value, names), expires) for identifier, value, expires in rows}
+    return found if names is None else {each: shown for each, shown in found.items() if shown[0] != _NOTHING}
 
 
 def _only(value: str, names: frozenset[str] | None) -> str:
@@ -181,11 +182,11 @@ def list_records(store: FeatureStore, request: Document) -> Answer:
 def _after(token: str) -> str:
     try:
         word, _, identifier = base64.urlsafe_b64decode(token.encode()).decode().partition("=")
-        if word == "after":
-            return identifier
-    except (ValueError, binascii.Error):
-        pass
-    raise invalid(f"Invalid pagination token '{token}': pass the NextToken of the answer before, unchanged.")
+    except ValueError:  # neither base64 nor UTF-8
+        word, identifier = "", ""
+    if word != "after":
+        raise invalid(f"Invalid pagination token '{token}': pass the NextToken of the answer before, unchanged.")
+    return identifier
 
 
 OPERATIONS: dict[str, Callable[[FeatureStore, Document], Answer]] = {

@@ -61,5 +61,7 @@ def shown(feature_type: str, event: str) -> str:
 
 
 def expires_at(moment: float) -> str:
-    """ExpiresAt of an answer: ISO 8601 with milliseconds."""
+    """ExpiresAt of an answer: ISO 8601 with milliseconds. What ends later than years of four digits ends with them."""
+    if moment >= _AFTER_LAST:
+        return "9999-12-31T23:59:59.999Z"
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -123,4 +123,14 @@ def _parsed(body: bytes) -> Document:
         raise AwsError("SerializationException", f"The request body is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise AwsError("SerializationException", "The request body is not a JSON object.")
+    if b"\\u" in body or not body.isascii():
+        _check_texts(found)
     return found
+
+
+def _check_texts(found: Document) -> None:
+    """JSON can write half of a surrogate pair, which is no text: neither SQLite nor Parquet takes one."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise AwsError("SerializationException", f"The request body has a text that is not Unicode: {error}") from error

@@ -118,6 +118,49 @@ def test_a_group_that_is_not_there_and_a_store_that_it_lacks(make: Make, laptop:
         stranger.client("sagemaker-featurestore-runtime").list_records(FeatureGroupName=group.name)
 
 
+@pytest.mark.parametrize(("identifier", "said"), [("abc", "is no Integral"), ("", "no value for id"), ("1.0", "is no")])
+def test_what_cannot_be_a_record_cannot_be_deleted(make: Make, identifier: str, said: str) -> None:
+    """Its marker would be a row that the offline store's column does not take, and nothing after it would come."""
+    group = make({"id": "Integral", "at": "String"}, offline=True)
+    found = refused(
+        group.runtime.delete_record,
+        FeatureGroupName=group.name,
+        RecordIdentifierValueAsString=identifier,
+        EventTime=FIRST,
+    )
+    assert found[:2] == ("ValidationError", 400)
+    assert said in found[2]
+
+
+def test_half_a_surrogate_pair_is_no_text(make: Make) -> None:
+    group = make()
+    for given in (record("1", name="\ud800"), record("\udc00")):
+        found = refused(group.runtime.put_record, FeatureGroupName=group.name, Record=values(given))
+        assert found[:2] == ("SerializationException", 400)
+    group.put(record("\U0001f600", name="☂"))
+    assert group.get("\U0001f600") == record("\U0001f600", name="☂")
+
+
+def test_a_record_without_a_value_of_what_is_asked_is_not_there(make: Make) -> None:
+    """The API's model has no Record without a FeatureValue."""
+    group = make()
+    group.put({"id": "1", "at": FIRST})
+    assert group.get("1", FeatureNames=["amount"]) is None
+    whose = {"FeatureGroupName": group.name, "RecordIdentifiersValueAsString": ["1"], "FeatureNames": ["amount"]}
+    assert group.runtime.batch_get_record(Identifiers=[whose])["Records"] == []
+
+
+def test_a_record_may_outlive_the_times(make: Make) -> None:
+    group = make()
+    group.put(record("1"), TtlDuration={"Unit": "Weeks", "Value": 2**31 - 1})
+    whose = {"FeatureGroupName": group.name, "RecordIdentifierValueAsString": "1"}
+    found = group.runtime.get_record(ExpirationTimeResponse="Enabled", **whose)
+    assert found["ExpiresAt"] == "9999-12-31T23:59:59.999Z"
+    more = {"FeatureGroupName": group.name, "Record": values(record("1"))}
+    found = refused(group.runtime.put_record, TtlDuration={"Unit": "Weeks", "Value": 10**400}, **more)
+    assert found[0] == "ValidationError"
+
+
 def test_a_batch_is_read_in_its_order(make: Make) -> None:
     group, other = make(), make()
     for identifier in ("1", "2", "3"):
@@ -244,6 +287,10 @@ def test_an_update_changes_some_features(make: Make) -> None:
         assert said in refused(group.runtime.update_record, Features=features, **whose)[2]
     with_ttl = {"Features": values({"amount": "5"}), "TtlDuration": HOUR}
     assert "needs a value of at" in refused(group.runtime.update_record, **with_ttl, **whose)[2]
+    said = refused(
+        group.runtime.update_record, Features=values({"amount": "5"}), TargetStores=["OfflineStore"], **whose
+    )
+    assert said[:2] == ("ValidationError", 400)
     plain = make()
     found = refused(
         group.runtime.update_record, Features=values({"amount": "2"}), **whose | {"FeatureGroupName": plain.name}
