@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -204,9 +205,9 @@ def _first_start(state: Path, file: Path) -> None:
         out.flush()
         os.fsync(out.fileno())
     try:
-        os.link(draft, file)  # unlike a rename it never replaces: of two first starts one wins, and both use its key
-    except FileExistsError:
-        pass  # the other start's file is the one that counts
+        # A link never replaces, unlike a rename: of two first starts one wins, and the other too reads that one's key.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, file)
     finally:
         draft.unlink()
 

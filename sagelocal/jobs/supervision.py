@@ -57,7 +57,7 @@ class Supervisor:
                     break
                 self._store.changed_since(version, self._work.patience())
         except Closed:
-            pass
+            log.info("the job %s waits for the next start", self._name)
         except Exception as error:  # a job's status must end, whatever went wrong with running it
             log.exception("the job %s", self._name)
             with contextlib.suppress(Closed, LookupError):

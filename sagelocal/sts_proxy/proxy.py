@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hmac
 import logging
+import re
 import socket
 import threading
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 _HEAD_SECONDS = 10.0
 _CONNECT_SECONDS = 30.0
 _CHUNK = 2**16
+_PORT, _LAST_PORT = re.compile(r"\d{1,5}", re.ASCII), 2**16 - 1
 _HOP = ("host", "connection", "content-length", "transfer-encoding", "accept-encoding")
 
 
@@ -104,8 +106,8 @@ class StsProxy:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             with contextlib.closing(there[1]):
                 await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer))
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever asked is gone, or spoke no HTTP
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            log.debug("whoever asked is gone, or spoke no HTTP: %r", error)
         finally:
             writer.close()
 
@@ -140,8 +142,10 @@ def _asked(head: bytes, authorization: bytes) -> tuple[bytes, str, int]:
     if not hmac.compare_digest(headers.get(b"proxy-authorization", b""), authorization):
         return _answer("407 Proxy Authentication Required", 'eval "$(mlops env --sts-proxy)" in this shell'), "", 0
     host, colon, port = words[1].decode("latin-1").rpartition(":") if len(words) == 3 else ("", "", "")
-    if words[0] != b"CONNECT" or not colon or not port.isdigit():
+    if words[0] != b"CONNECT" or not colon or not _PORT.fullmatch(port):
         return _answer("405 Method Not Allowed", "This proxy takes CONNECT only: it is an HTTPS_PROXY."), "", 0
+    if int(port) > _LAST_PORT:
+        return _answer("400 Bad Request", f"There is no port {port}."), "", 0
     return b"", host.strip("[]").lower(), int(port)
 
 

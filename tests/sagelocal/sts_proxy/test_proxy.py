@@ -103,6 +103,15 @@ def test_it_is_a_proxy_for_https_only(shell: dict[str, str]) -> None:
     assert made.getresponse().status == 405
 
 
+@pytest.mark.parametrize(("port", "status"), [("0x50", 405), ("²", 405), ("65536", 400)])
+def test_a_port_that_cannot_be_is_said(shell: dict[str, str], port: str, status: int) -> None:
+    made = connection(shell)
+    made.connect()
+    headers = "".join(f"{name}: {value}\r\n" for name, value in made._proxy_headers.items())  # type: ignore[attr-defined]
+    made.sock.sendall(f"CONNECT example.com:{port} HTTP/1.1\r\n{headers}\r\n".encode("latin-1"))
+    assert made.sock.recv(12).decode() == f"HTTP/1.1 {status}"
+
+
 def test_an_address_that_does_not_answer_is_said(shell: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
