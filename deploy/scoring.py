@@ -16,10 +16,11 @@ may work on a stream, however many shards it has, as customers of several shards
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from deploy import fraud_reasons, scoring_states, streams
@@ -93,13 +94,14 @@ class Scorer:
         """Raises what the services' clients do, NotTakenError and UnavailableError; then it can be called again."""
         stored, new = self.table.keep(batch.items)
         self._count(new, datetime.now(UTC))
-        effects = [
-            self.pool.submit(self.stream.put, stored),
-            self.pool.submit(self.states.write, batch.states, batch.passed),
-            self.pool.submit(self._alert, [each for each in stored if each["alert"] and "alerted_at" not in each]),
-            self.pool.submit(self._set_aside, batch.refused),
+        alerts = [each for each in stored if each["alert"] and "alerted_at" not in each]
+        effects: list[Callable[[], Any]] = [
+            partial(self.stream.put, stored),
+            partial(self.states.write, batch.states, batch.passed),
+            *([partial(self._alert, alerts)] if alerts else ()),
+            *([partial(self._set_aside, batch.refused)] if batch.refused else ()),
         ]
-        _wait(effects)
+        _together(self.pool, effects)
         self._written(batch.states)
 
     def forget(self) -> None:
@@ -162,6 +164,7 @@ class Scorer:
         """Here and nowhere later, as only now it is known which are new: a kill can lose a count, none comes twice."""
         self.metrics.count(streams.SCORED, len(new))
         self.metrics.count(streams.ALERTS, sum(each["alert"] for each in new))
+        self.metrics.count(streams.UNSCORED, 0)  # none is a count, too, and no silence
         for each in new:
             self.metrics.latency((now - datetime.fromisoformat(each["put_at"])).total_seconds() * 1e3)
 
@@ -170,8 +173,17 @@ def _state(held: Held | None) -> dict[str, Any] | None:
     return held.state if held else None
 
 
-def _wait(effects: Sequence[Future[Any]]) -> None:
-    """Until all have ended, so that none goes on behind the caller's back; then raises the first one's error."""
-    errors = [error for each in effects if (error := each.exception())]
-    if errors:
-        raise errors[0]
+def _together(pool: Executor, effects: Sequence[Callable[[], Any]]) -> None:
+    """At the same time, the first one in this thread. Until all have ended, so that none goes on behind the caller's
+    back; then raises the first one's error.
+    """
+    first, *others = effects
+    running = [pool.submit(each) for each in others]
+    mine: BaseException | None = None
+    try:
+        first()
+    except BaseException as error:
+        mine = error
+    errors = [mine, *(each.exception() for each in running)]
+    for found in filter(None, errors):
+        raise found

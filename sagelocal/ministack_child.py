@@ -45,7 +45,7 @@ from sagelocal.stacks import extension
 _STOP_SECONDS = 5.0  # for saving its state; then it is killed
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SWITCH = 0.001  # s that a thread, of a delivery say, may keep the interpreter from a request that has come
-_COLLECT = (2000, 10, 5)  # objects more than before, and collections of one generation before one of the next
+_COLLECT = (1000, 10, 3)  # objects more than before, and collections of one generation before one of the next
 
 
 def main() -> None:
@@ -114,7 +114,7 @@ def collect_what_is_new() -> None:
     """A full collection of garbage stops all requests: for a quarter of a second, if it looks at all modules and items.
 
     What outlives one is what MiniStack keeps in memory, so the next one doesn't look at it again. A cycle that becomes
-    garbage later stays: a few objects of the hundred thousand after which a full collection comes.
+    garbage later stays: a few objects of the thirty thousand after which a full collection comes.
     """
 
     def settle(phase: str, about: dict[str, int]) -> None:

@@ -10,9 +10,11 @@ scorer more than the call itself.
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ CREATE TABLE IF NOT EXISTS items (
 """
 _PAGES = 4000  # of 4 KB, between two synchronisations
 _READING = ("Describe", "List", "Get", "Query", "Scan", "Batch", "Transact", "Execute", "Search")
+_OF_NUMBERS = ("_ddb_canonicalize_number", "_number_error", "_number_size_bytes")
 _MEMBERS = (  # of the state that MiniStack saves: the name there, and the store in its module
     ("tags", "_tags"),
     ("ttl_settings", "_ttl_settings"),
@@ -54,6 +57,14 @@ def install(state: Path) -> None:
     dynamodb._items_replaced, dynamodb._create_replica = around.items_replaced, around.create_replica
     dynamodb.handle_request = around.handle_request
     dynamodb.get_state, dynamodb.load_persisted_state = around.kept.state, around.load_persisted_state
+    for name in _OF_NUMBERS:
+        setattr(dynamodb, name, _remembering(getattr(dynamodb, name)))
+
+
+def _remembering(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Of numbers' texts: each is read several times while it is written, and most come again in other items."""
+    known = functools.lru_cache(2**15)(read)
+    return lambda text: known(text) if isinstance(text, str) else read(text)
 
 
 class _Around:

@@ -6,9 +6,10 @@ retention. What is on disk survives a kill of the process, not a failure of the 
 
 Some more things differ from MiniStack alone: sequence numbers grow even when the clock goes back; a record that
 expires does not make a reader pass over another one, whose place in the list its iterator holds; and requests don't
-walk through all records and iterators each time, which a reader that polls every few milliseconds would feel. The
-metrics GetRecords.IteratorAgeMilliseconds and IncomingRecords are published every few seconds. What MiniStack does with
-shards that are split, merged or made more loses their records: those operations are refused.
+walk through all records and iterators each time, which a reader that polls every few milliseconds would feel. An answer
+of GetRecords has a thousand records at most, not ten thousand: no one else is answered while it is written. The metrics
+GetRecords.IteratorAgeMilliseconds and IncomingRecords are published every few seconds. What MiniStack does with shards
+that are split, merged or made more loses their records: those operations are refused.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _MADE = ("_create_stream", "_delete_stream", "_increase_retention", "_decrease_r
 _CHANGED = ("_start_stream_encryption", "_stop_stream_encryption", "_register_consumer", "_deregister_consumer")
 _REFUSED = {"_split_shard": "SplitShard", "_merge_shards": "MergeShards", "_update_shard_count": "UpdateShardCount"}
 _METRIC_SECONDS = 5.0
+_READ_AT_ONCE = 1000  # records, which takes some 30 ms
 
 
 def install(state: Path) -> None:
@@ -47,7 +49,7 @@ def install(state: Path) -> None:
     for name in ("_put_record", "_put_records"):
         setattr(kinesis, name, kept.putting(getattr(kinesis, name)))
     ages = Ages(kinesis)
-    kinesis._get_records = ages.watching(kinesis._get_records)
+    kinesis._get_records = _some_at_once(ages.watching(kinesis._get_records))
     for name, operation in _REFUSED.items():
         setattr(kinesis, name, _refusing(operation))
     put_internally = kinesis.put_record_internal
@@ -228,6 +230,11 @@ def _count(stream: str, name: str, value: float, unit: str) -> None:
     from ministack.services import cloudwatch
 
     cloudwatch.record_metric("AWS/Kinesis", name, value, unit, {"StreamName": stream})
+
+
+def _some_at_once(handler: Handler) -> Handler:
+    """As on AWS, an answer may hold fewer records than its Limit, and who reads goes on with the next iterator."""
+    return lambda data: handler({**data, "Limit": min(data.get("Limit", 10_000), _READ_AT_ONCE)})
 
 
 def _refusing(operation: str) -> Handler:

@@ -36,11 +36,9 @@ _GATHER, _FOR_A_FILE, _LONGEST = 5.0, 0.1, 60.0  # seconds in which records gath
 _RETRY = 30.0  # seconds until a bucket that took nothing is tried again
 _MOST = 20_000  # records of a group at a time
 _MOST_EXPIRED = 1000  # at a time
-_DROPPED = 200  # records of a transaction that takes them out of the database, for which writes wait
+_DROPPED = 50  # records of a transaction that takes them out of the database, for which writes wait
 _WRITTEN = ""  # the name of a flush whose files are on S3, and whose records are being taken out of the database
-_REST = (
-    2.0  # times as long as a file took until the next one: a load of history leaves the cores to who reads and writes
-)
+_REST = 2.0  # times as long as a file took until the next one: a load of history leaves the cores to others
 _GATHERED = """
     SELECT feature_group, min(invoked), count(DISTINCT substr(event, 1, 13)) FROM waiting GROUP BY feature_group
 """

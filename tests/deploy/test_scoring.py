@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -26,7 +28,7 @@ from scoring_world import (
 )
 
 from deploy import scoring_states
-from deploy.scoring import Batch, Scorer
+from deploy.scoring import Batch, Scorer, _together
 from deploy.scoring_model import Model
 from deploy.scoring_results import NotTakenError, attribute, plain
 from deploy.scoring_states import Held, UnavailableError
@@ -304,6 +306,25 @@ def test_a_customers_payments_of_one_batch_are_told_in_order() -> None:
     for customer in (0, 1):
         mine = [each["transaction_id"] for each in world.stream if each["customer_id"] == customer]
         assert mine == sorted(mine)
+
+
+def test_one_effects_error_is_raised_when_all_have_ended() -> None:
+    """Else one of them would go on beside the next attempt."""
+    ended = threading.Event()
+
+    def fails() -> None:
+        raise KeyError("first")
+
+    def lasts() -> None:
+        time.sleep(0.2)
+        ended.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        for effects in ([fails, lasts], [lasts, fails]):
+            ended.clear()
+            with pytest.raises(KeyError):
+                _together(pool, effects)
+            assert ended.is_set()
 
 
 def test_batches_on_their_way_to_the_feature_store_count_for_the_next_one() -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 import psutil
 
 PROGRAM = """
-import os, sys, time
+import gc, os, sys, time
 from pathlib import Path
 from mlops.restarting import restarting
 
 def work(stop):
+    assert gc.get_freeze_count() > 1000  # a collection does not look at the modules
     with open(sys.argv[1], "a") as out:
         out.write(f"{os.getpid()}\\n")
     stop.wait(30)

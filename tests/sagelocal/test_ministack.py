@@ -128,6 +128,17 @@ def test_a_bind_to_the_outside_is_refused(tmp_path: Path) -> None:
         assert "sagelocal keeps MiniStack on the loopback address" in done.stderr
 
 
+def test_a_collection_of_garbage_looks_at_what_is_new() -> None:
+    program = (
+        "import gc; from sagelocal import ministack_child; ministack_child.collect_what_is_new();"
+        "print(gc.get_freeze_count() > 10_000, len(gc.get_objects()) < 1000);"
+        "kept = [[] for _ in range(5000)]; gc.collect(); print(len(gc.get_objects()) < 1000);"
+        "before = gc.get_freeze_count(); del kept; print(gc.get_freeze_count() < before - 4000)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["True"] * 4, done.stderr
+
+
 @pytest.mark.parametrize(
     ("service", "operation"),
     [

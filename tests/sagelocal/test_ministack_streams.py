@@ -298,6 +298,21 @@ def test_how_far_behind_a_reader_is_is_a_metric_and_resharding_is_refused(settin
         )
 
 
+def test_many_records_are_read_some_at_a_time(settings: Settings) -> None:
+    kinesis, read = settings.client("kinesis"), list[int]()
+    kinesis.create_stream(StreamName="long", ShardCount=1)
+    for _ in range(3):
+        put(settings, "long", *map(str, range(400)))
+    shard = kinesis.list_shards(StreamName="long")["Shards"][0]["ShardId"]
+    iterator = kinesis.get_shard_iterator(StreamName="long", ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    token = iterator["ShardIterator"]
+    for limit in ({}, {"Limit": 10_000}, {"Limit": 1}):
+        page = kinesis.get_records(ShardIterator=token, **limit)
+        read.append(len(page["Records"]))
+        token = page["NextShardIterator"]
+    assert read == [1000, 200, 0]
+
+
 class Kinesis:
     """As much of MiniStack's module as tidying uses."""
 
