@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import analysis_report
+import classification_metrics
 import numpy as np
 import pandas as pd
 import rare_events_daily_pictures as pictures
@@ -27,6 +28,7 @@ from analysis_report import Picture, Report, Table
 
 HANDBOOK = 100 / 9_200  # cards looked at a day, of a day's transactions: 100 at the Handbook's size
 WEEK = 7  # days of a model that its later scores are compared with
+RESAMPLES = 200  # of a day's cards, for the limits of its average precision
 FEWEST = 3  # frauds: a day with fewer has no average precision, which would be chance
 UNKNOWN = -1  # of a scenario
 SHOWN = {  # columns of the page's table, with their decimals
@@ -58,9 +60,10 @@ class Args:
 
 
 def by_day(table: pd.DataFrame, top: int = 0) -> pd.DataFrame:
-    """A row a day, by day: counts, `known` (share whose truth is), and where all of it is known `average_precision`,
-    `precision` and `recall` of the alerts, `card_precision` (of the `top` cards; 0: as many for the day's volume as the
-    Handbook's 100) with `possible`, and `recall_<scenario>` of each kind; NaN where there is nothing to measure.
+    """A row a day, by day: counts, `known` (share whose truth is), and where all of it is known `average_precision`
+    with the limits `_low` and `_high` of 95 % of its resamples, `precision` and `recall` of the alerts,
+    `card_precision` (of the `top` cards; 0: as many for the day's volume as the Handbook's 100) with `possible`, and
+    `recall_<scenario>` of each kind; NaN where there is nothing to measure.
     `score_shift`, which needs no truth, is the largest distance between the distributions of the day's scores and of
     those of the first WEEK days that the same model scored (Kolmogorov's and Smirnov's).
     """
@@ -97,7 +100,7 @@ def of_day(part: pd.DataFrame, top: int) -> dict[str, float]:
     caught, frauds = float((truth * alert).sum()), float(truth.sum())
     found = {
         "frauds": frauds,
-        "average_precision": metrics.average_precision(truth, score) if frauds >= FEWEST else np.nan,
+        **ranked(events, score),
         "precision": caught / alert.sum() if alert.sum() else np.nan,
         "recall": caught / frauds if frauds else np.nan,
         "cards": cards,
@@ -112,11 +115,22 @@ def of_day(part: pd.DataFrame, top: int) -> dict[str, float]:
     return found
 
 
-def means(days: pd.DataFrame, periods: Mapping[str, tuple[str, str]], columns: Sequence[str]) -> pd.DataFrame:
-    """Means over the judged days of each period, from its first to before its second day; a row a period."""
-    chosen = {name: days[(days.index >= start) & (days.index < end)] for name, (start, end) in periods.items()}
-    present = [each for each in columns if each in days]
-    return pd.DataFrame({name: part[present].mean() for name, part in chosen.items()}).T
+def ranked(events: metrics.Events, score: np.ndarray) -> dict[str, float]:
+    """Average precision of a day, and where 95 % of it lie when cards are drawn anew: the frauds of one card are one
+    affair. NaN for a day of few frauds.
+    """
+    names = ("average_precision", "average_precision_low", "average_precision_high")
+    if events.answers.sum() < FEWEST:
+        return dict.fromkeys(names, np.nan)
+    places = pd.factorize(events.cards)[0]
+    cards = int(places.max()) + 1
+    counts = np.random.default_rng(0).multinomial(cards, np.full(cards, 1 / cards), size=RESAMPLES)
+    weights = counts[:, places].astype(float)
+    weights = weights[weights[:, events.answers == 1].any(axis=1)]  # without a fraud there is nothing to rank
+    drawn = classification_metrics.ranking(events.answers, score, weights)["average_precision"]
+    return dict(
+        zip(names, (metrics.average_precision(events.answers, score), *np.quantile(drawn, (0.025, 0.975))), strict=True)
+    )
 
 
 def report(days: pd.DataFrame, events: Mapping[str, str], new: int | None) -> Report:
@@ -127,7 +141,7 @@ def report(days: pd.DataFrame, events: Mapping[str, str], new: int | None) -> Re
         sentence = (
             f"Average precision {newest['average_precision']:.2f}, recall {newest['recall']:.0%} and precision of the "
             f"alerts {newest['precision']:.0%}: means of the newest {min(7, len(judged))} of the days whose labels are "
-            "known."
+            f"known.{of_the_new(judged, new)}"
         )
     columns = [name for name in SHOWN if name in days]
     rows = [[day, row["models"], *(_cell(row[name], SHOWN[name]) for name in columns)] for day, row in days.iterrows()]
@@ -144,14 +158,29 @@ def report(days: pd.DataFrame, events: Mapping[str, str], new: int | None) -> Re
         "; ".join(f"{day}: {text}" for day, text in sorted(events.items())),
     )
     headings = ["day", "model", *(name.replace("_", " ") for name in columns)]
-    sections = (picture, *by_kind(judged), Table("The days", headings, rows, note, whole=True))
+    sections = (picture, *by_kind(judged, new), Table("The days", headings, rows, note, whole=True))
     subtitle = (
         f"{len(days)} days, {days.index[0]} to {days.index[-1]}, {int(days['transactions'].sum()):,} transactions"
     )
     return Report("Alerts day by day", sentence, None, subtitle, (), sections)
 
 
-def by_kind(judged: pd.DataFrame) -> tuple[Table, ...]:
+def of_the_new(judged: pd.DataFrame, new: int | None) -> str:
+    """How much of it alerts found at first and find now; empty where none is followed."""
+    if new is None or f"recall_{new}" not in judged:
+        return ""
+    met = judged[judged[f"frauds_{new}"] > 0]
+    first, newest = (recall_of(part, new) for part in (met.iloc[:WEEK], met.iloc[-WEEK:]))
+    return f" Of the new fraud (scenario {new}) alerts found {first:.0%} at first, and find {newest:.0%} now."
+
+
+def recall_of(part: pd.DataFrame, kind: int | str) -> float:
+    """Of all frauds of a kind on some days."""
+    frauds = part[f"frauds_{kind}"].fillna(0)
+    return float((part[f"recall_{kind}"].fillna(0) * frauds).sum() / frauds.sum())
+
+
+def by_kind(judged: pd.DataFrame, new: int | None = None) -> tuple[Table, ...]:
     """Recall of each kind of event by the model in service; nothing where kinds are not known."""
     kinds = [name.removeprefix("frauds_") for name in judged if name.startswith("frauds_")]
     rows = []
@@ -159,8 +188,8 @@ def by_kind(judged: pd.DataFrame) -> tuple[Table, ...]:
         for kind in sorted(kinds):
             frauds = part[f"frauds_{kind}"].fillna(0)
             if frauds.sum():
-                caught = (part[f"recall_{kind}"].fillna(0) * frauds).sum()
-                rows.append([models, kind, f"{frauds.sum():,.0f}", f"{caught / frauds.sum():.0%}"])
+                name = f"{kind}, the new one" if kind == str(new) else kind
+                rows.append([models, name, f"{frauds.sum():,.0f}", f"{recall_of(part, kind):.0%}"])
     note = "Of the days whose labels are known. Kinds are what the simulation, or investigators, say that a fraud was."
     return (
         (Table("Recall by kind of fraud", ["model", "scenario", "frauds", "with an alert"], rows, note, whole=True),)

@@ -49,6 +49,20 @@ def test_too_few_frauds_have_no_average_precision_and_cards_follow_the_volume() 
     assert daily.by_day(many)["cards"].iloc[0] == 10
 
 
+def test_a_days_average_precision_has_limits_that_are_wider_where_few_cards_have_all_frauds() -> None:
+    truth = (np.arange(400) < 40).astype(float)
+    score = np.linspace(0.9, 0.1, 400)
+    score[:20], score[20:40] = 1.0, 0.05  # half of them is found at once
+    table = day("2026-06-01", list(truth), list(score), [0] * 400, [2] * 400)
+    two_cards = table.assign(card=np.where(truth == 1, np.arange(400) // 20, table["card"]))
+    first, second = (daily.by_day(each).iloc[0] for each in (table, two_cards))
+    widths = [each["average_precision_high"] - each["average_precision_low"] for each in (first, second)]
+    for each in (first, second):
+        assert each["average_precision_low"] < each["average_precision"] < each["average_precision_high"]
+    assert 0 < widths[0] < widths[1]
+    assert np.isnan(daily.by_day(KNOWN.iloc[[0, 3, 4]])["average_precision_low"].iloc[0])
+
+
 def test_a_shift_of_scores_shows_without_labels_and_against_the_same_models_first_week_alone() -> None:
     same = [KNOWN.assign(day=f"2026-06-{number:02}") for number in range(1, 9)]
     moved = KNOWN.assign(day="2026-06-09", score=KNOWN["score"] + 2, truth=np.nan)
@@ -65,6 +79,8 @@ def test_the_page_has_its_days_and_events(tmp_path: Path, capsys: pytest.Capture
     page = (tmp_path / "out" / "report.html").read_text()
     assert "a new fraud appears" in page
     assert "newest 1 of the days whose labels are known" in page
+    assert "Of the new fraud (scenario 4) alerts found 0% at first, and find 0% now." in page
+    assert "4, the new one" in page
     assert (tmp_path / "out" / "performance.png").stat().st_size > 10_000
     found = pd.read_csv(tmp_path / "out" / "daily.csv", index_col="day")
     assert found.loc["2026-06-01", "recall_4"] == 0
