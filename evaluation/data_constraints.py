@@ -97,6 +97,17 @@ def _at_least(share: float, count: int) -> float:
     return max(0.0, math.floor((share - 3 * error) * 100) / 100)
 
 
+def leave_open(constraints: dict[str, Any], name: str) -> None:
+    """Of that feature no distance is too large until somebody sets a threshold. Raises ValueError where there is none
+    of that name.
+    """
+    found = [each for each in constraints["features"] if each["name"] == name]
+    if not found:
+        raise ValueError(f"answer_column is {name!r}, and the table has no such column")
+    thresholds = dict.fromkeys(("comparison_threshold", "categorical_comparison_threshold"), 1.0)
+    found[0].setdefault("monitoringConfigOverrides", {})["distribution_constraints"] = thresholds
+
+
 def settings(constraints: dict[str, Any], feature: dict[str, Any]) -> dict[str, Any]:
     """The monitoring_config of one feature: defaults, then the file's, then the feature's monitoringConfigOverrides."""
     merged = copy.deepcopy(MONITORING_CONFIG)

@@ -26,7 +26,7 @@ import analysis_report
 import data_report
 from analysis_metrics import MonitorArgs, emit, metric
 from data_capture import Tally, Window, read_capture
-from data_constraints import Comparison, check, override_drift_method, settings, suggest
+from data_constraints import Comparison, check, leave_open, override_drift_method, settings, suggest
 from data_statistics import Profile, describe, profile
 from data_tables import FORMATS, read_table
 
@@ -42,6 +42,9 @@ class Args(MonitorArgs):
     dataset_source: str = "/opt/ml/processing/input/endpoint"  # file or folder to analyse
     output_path: str = "/opt/ml/processing/output"  # folder for the results
     dataset_format: str = ""  # as JSON; a CSV table for a baseline, endpoint captures for a comparison
+    answer_column: str = (
+        ""  # of a baseline, what a model said: another model says otherwise, so it has no threshold yet
+    )
     categorical_drift_method: str = ""  # instead of the one in the constraints: LInfinity or ChiSquared
     sagemaker_endpoint_datacapture_prefix: str = ""  # S3 prefix of the captures, for messages
     engine: str = "arrow"  # or spark, for a table that one machine can't hold
@@ -94,7 +97,10 @@ def describe_table(args: Args, constraints: dict[str, Any] | None) -> Checked:
     statistics = describe(current)
     if tally.records:
         print(tally)
-    return Checked(current, statistics, suggest(statistics), tally)
+    suggested = suggest(statistics)
+    if args.answer_column:
+        leave_open(suggested, args.answer_column)
+    return Checked(current, statistics, suggested, tally)
 
 
 def compare(

@@ -158,9 +158,14 @@ class Checks:
     def parameters(self) -> list[Parameter]:
         return [self.fail_on_violation, self.skip_check, self.register_new_baseline]
 
-    def data_quality(self, features: Text) -> Check:
-        """Are the features still like those that the approved version learned from? Also what monitors compare with."""
-        return self._quality("DATA_QUALITY", "data_quality", features, {})
+    def data_quality(self, features: Text, answer: str = "") -> Check:
+        """Are the features still like those that the approved version learned from? Also what monitors compare with.
+
+        `answer`: a column with what the model says. Another version says otherwise, so ours does not compare it here;
+        a monitor whose declaration has a threshold for it does.
+        """
+        named = {"answer_column": answer} if answer and self.project.checks != "managed" else {}
+        return self._quality("DATA_QUALITY", "data_quality", features, named)
 
     def model_quality(self, report: ProcessingStep) -> Check:
         """Is the model as good on the test set as the approved version was on its own?"""

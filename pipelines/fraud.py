@@ -111,7 +111,7 @@ def build(project: Project) -> Pipeline:
     check = checks.Checks(project, "fraud", TABLE, instance_type=small)
     checked = [
         # Features with the score that each got: so a monitor sees scores move, too.
-        check.data_quality(steps.output(report, "answered")),
+        check.data_quality(steps.output(report, "answered"), answer="score"),
         check.model_quality(report),
         check.explainability(model, steps.output(report, "sample")),
     ]

@@ -20,6 +20,9 @@ sys.path.insert(0, str(SCRIPT.parent))
 
 import data_quality  # noqa: E402
 
+from deploy import thresholds  # noqa: E402
+from deploy.declaration import Kind  # noqa: E402
+
 
 def table(seed: int, count: int) -> pd.DataFrame:
     random = np.random.default_rng(seed)
@@ -223,3 +226,25 @@ def test_metrics_go_to_cloudwatch_when_enabled(made: Path, tmp_path: Path) -> No
     assert b"PutMetricData" in sent
     assert b"data-metrics" in sent
     assert b"feature_baseline_drift_price" in sent
+
+
+def test_an_answers_distance_is_a_violation_only_where_somebody_set_its_threshold(
+    here: Callable[..., None], tmp_path: Path
+) -> None:
+    """Another version of a model answers otherwise; the version in service should not."""
+    folders = {"dataset_format": '{"csv": {"header": true}}', "job_output": tmp_path / "none" / "output"}
+    for name, moved in (("before", 1.0), ("after", 3.0)):
+        frame = table(0, 3000)
+        frame.assign(score=frame["price"] * moved / 1000).to_csv(tmp_path / f"{name}.csv", index=False)
+    here(dataset_source=tmp_path / "before.csv", output_path=tmp_path / "made", answer_column="score", **folders)
+    constraints = json.loads((tmp_path / "made" / "constraints.json").read_text())
+    declared = thresholds.changed(Kind.DATA_QUALITY, constraints, {"score": 0.1})
+    for name, document, found in (("open", constraints, []), ("declared", declared, ["score"])):
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+        baseline = {"baseline_statistics": tmp_path / "made" / "statistics.json"}
+        baseline["baseline_constraints"] = tmp_path / f"{name}.json"
+        here(dataset_source=tmp_path / "after.csv", output_path=tmp_path / name, **baseline, **folders)
+        violations = json.loads((tmp_path / name / "constraint_violations.json").read_text())["violations"]
+        assert [each["feature_name"] for each in violations] == found
+    with pytest.raises(ValueError, match="answer_column is 'odds', and the table has no such column"):
+        here(dataset_source=tmp_path / "before.csv", output_path=tmp_path / "x", answer_column="odds", **folders)

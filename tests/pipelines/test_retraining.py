@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ MONITORING = Monitoring(label="Churn", retraining=Retraining(window="P30D"))
 
 @pytest.fixture(scope="module")
 def steps(project: Any) -> dict[str, Any]:
-    return compiled(project, "churn", MONITORING)
+    return steps_of(project, "churn", MONITORING)
 
 
 def watched(use_case: str, declared: Monitoring, **baseline: str) -> Watch:
@@ -42,7 +43,7 @@ def watched(use_case: str, declared: Monitoring, **baseline: str) -> Watch:
     )
 
 
-def compiled(project: Any, use_case: str, declared: Monitoring) -> dict[str, Any]:
+def steps_of(project: Any, use_case: str, declared: Monitoring) -> dict[str, Any]:
     from pipelines import retraining
 
     watch = watched(use_case, declared)
@@ -75,7 +76,7 @@ def request_of(step: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def test_of_a_stream_collect_reads_the_table_of_scores_as_of_the_alarm(project: Any) -> None:
     older = "s3://bucket/data/older.parquet"
     declared = Retraining(source=Source.SCORES, window="P135D", history=older)
-    found = compiled(project, "fraud", Monitoring(label="fraud", retraining=declared))
+    found = steps_of(project, "fraud", Monitoring(label="fraud", retraining=declared))
     request, options = request_of(found["Collect"])
     assert options == {
         "--output-path": "/opt/ml/processing/output",
@@ -93,8 +94,11 @@ def test_of_a_stream_collect_reads_the_table_of_scores_as_of_the_alarm(project: 
     assert found["Retrain"]["Arguments"]["labelled"]["Std:JsonGet"]["Path"] == "labelled"
 
 
-def test_frauds_scores_are_watched_beside_its_features(project: Any) -> None:
+def test_frauds_scores_are_watched_beside_its_features(project: Any, compiled: Callable[[str], str]) -> None:
     from pipelines import monitoring
+
+    made = {each["Name"]: each for each in json.loads(compiled("fraud"))["Steps"]}
+    assert made["DataQuality"]["Arguments"]["Environment"]["answer_column"] == "score"
 
     declared = declaration.monitored("fraud")["production"]
     baseline = "s3://bucket/baseline"
