@@ -42,9 +42,7 @@ class Args(MonitorArgs):
     dataset_source: str = "/opt/ml/processing/input/endpoint"  # file or folder to analyse
     output_path: str = "/opt/ml/processing/output"  # folder for the results
     dataset_format: str = ""  # as JSON; a CSV table for a baseline, endpoint captures for a comparison
-    answer_column: str = (
-        ""  # of a baseline, what a model said: another model says otherwise, so it has no threshold yet
-    )
+    answer_column: str = ""  # of a baseline, what the model said: has no threshold yet, as another model says otherwise
     categorical_drift_method: str = ""  # instead of the one in the constraints: LInfinity or ChiSquared
     sagemaker_endpoint_datacapture_prefix: str = ""  # S3 prefix of the captures, for messages
     engine: str = "arrow"  # or spark, for a table that one machine can't hold
