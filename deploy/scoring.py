@@ -3,13 +3,14 @@
     batch = scorer.score(records)  # reads states, asks the model; changes nothing
     scorer.keep(batch)             # table, then stream, alerts, quarantine and states
 
-The caller acknowledges the records (a checkpoint, or Lambda's answer) after `keep` has returned, so each is handled at
-least once. Whatever is handled again ends the same: the table keeps a transaction's first item, the stream and the
-topic are told what the table holds, and a state counts a transaction once. What a reader can see twice, after a kill
-between the effect and its acknowledgement, is a message of the stream or an alert, each with its transaction_id.
+The caller acknowledges the records (a checkpoint, or Lambda's answer) after `keep` has returned, or both of its halves,
+`tell` and `remember`, so each is handled at least once. Whatever is handled again ends the same: the table keeps a
+transaction's first item, the stream and the topic are told what the table holds, and a state counts a transaction once.
+What a reader can see twice, after a kill between the effect and its acknowledgement, is a message of the stream or an
+alert, each with its transaction_id.
 
 Records are scored in the order in which they come, so those of one customer are. `score` of the next batch may run
-while `keep` of the last one does: states on their way to the Feature Store are taken from here. One scorer at a time
+while the last ones are kept: states on their way to the Feature Store are taken from here. One scorer at a time
 may work on a stream, however many shards it has, as customers of several shards pay at one terminal.
 """
 
@@ -91,18 +92,31 @@ class Scorer:
         return batch
 
     def keep(self, batch: Batch) -> None:
-        """Raises what the services' clients do, NotTakenError and UnavailableError; then it can be called again."""
+        """`tell` and `remember` at the same time, once the table has the items."""
+        _together(self.pool, [*self._effects(batch), partial(self.remember, batch)])
+
+    def tell(self, batch: Batch) -> None:
+        """All but the states. Raises what the services' clients do, NotTakenError; then it can be called again."""
+        _together(self.pool, self._effects(batch))
+
+    def remember(self, batch: Batch) -> None:
+        """The states, of batches in their order; may be behind `tell` of later ones, as `score` takes them from here.
+
+        Raises UnavailableError, ClientError; then it can be called again.
+        """
+        self.states.write(batch.states, batch.passed)
+        self._written(batch.states)
+
+    def _effects(self, batch: Batch) -> list[Callable[[], Any]]:
+        """Of items, once the table has them."""
         stored, new = self.table.keep(batch.items)
         self._count(new, datetime.now(UTC))
         alerts = [each for each in stored if each["alert"] and "alerted_at" not in each]
-        effects: list[Callable[[], Any]] = [
+        return [
             partial(self.stream.put, stored),
-            partial(self.states.write, batch.states, batch.passed),
             *([partial(self._alert, alerts)] if alerts else ()),
             *([partial(self._set_aside, batch.refused)] if batch.refused else ()),
         ]
-        _together(self.pool, effects)
-        self._written(batch.states)
 
     def forget(self) -> None:
         """Before records are scored again that were not kept: what is not in the Feature Store doesn't count."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ import pytest
 from scoring_world import World, items, record, refusal, scorer, transaction
 
 from deploy import scoring_worker
+from deploy.scoring import Batch
 from deploy.scoring_worker import Worker
 from deploy.sources import Position, Record
 
@@ -107,6 +109,48 @@ def test_nothing_is_kept_or_committed_behind_a_batch_that_could_not_be() -> None
     working.run(stop)
     assert set(world.table) == set(range(40))
     assert committed(working) in ([], ["10039"])
+
+
+def test_nothing_is_committed_behind_states_that_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped while the Feature Store takes nothing: some batches are told, and come again at the next start."""
+    monkeypatch.setattr(scoring_worker, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(scoring_worker, "BEHIND", 2)
+    stop, expected = threading.Event(), World()
+    run(expected)
+    works = [None] * 4  # calls of a batch, as each state of its eight is changed five times or more
+    world = World(troubles={"batch_write_record": [*works, *[refusal("InternalFailure", "W")] * 10_000]})
+    working = worker(world, stop)
+    threading.Timer(0.3, stop.set).start()
+    working.run(stop)
+    assert set(world.table) == set(range(4 * 40)), "the first is done, two are behind, one waits for them"
+    assert committed(working) == ["10039"]
+    world.troubles.clear()
+    run(world)
+    assert items(world) == items(expected)
+    assert world.records == expected.records
+
+
+def test_results_do_not_wait_for_states() -> None:
+    world, stop, go_on = World(), threading.Event(), threading.Event()
+    working = worker(world, stop)
+    remember = working.scorer.remember
+
+    def slowly(batch: Batch) -> None:
+        assert go_on.wait(30)
+        remember(batch)
+
+    working.scorer.remember = slowly  # type: ignore[method-assign]
+    running = threading.Thread(target=working.run, args=(stop,))
+    running.start()
+    deadline = time.monotonic() + 30
+    while len(world.stream) < 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert committed(working) == []
+    go_on.set()
+    running.join(30)
+    assert committed(working)[-1] == "10249"
+    assert working.scorer._unwritten == {}
 
 
 def test_a_commit_that_fails_is_made_up_for(caplog: pytest.LogCaptureFixture) -> None:
