@@ -97,6 +97,9 @@ def as_declared(target: Target, laptop: Settings) -> None:
     assert stream["StreamDescriptionSummary"]["EncryptionType"] == "KMS"
     function = target.client("lambda").get_function_configuration(FunctionName=streams.validation_function("fraud"))
     assert function["KMSKeyArn"].startswith("arn:aws:kms:")
+    role = laptop.role_arn.rpartition("/")[2]  # whose jobs collect scores for a retraining
+    attached = target.client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    assert f"fraud-retraining-{laptop.region}" in {each["PolicyName"] for each in attached}
 
 
 @pytest.mark.slow
