@@ -30,6 +30,18 @@ from deploy.sources import Position, Record
 log = logging.getLogger(__name__)
 _LIMIT = 1000  # records of a poll
 _FLUSH_SECONDS = 10.0
+_ANSWER_SECONDS = 10.0
+
+
+def check(brokers: str, more: Mapping[str, Any] | None = None) -> None:
+    """Raises LookupError where no broker answers: librdkafka would go on trying, without a word to its caller."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "check", "log_level": 0, **(more or {})})
+    try:
+        consumer.list_topics(timeout=_ANSWER_SECONDS)
+    except KafkaException as error:
+        raise LookupError(f"No Kafka-compatible broker answers at {brokers}: {error.args[0].str()}.") from None
+    finally:
+        consumer.close()
 
 
 class KafkaSource:

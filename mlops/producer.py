@@ -187,6 +187,7 @@ def _kinesis(target: Target, use_case: str, stream: str) -> Sink:
 
 
 def _kafka(brokers: str, topic: str) -> Sink:
-    from deploy.sources_kafka import KafkaSink
+    from deploy import sources_kafka
 
-    return KafkaSink(brokers, topic)
+    sources_kafka.check(brokers)
+    return sources_kafka.KafkaSink(brokers, topic)

@@ -35,10 +35,14 @@ _LAPTOP_PAUSE = 0.02  # seconds between two reads of a shard: rarer ones cost fe
 def work(target: Target, use_case: str, stage: str, pause: float | None = None, kafka: str = "") -> None:
     """Returns after SIGINT or SIGTERM. `kafka`: brokers, in place of Kinesis.
 
-    Raises LookupError where endpoint or stream are missing, RuntimeError where something else scores the stream
-    already, or has taken it over meanwhile.
+    Raises LookupError where endpoint, stream or brokers are missing, RuntimeError where something else scores the
+    stream already, or has taken it over meanwhile.
     """
     check(target, use_case, stage)
+    if kafka:
+        from deploy import sources_kafka
+
+        sources_kafka.check(kafka)
     logging.disable(logging.NOTSET)  # what is tried again is said
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s", level=logging.WARNING)
     with alone(target, use_case):

@@ -271,7 +271,7 @@ def test_unknown_customers_and_terminals_are_scored_by_a_cold_starts_features(
     found = items(scored(way, [said()], monkeypatch))[1203]["features"]
     own = {"amount": 57.16, "hour": 20, "night": 0, "weekend": 0}
     customer = {"seconds_since_last": 30 * 86_400, "distance_from_usual": 0.0, "amount_ratio": 1.0}
-    windows = {f"customer_{days}d_count": 1 for days in (1, 7, 30)}
+    windows: dict[str, float] = {f"customer_{days}d_count": 1 for days in (1, 7, 30)}
     windows |= {f"customer_{days}d_mean_amount": 57.16 for days in (1, 7, 30)}
     windows |= {f"terminal_{days}d_{name}": 0 for days in (1, 7, 30) for name in ("count", "risk")}
     assert found == {**own, **customer, **windows}

@@ -122,3 +122,9 @@ def test_a_record_without_a_time_arrived_now(monkeypatch: pytest.MonkeyPatch) ->
     first, second = source.poll(0)
     assert first.arrived_at.timestamp() == ARRIVED / 1000
     assert second.arrived_at.timestamp() == pytest.approx(time.time(), abs=60)
+
+
+def test_brokers_that_do_not_answer_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources_kafka, "_ANSWER_SECONDS", 0.5)
+    with pytest.raises(LookupError, match=r"No Kafka-compatible broker answers at 127\.0\.0\.1:1: "):
+        sources_kafka.check("127.0.0.1:1")
