@@ -274,6 +274,41 @@ def test_contributions_and_the_rest_make_the_score(model: Path) -> None:
     assert rest == pytest.approx(np.full(len(rest), rest[0]), abs=1e-4)
 
 
+def test_the_network_learns_by_each_way_and_serves_without_pytorch(
+    fraud: ModuleType, channels: list[str], tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is in the extra `torch`")
+    folder = tmp_path / "members" / "network"
+    quick = ["--width", "16", "--epochs", "30", "--imbalance", "none,weights,focal"]
+    fraud.main(fraud.parse(["--member", "network", *channels, "--model-dir", str(folder), *quick]))
+    member, facts = fraud_scores.load(folder)
+    assert [each["way"] for each in facts["imbalance"]] == ["none", "weights", "focal"]
+    table = split("2026-01-20", seed=1)
+    matrix, answers = table.iloc[:, :19].to_numpy(dtype=float), table["fraud"].to_numpy()
+    assert facts["validation"]["average_precision"] > 3 * answers.mean()
+
+    assert isinstance(member, fraud_scores.Network)
+    values = torch.tensor(fraud_scores.scale(matrix, member.center, member.spread), dtype=torch.float32)
+    for place, (weights, biases) in enumerate(member.layers):
+        values = torch.nn.functional.linear(values, torch.tensor(weights), torch.tensor(biases))
+        values = values if place == len(member.layers) - 1 else torch.relu(values)
+    assert member.scores(matrix) == pytest.approx(values[:, 0].numpy(), abs=1e-4)
+
+    given = ["--members-dir", str(folder.parent), *channels[2:], "--model-dir", str(tmp_path / "model")]
+    fraud_ensemble.main(fraud_ensemble.parse(given))
+    program = (
+        "import json, sys; sys.modules['torch'] = None; sys.path.insert(0, sys.argv[1] + '/code');"
+        "import inference as i; m = i.model_fn(sys.argv[1]);"
+        "print(json.dumps(i.predict_fn(json.load(sys.stdin), m)['probability'].tolist()))"
+    )
+    command = [sys.executable, "-I", "-c", program, str(tmp_path / "model")]
+    asked = json.dumps(table.iloc[:, :19].to_dict("list"))
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    served = average_precision_score(answers, json.loads(done.stdout))
+    assert served == pytest.approx(facts["validation"]["average_precision"], abs=1e-6)
+
+
 def test_a_channel_that_cannot_be_learnt_from_is_refused(fraud: ModuleType, tmp_path: Path) -> None:
     table = split("2026-01-01", 1)
     table.assign(fraud=0).to_csv(tmp_path / "one.csv", index=False)
