@@ -124,7 +124,7 @@ class Offline:
         try:
             while not self._closing.is_set() and self._flush_some(key, group):
                 pass
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ValueError, TypeError) as error:  # the last two: what no column takes
             log.warning("the offline store of %s takes no records: %s", group["name"], error)
             self._blocked[key] = time.time() + self._app.settings.shortened(_RETRY)
             self._tell(key, group["name"], str(error))

@@ -172,6 +172,23 @@ def test_an_ended_record_is_marked(here: Any) -> None:
     assert marker["at"] == pytest.approx(ended, abs=0.001)
 
 
+def test_what_no_column_takes_blocks_its_group_only(here: Any) -> None:
+    other = DOCUMENT | {"FeatureGroupName": "other", "_key": 8}
+    row = (8, offline.layout(other))
+    add = "INSERT INTO feature_group (key, layout) VALUES (?, ?)"
+    here.database.write(lambda writer: writer.execute(add, row) and None)
+    at = "2026-06-01T12:00:00.000000000"
+    for key, identifier in ((7, "x"), (8, "5")):
+        value = json.dumps([{"FeatureName": "id", "ValueAsString": identifier}])
+        waiting = (key, at, 1780317296.0, 0, value)
+        here.database.write(lambda writer, waiting=waiting: writer.execute(records._APPEND, waiting) and None)
+    here.offline.flush()
+    assert [row["id"] for row in here.bucket.rows()] == [5]
+    status = here.store.get("FeatureGroup", "g")["OfflineStoreStatus"]
+    assert status["Status"] == "Blocked"
+    assert "'x' is no Integral" in status["BlockedReason"]
+
+
 def test_what_waits_for_a_deleted_group_is_written(here: Any) -> None:
     here.put(1, 1780317296)
     here.store.delete("FeatureGroup", "g")
@@ -254,9 +271,58 @@ def test_a_missing_bucket_blocks_the_offline_store_only(laptop: Settings, make: 
     assert s3.list_objects_v2(Bucket="short-lived")["KeyCount"] == 1
 
 
+class Writers:
+    """Threads that write records of growing event times, each of its own identifier, until `end`."""
+
+    def __init__(self, runtime: Any, count: int) -> None:
+        self._runtime, self._ends = runtime, threading.Event()
+        self.written: dict[int, list[int]] = {writer: [] for writer in range(count)}
+        self.tried = dict.fromkeys(self.written, 0)
+        self._threads = [threading.Thread(target=self._write, args=(writer,)) for writer in self.written]
+        for thread in self._threads:
+            thread.start()
+
+    def _write(self, writer: int) -> None:
+        while not self._ends.is_set():
+            self.tried[writer] = number = self.tried[writer] + 1
+            texts = {"id": str(writer), "at": str(1780317296 + number), "amount": str(number)}
+            record = [{"FeatureName": name, "ValueAsString": text} for name, text in texts.items()]
+            try:
+                self._runtime.batch_write_record(Entries=[{"FeatureGroupName": "killed", "Record": record}])
+            except (ClientError, BotoCoreError):
+                time.sleep(0.1)
+            else:
+                self.written[writer].append(number)
+
+    def count(self) -> int:
+        return sum(map(len, self.written.values()))
+
+    def more_than(self, before: int) -> bool:
+        return self.count() > before
+
+    def end(self) -> None:
+        self._ends.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def kill(laptop: Settings) -> None:
+    """-9, of sagelocal and of MiniStack."""
+    process = psutil.Process(json.loads((laptop.state / "lock").read_text())["pid"])
+    for each in (*process.children(recursive=True), process):
+        each.kill()
+
+
+def lost(laptop: Settings, written: dict[int, list[int]]) -> int:
+    """How many acknowledged records Athena has not."""
+    sql = f"SELECT id, cast(amount AS int), count(*) FROM {table(laptop, 'killed')} GROUP BY 1, 2"
+    there = {(int(one or 0), int(number or 0)) for one, number, _ in query(laptop, sql)}
+    return len({(writer, number) for writer, numbers in written.items() for number in numbers} - there)
+
+
 @pytest.mark.slow
 def test_a_kill_loses_no_record(tmp_path: Path) -> None:
-    """kill -9 of sagelocal and of MiniStack, three times while four writers write."""
+    """Three times while four writers write."""
     laptop = config.keep_time_scale(config.load(tmp_path / "state"), 25)
     server.up(laptop)
     sagemaker, runtime = laptop.client("sagemaker"), laptop.client("sagemaker-featurestore-runtime")
@@ -269,51 +335,21 @@ def test_a_kill_loses_no_record(tmp_path: Path) -> None:
         OfflineStoreConfig={"S3StorageConfig": {"S3Uri": f"s3://{laptop.bucket}/killed"}},
         RoleArn=laptop.role_arn,
     )
-    written: dict[int, list[int]] = {writer: [] for writer in range(4)}
-    tried, ends = dict.fromkeys(written, 0), threading.Event()
-
-    def write(writer: int) -> None:
-        while not ends.is_set():
-            tried[writer] = number = tried[writer] + 1
-            texts = {"id": str(writer), "at": str(1780317296 + number), "amount": str(number)}
-            record = [{"FeatureName": name, "ValueAsString": text} for name, text in texts.items()]
-            try:
-                runtime.batch_write_record(Entries=[{"FeatureGroupName": "killed", "Record": record}])
-            except (ClientError, BotoCoreError):
-                time.sleep(0.1)
-            else:
-                written[writer].append(number)
-
-    def more_than(before: int) -> bool:
-        return sum(map(len, written.values())) > before
-
-    threads = [threading.Thread(target=write, args=(writer,)) for writer in written]
-    for thread in threads:
-        thread.start()
+    writers = Writers(runtime, 4)
     for _ in range(3):
         time.sleep(1.5)
-        before = sum(map(len, written.values()))
-        process = psutil.Process(json.loads((laptop.state / "lock").read_text())["pid"])
-        for each in (*process.children(recursive=True), process):
-            each.kill()
+        before = writers.count()
+        kill(laptop)
         server.up(laptop)
-        eventually(partial(more_than, before), True)
-    ends.set()
-    for thread in threads:
-        thread.join()
-    for writer, numbers in written.items():
+        eventually(partial(writers.more_than, before), True)
+    writers.end()
+    for writer, numbers in writers.written.items():
         found = runtime.get_record(FeatureGroupName="killed", RecordIdentifierValueAsString=str(writer))["Record"]
         latest = int({each["FeatureName"]: each["ValueAsString"] for each in found}["amount"])
-        assert numbers[-1] <= latest <= tried[writer]
-    sql = f"SELECT id, cast(amount AS int), count(*) FROM {table(laptop, 'killed')} GROUP BY 1, 2"
-
-    def lost() -> int:
-        there = {(int(one or 0), int(number or 0)) for one, number, _ in query(laptop, sql)}
-        return len({(writer, number) for writer, numbers in written.items() for number in numbers} - there)
-
-    eventually(lost, 0)
+        assert numbers[-1] <= latest <= writers.tried[writer]
+    eventually(partial(lost, laptop, writers.written), 0)
     # A call that was cut off is tried again by botocore: it may have been written, and then is twice by two calls.
     again = f'SELECT count(*) FROM {table(laptop, "killed")} GROUP BY id, "at", api_invocation_time HAVING count(*) > 1'
     assert query(laptop, again) == []
-    assert sum(map(len, written.values())) > 50, "hardly anything was written: this shows nothing"
+    assert writers.count() > 50, "hardly anything was written: this shows nothing"
     server.down(laptop)
