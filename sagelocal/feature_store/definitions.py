@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sagelocal.api.errors import AwsError, validation
+from sagelocal.feature_store import catalog
 from sagelocal.feature_store.features import FRACTIONAL, STRING, VECTOR
 from sagelocal.feature_store.groups import IN_MEMORY, PARTIAL, STANDARD, duration
 
@@ -97,6 +98,7 @@ def _check_features(document: Document, features: Sequence[Document], before: Se
         raise validation(
             f"Feature Store adds these columns itself: {', '.join(reserved)}. Name the features otherwise."
         )
+    _check_partitions(document, names)
     if len(names) > _MOST:
         raise validation(f"A FeatureGroup has at most {_MOST} features, not {len(names)}.")
     in_memory = (document.get("OnlineStoreConfig") or {}).get("StorageType") == IN_MEMORY
@@ -104,6 +106,17 @@ def _check_features(document: Document, features: Sequence[Document], before: Se
         _check_collection(each, in_memory)
     if sum(each.get("CollectionType") == VECTOR for each in (*before, *features)) > 1:
         raise validation("A FeatureGroup has at most one feature with the CollectionType Vector.")
+
+
+def _check_partitions(document: Document, names: Sequence[str]) -> None:
+    """MiniStack's Glue takes such a table, and its Athena then shows a partition for the feature."""
+    offline = document.get("OfflineStoreConfig") or {}
+    twice = sorted({name for name in names if name.lower() in catalog.PARTITIONS})
+    if twice and offline and not offline.get("DisableGlueTableCreation"):
+        raise validation(
+            f"The offline store's table has partitions {', '.join(catalog.PARTITIONS)}: name the features "
+            f"{', '.join(twice)} otherwise, or set DisableGlueTableCreation."
+        )
 
 
 def _check_collection(feature: Document, in_memory: bool) -> None:

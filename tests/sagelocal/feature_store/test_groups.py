@@ -40,6 +40,7 @@ VECTOR: dict[str, Any] = {"CollectionType": "Vector", "CollectionConfig": {"Vect
         ({"features": {"id": "String", "at": "String", "is_deleted": "String"}}, "Feature Store .*is_deleted"),
         ({"features": {"id": "String", "at": "String", "AT": "String"}}, "more than their case: AT, at"),
         ({"features": {"id": "String", "at": "Text"}}, "enum value set"),
+        ({"offline": True, "features": {"id": "String", "at": "String", "Year": "String"}}, "features Year otherwise"),
         (
             {"FeatureDefinitions": [feature("id"), feature("at"), feature("x", CollectionType="List")]},
             "only an InMemory",
