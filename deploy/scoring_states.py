@@ -21,6 +21,7 @@ Key = tuple[str, int]  # feature group and identifier
 READ_AT_ONCE, WRITTEN_AT_ONCE = 100, 25  # records of BatchGetRecord and of BatchWriteRecord, at most
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)  # seconds before each attempt at what a call leaves undone
 MILLISECOND = timedelta(milliseconds=1)
+_text = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode  # of a state, which is a tree: no cycles
 
 
 class UnavailableError(RuntimeError):
@@ -152,7 +153,7 @@ def _record(name: str, identifier: int, held: Held) -> list[dict[str, str]]:
         name: identifier,
         # Seconds since 1970: the SDK's point-in-time joins read an event time as such, and fail on text.
         "event_time": f"{datetime.fromisoformat(held.event_time).timestamp():.3f}",
-        "state": json.dumps(held.state, separators=(",", ":")),
+        "state": _text(held.state),
         **(held.features or {}),
     }
     return [{"FeatureName": name, "ValueAsString": str(value)} for name, value in values.items()]

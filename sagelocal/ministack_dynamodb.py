@@ -221,5 +221,4 @@ def _items(table: Document) -> list[tuple[Place, Document]]:
     ]
 
 
-def _text(item: Document) -> str:
-    return json.dumps(item, separators=(",", ":"))
+_text = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode  # of an item, which is a tree: no cycles
