@@ -14,12 +14,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import names, scoring_setup, scoring_states, streams
+from deploy import fraud_outcomes, names, scoring_setup, scoring_states, streams
 from deploy.declaration import Kind
 from deploy.fraud_labels import ANALYST, CHARGEBACK, FRAUD, GENUINE
 from deploy.scoring import AT_ONCE, Scorer
@@ -27,37 +27,41 @@ from deploy.scoring_metrics import Metrics
 from deploy.scoring_states import parts
 from deploy.scoring_worker import Worker
 from deploy.sources import KinesisSource, Record
-from deploy.verdicts import Verdict, iso
+from deploy.verdicts import iso
 from mlops import (
     console,
     demo,
     deployment,
     fraud_challenger,
     fraud_labels,
-    fraud_performance,
     fraud_town,
     models,
     monitoring,
     run,
     scoring,
+    storage,
     streaming,
 )
 from mlops.deployment import Overrides
 from mlops.drift_demo import Narrator, told_alarms
 from mlops.errors import Failure
-from mlops.fraud_town import DAYS, NEW_FRAUD, Town
+from mlops.fraud_demo_end import NEW, STAGE, USE_CASE, Story, check, judged, summarise
+from mlops.fraud_town import DAYS, LABELS, NEW_FRAUD, OPENING, PROMOTION, RETRAINING, STREAMED, Town
 from mlops.targets import Target
 
 if TYPE_CHECKING:
     import pandas as pd
 
-USE_CASE, STAGE = "fraud", "rehearsal"
-OPENING, RETRAINING, PROMOTION, STREAMED = 70, 91, 100, 102  # days, from 0; from the last one on by the stream
-LABELS = 7  # days until all of them are known
 ANALYSTS = 8  # alerts that are looked at a day
 PATIENCE = 600.0  # seconds for the worker to score what was put
 # Small, for a laptop: a trial a member, and members that are there in seconds.
-SMALL = {"Members": "rules,random_forest,boosted_trees", "Imbalance": "none", "Resamples": "50", "CardsADay": "9"}
+SMALL = {
+    "Members": "rules,random_forest,boosted_trees",
+    "Trials": "1",
+    "Imbalance": "none",
+    "Resamples": "50",
+    "CardsADay": "9",
+}
 FIRST = {
     **SMALL,
     "TrainDays": "28",
@@ -77,24 +81,6 @@ AGAIN = {
     "DelayDays": "0",
     "MinAveragePrecision": "0.5",
 }
-PERIODS = {
-    "before the new fraud": (OPENING, NEW_FRAUD),
-    "the new fraud is missed": (NEW_FRAUD, RETRAINING),
-    "challenger in shadow": (RETRAINING, PROMOTION),
-    "after the promotion": (PROMOTION, DAYS),
-}
-
-
-@dataclass
-class Story:
-    """What happened, for the summary."""
-
-    champion: int = 0  # versions
-    challenger: int = 0
-    comparison: dict[str, Any] = field(default_factory=dict)
-    answers: list[tuple[Verdict, Path | None]] = field(default_factory=list)
-    approved: list[int] = field(default_factory=list)
-    scored: dict[str, float] = field(default_factory=dict)  # payments a second, by the way they came
 
 
 def play(target: Target, reports: Path) -> None:
@@ -106,8 +92,15 @@ def play(target: Target, reports: Path) -> None:
         )
     narrator, story = Narrator(), Story()
     try:
-        with scoring.alone(target, USE_CASE):
+        with scoring.alone(target, USE_CASE), stopping(target):
             days = tell(target, Town.now(), reports, narrator, story)
+    except KeyboardInterrupt:
+        mlops = console.command()
+        console.note(
+            f"Interrupted. {mlops} demo {USE_CASE} begins anew, whatever is there; what is there is taken down by "
+            f"{mlops} undeploy {USE_CASE} --stage {STAGE}, and all of it by {mlops} down."
+        )
+        raise
     finally:
         for number in story.approved:
             models.decide(target, USE_CASE, number, "rehearsal: learnt from a simulated town", approve=False)
@@ -115,13 +108,29 @@ def play(target: Target, reports: Path) -> None:
     check(days)
 
 
+@contextlib.contextmanager
+def stopping(target: Target) -> Iterator[None]:
+    """Ctrl-C ends the pipeline's execution, too: the version that it would register nobody would reject."""
+    sagemaker, since = target.client("sagemaker"), datetime.now(UTC) - timedelta(seconds=1)
+    try:
+        yield
+    except KeyboardInterrupt:
+        with contextlib.suppress(sagemaker.exceptions.ResourceNotFound):  # before the first one
+            found = sagemaker.list_pipeline_executions(PipelineName=USE_CASE, CreatedAfter=since)
+            for each in found["PipelineExecutionSummaries"]:
+                if each["PipelineExecutionStatus"] == "Executing":
+                    sagemaker.stop_pipeline_execution(PipelineExecutionArn=each["PipelineExecutionArn"])
+                    console.note(f"It is stopped after all: {each['PipelineExecutionArn']}")
+        raise
+
+
 def tell(target: Target, town: Town, reports: Path, narrator: Narrator, story: Story) -> pd.DataFrame:
     """The days with their figures."""
     narrator.heading(f"Streams, tables and Feature Store; a champion from the town's first {OPENING - LABELS} days")
     streaming.up(target, USE_CASE, {}, yes=True)
+    forget(target, town)
     data = upload(target, town.of(0, OPENING - LABELS))
-    with one_trial():
-        execution = run.run(target, USE_CASE, {"InputDataUrl": data, **FIRST}, detach=False)
+    execution = run.run(target, USE_CASE, {"InputDataUrl": data, **FIRST}, detach=False)
     story.champion = demo.registered_version(target.client("sagemaker"), USE_CASE, execution)
     story.approved.append(story.champion)
     models.decide(target, USE_CASE, story.champion, "rehearsal: passed the gate", approve=True)
@@ -142,8 +151,7 @@ def tell(target: Target, town: Town, reports: Path, narrator: Narrator, story: S
     folder, _ = fraud_challenger.recent(
         target, USE_CASE, RETRAINING - OPENING, town.moment(RETRAINING), upload(target, town.of(0, OPENING))
     )
-    with one_trial():
-        story.challenger, _ = fraud_challenger.retrain(target, USE_CASE, STAGE, folder, AGAIN)
+    story.challenger, _ = fraud_challenger.retrain(target, USE_CASE, STAGE, folder, AGAIN)
     narrator.heading(f"Version {story.challenger} is the challenger, in shadow of version {story.champion}")
     story.approved.append(story.challenger)
     fraud_challenger.shadow(target, USE_CASE, STAGE, story.challenger)
@@ -168,18 +176,32 @@ def tell(target: Target, town: Town, reports: Path, narrator: Narrator, story: S
 
 def live(target: Target, town: Town, first: int, end: int, story: Story) -> None:
     """Each day's payments are scored, then analysts and chargebacks say what they know."""
-    started, count = time.monotonic(), 0
+    started, count, alerts = time.monotonic(), 0, set[int]()
     scorer = replace(scorer_of(target), metrics=Unpublished(None, "", ""))
     for day in range(first, end):
         payments = town.of(day, day + 1)
         count += len(payments)
-        replay(scorer, fraud_town.records(payments))
+        alerts |= replay(scorer, fraud_town.records(payments))
         label(target, town, day, day + 1)
     seconds = time.monotonic() - started
     story.scored["replayed"] = count / seconds
     console.say(
-        f"{town.name(first)} to {town.name(end - 1)}: {count:,} payments scored and labelled in {seconds:.0f} s"
+        f"{town.name(first)} to {town.name(end - 1)}: {count:,} payments scored and labelled in {seconds:.0f} s; "
+        f"{found(town.of(first, end), alerts)}"
     )
+
+
+def found(payments: pd.DataFrame, alerts: set[int]) -> str:
+    """Which of the frauds among some payments got an alert, in words."""
+    told = []
+    for name, frauds in (
+        ("frauds of known kinds", payments[payments["scenario"].isin([1, 2, 3])]),
+        ("of the new kind", payments[payments["scenario"] == NEW]),
+    ):
+        if len(frauds):
+            caught = int(frauds["transaction_id"].isin(alerts).sum())
+            told.append(f"{caught} of {len(frauds)} {name}")
+    return f"alerts found {' and '.join(told) or 'nothing, as there was no fraud'}"
 
 
 def scorer_of(target: Target) -> Scorer:
@@ -200,12 +222,14 @@ class Unpublished(Metrics):
     def publish(self) -> None: ...
 
 
-def replay(scorer: Scorer, records: list[Record]) -> None:
-    """While a batch is kept the next one is scored, as the worker does it."""
+def replay(scorer: Scorer, records: list[Record]) -> set[int]:
+    """Transactions with an alert. While a batch is kept the next one is scored, as the worker does it."""
+    alerts: set[int] = set()
     with ThreadPoolExecutor(1) as keeper:
         kept = None
         for part in parts(records, AT_ONCE):
             batch = scorer.score(part)
+            alerts |= {each["transaction_id"] for each in batch.items if each["alert"]}
             if kept:
                 kept.result()
             kept = keeper.submit(scorer.keep, batch)
@@ -213,6 +237,7 @@ def replay(scorer: Scorer, records: list[Record]) -> None:
             kept.result()
     if batch.refused:
         raise Failure(f"The scorer refused a payment: {batch.refused[0].text}")
+    return alerts
 
 
 def label(target: Target, town: Town, first: int, end: int) -> None:
@@ -267,16 +292,28 @@ def upload(target: Target, payments: pd.DataFrame) -> str:
     return f"s3://{target.place.bucket}/{key}"
 
 
-@contextlib.contextmanager
-def one_trial() -> Iterator[None]:
-    """Tuning jobs of one trial: the SDK takes no pipeline parameter there. The next `mlops run` has more again."""
-    from pipelines import fraud
+def forget(target: Target, town: Town) -> None:
+    """Takes payments of earlier rehearsals from the table of scores, or this one's pipeline would learn from them.
+    Which they are the uploads' names say.
+    """
+    s3, dynamodb, table = target.client("s3"), target.client("dynamodb"), streams.scores_table(USE_CASE)
+    uploads = storage.objects(s3, f"s3://{target.place.bucket}/data/{USE_CASE}-{STAGE}/")
+    runs = {int(each["Key"].split("/")[-2].split("-")[0]) // fraud_town.A_RUN for each in uploads}
+    if not runs:
+        return
+    days = fraud_outcomes.days(town.moment(DAYS).date(), DAYS + 1)
+    numbers = (int(each["transaction_id"]) for each in fraud_outcomes.read(dynamodb, table, days))
+    old = [number for number in numbers if number // fraud_town.A_RUN in runs]
 
-    usual, fraud.TRIALS = fraud.TRIALS, 1
-    try:
-        yield
-    finally:
-        fraud.TRIALS = usual
+    def delete(part: list[int]) -> None:
+        left = {table: [{"DeleteRequest": {"Key": {"transaction_id": {"N": str(number)}}}} for number in part]}
+        while left:
+            left = dynamodb.batch_write_item(RequestItems=left).get("UnprocessedItems", {})
+
+    with ThreadPoolExecutor(scoring_setup.THREADS) as pool:
+        list(pool.map(delete, parts(old, 25)))  # as many as BatchWriteItem takes
+    if old:
+        console.say(f"{len(old):,} payments of earlier rehearsals are gone from {table}")
 
 
 # The stream.
@@ -329,72 +366,3 @@ def put(kinesis: Any, name: str, records: list[Record]) -> None:
     )
     if answer["FailedRecordCount"]:
         raise Failure(f"The stream {name} refused {answer['FailedRecordCount']} records.")
-
-
-# The end.
-
-
-def judged(target: Target, town: Town, reports: Path) -> pd.DataFrame:
-    """Every day with its figures, by the truth that labels told; the simulation adds which fraud was which."""
-    scored = fraud_labels.table(
-        target, USE_CASE, town.moment(OPENING).date(), town.moment(DAYS - 1).date(), town.moment(DAYS + LABELS + 1)
-    )
-    kinds = town.table.set_index("transaction_id")["scenario"]
-    mine = scored[scored["transaction_id"].isin(kinds.index)]
-    mine = mine.assign(scenario=mine["transaction_id"].map(kinds).where(mine["truth"] == 1, 0))
-    events = {
-        town.name(NEW_FRAUD): "a new fraud appears",
-        town.name(RETRAINING): "retrained, in shadow",
-        town.name(PROMOTION): "promoted",
-    }
-    return fraud_performance.judge(mine, reports / USE_CASE / "demo", new=4, events=events)
-
-
-def figures(days: pd.DataFrame) -> pd.DataFrame:
-    """Means of the days of each period."""
-    start = datetime.fromisoformat(str(days.index[0])).date() - timedelta(days=OPENING)
-    named = {
-        name: days[
-            (days.index >= (start + timedelta(days=first)).isoformat())
-            & (days.index < (start + timedelta(days=end)).isoformat())
-        ]
-        for name, (first, end) in PERIODS.items()
-    }
-    import pandas as pd
-
-    columns = ["frauds", "alerts", "average_precision", "card_precision", "precision", "recall", "recall_4"]
-    return pd.DataFrame({name: part.reindex(columns=columns).mean() for name, part in named.items()}).T
-
-
-def check(days: pd.DataFrame) -> None:
-    """Raises Failure unless the new fraud was missed before the promotion, and is caught after it."""
-    caught = figures(days)["recall_4"]
-    before, after = caught["the new fraud is missed"], caught["after the promotion"]
-    if not before < 0.5 < after:
-        raise Failure(f"Alerts found {before:.0%} of the new fraud before the promotion, and {after:.0%} after it.")
-
-
-def summarise(story: Story, days: pd.DataFrame, reports: Path, seconds: float) -> None:
-    console.stdout().print()
-    headings = (
-        "",
-        "frauds",
-        "alerts",
-        "average precision",
-        "card precision",
-        "precision",
-        "recall",
-        "of the new fraud",
-    )
-    rows = [(name, *(fraud_performance.shown(value) for value in row)) for name, row in figures(days).iterrows()]
-    console.show(headings, rows, title="Means of the days; truth as labels told it")
-    console.say(story.comparison["sentence"])
-    for verdict, page in story.answers:
-        console.say(f"{verdict.kind}: {monitoring.sentence(verdict)}{f' ({page})' if page else ''}")
-    folder, mlops = reports / USE_CASE / "demo", console.command()
-    rates = ", ".join(f"{rate:.0f} a second {how}" for how, rate in story.scored.items())
-    console.say(f"It took {seconds / 60:.1f} minutes; payments scored: {rates} (labels included where replayed)")
-    console.say(f"The picture: {folder / 'performance.png'}, the page: {folder / 'report.html'}")
-    console.say(f"The alerts, with their reasons and labels: {mlops} dashboard, page Fraud")
-    console.say("Both versions are rejected, so nothing deploys what learnt from a simulation.")
-    console.say(f"The stage stays up. Take it down with: {mlops} undeploy {USE_CASE} --stage {STAGE}")

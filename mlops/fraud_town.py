@@ -21,20 +21,24 @@ from deploy.sources import Position, Record
 from processing import fraud_windows
 from processing.fraud_windows import FIELDS
 
-NEW_FRAUD = 77  # day, from 0, from which cards are tested
+# Days of the story, from 0: the champion begins, cards are tested, a challenger is made and takes over; what is paid
+# from the last one on comes by the stream.
+OPENING, NEW_FRAUD, RETRAINING, PROMOTION, STREAMED = 70, 77, 91, 100, 102
 DAYS = 107
+LABELS = 7  # days until all of them are known
 SIMULATION = Simulation(
     customers=400,
     terminals=800,
     days=DAYS,
-    seed=1,
+    seed=0,
     concept_drift_day=NEW_FRAUD,
-    label_delay=7,
+    label_delay=LABELS,
     fraud_rate=4,
     tests_rate=16,
 )
 IDS = ("customer_id", "terminal_id")
 _FIRST_RUN = datetime(2026, 1, 1, tzinfo=UTC)
+A_RUN = 1_000_000  # transaction ids
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Town:
         table = simulate(replace(simulation, start=start.date().isoformat()))
         run = int((moment - _FIRST_RUN).total_seconds()) // 60
         apart = {name: table[name] + run * 10_000 for name in IDS}
-        return cls(table.assign(transaction_id=table["transaction_id"] + run * 1_000_000, **apart), start)
+        return cls(table.assign(transaction_id=table["transaction_id"] + run * A_RUN, **apart), start)
 
     def moment(self, day: int) -> datetime:
         """Its beginning."""
