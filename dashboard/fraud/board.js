@@ -85,6 +85,17 @@ function show(root, state) {
   root.querySelector(".new").hidden = true;
 }
 
+// Puts older ones, for which a label has made room, below the others, where they move nothing. How many are newer.
+function added(state, list) {
+  const alerts = state.data.alerts;
+  const last = alerts.findLastIndex((alert) => state.items.has(alert.id));
+  for (const alert of last < 0 ? [] : alerts.slice(last + 1)) {
+    state.items.set(alert.id, created(state));
+    list.append(state.items.get(alert.id));
+  }
+  return alerts.filter((alert) => !state.items.has(alert.id)).length;
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement;
   const state = kept.get(root) ?? { items: new Map(), waiting: [], number: 0 };
@@ -100,7 +111,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (state.asked !== data.asked || !reading(root, list)) {
     show(root, state);
   } else {
-    const news = data.alerts.filter((alert) => !state.items.has(alert.id)).length;
+    const news = added(state, list);
     for (const alert of data.alerts) if (state.items.has(alert.id)) fill(state, state.items.get(alert.id), alert);
     put(fresh, news === 1 ? "1 new alert" : `${news} new alerts`);
     fresh.hidden = news === 0;

@@ -118,6 +118,10 @@ def test_an_analyst_marks_what_comes_without_losing_the_place(
     first.get_by_role("button", name="Fraud").click()
     first.get_by_text("Fraud, says an analyst").wait_for()
     assert (found := scored.stored(dynamodb, 119))["label"] == "fraud" and found["labelled_by"] == "analyst"
+    # One of 50 that are not labelled is gone: an older one, which is no news, has come below the others.
+    alerts.filter(has_text="transaction 69,").wait_for()
+    assert "transaction 69," in alerts.last.inner_text()
+    assert page.get_by_role("button", name="new alert").count() == 0
 
     # Whoever is about to press a button is not moved on by what comes, and sees that something came.
     scored.put(dynamodb, [scored.item(500, EARLIER + timedelta(hours=2))])
