@@ -43,10 +43,11 @@ def fit(
     truth = torch.tensor(answers, dtype=torch.float32)
     judged = torch.tensor(scale(validation[0], center, spread), dtype=torch.float32)
     layers = [torch.nn.Linear(inputs.shape[1], width), torch.nn.ReLU(), torch.nn.Linear(width, width // 2)]
-    network = torch.nn.Sequential(*layers, torch.nn.ReLU(), torch.nn.Linear(width // 2, 1))
+    last = torch.nn.Linear(width // 2, 1)
+    network = torch.nn.Sequential(*layers, torch.nn.ReLU(), last)
     share = float(answers.mean())
     with torch.no_grad():
-        network[-1].bias.fill_(0.0 if way == "weights" else float(np.log(share / (1 - share))))
+        last.bias.fill_(0.0 if way == "weights" else float(np.log(share / (1 - share))))
     loss = losses(way, answers)
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
     steps = -(-len(inputs) // BATCH) * epochs

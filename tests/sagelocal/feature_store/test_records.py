@@ -287,10 +287,8 @@ def test_an_update_changes_some_features(make: Make) -> None:
         assert said in refused(group.runtime.update_record, Features=features, **whose)[2]
     with_ttl = {"Features": values({"amount": "5"}), "TtlDuration": HOUR}
     assert "needs a value of at" in refused(group.runtime.update_record, **with_ttl, **whose)[2]
-    said = refused(
-        group.runtime.update_record, Features=values({"amount": "5"}), TargetStores=["OfflineStore"], **whose
-    )
-    assert said[:2] == ("ValidationError", 400)
+    offline = {"Features": values({"amount": "5"}), "TargetStores": ["OfflineStore"]}
+    assert refused(group.runtime.update_record, **offline, **whose)[:2] == ("ValidationError", 400)
     plain = make()
     found = refused(
         group.runtime.update_record, Features=values({"amount": "2"}), **whose | {"FeatureGroupName": plain.name}
