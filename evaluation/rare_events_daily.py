@@ -188,11 +188,11 @@ def by_kind(judged: pd.DataFrame, new: int | None = None) -> tuple[Table, ...]:
         for kind in sorted(kinds):
             frauds = part[f"frauds_{kind}"].fillna(0)
             if frauds.sum():
-                name = f"{kind}, the new one" if kind == str(new) else kind
+                name = f"scenario {kind}, the new one" if kind == str(new) else f"scenario {kind}"
                 rows.append([models, name, f"{frauds.sum():,.0f}", f"{recall_of(part, kind):.0%}"])
     note = "Of the days whose labels are known. Kinds are what the simulation, or investigators, say that a fraud was."
     return (
-        (Table("Recall by kind of fraud", ["model", "scenario", "frauds", "with an alert"], rows, note, whole=True),)
+        (Table("Recall by kind of fraud", ["model", "kind", "frauds", "with an alert"], rows, note, whole=True),)
         if rows
         else ()
     )
