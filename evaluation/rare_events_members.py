@@ -41,44 +41,8 @@ def ranking(pictured: Found, order: list[str], evaluation: Found) -> list[Sectio
 
 
 def compared(evaluation: Found) -> list[Section]:
-    members, top = evaluation["members"], evaluation["top"]
-    own, rare = evaluation["binary_classification_metrics"], evaluation["rare_events"]
-    size = evaluation["dataset"]["days"]
-    rows: list[list[Any]] = [
-        [
-            ENSEMBLE,
-            None,
-            f"{own['average_precision']['value']:.3f}",
-            f"{own['auc']['value']:.3f}",
-            f"{rare['card_precision']['value']:.3f}",
-            round(evaluation["spent"][ENSEMBLE]["total"] / size),
-            None,
-            None,
-            None,
-            Badge("this model", True),
-        ]
-    ]
-    for each in members:
-        lead = each["lead"]
-        low, high = lead["interval"]
-        rows.append(
-            [
-                draw.spoken(each["name"]),
-                f"{each['on_validation']:.3f}",
-                f"{each['average_precision']['value']:.3f}",
-                f"{each['auc']['value']:.3f}",
-                f"{each['card_precision']:.3f}",
-                round(evaluation["spent"][each["name"]]["total"] / size),
-                f"{lead['difference']:+.3f}",
-                f"{low:+.3f} to {high:+.3f}",
-                p_value(lead["p"]),
-                Badge("worse", False)
-                if leads(each)
-                else Badge("better", True)
-                if lead["p"] < 0.05 and lead["difference"] < 0
-                else Badge("no clear difference"),
-            ]
-        )
+    members, top, size = evaluation["members"], evaluation["top"], evaluation["dataset"]["days"]
+    rows = [_of_ensemble(evaluation), *(_of_member(evaluation, each) for each in members)]
     columns = ["model", "on validation", "average precision", "ROC-AUC", f"card precision at {top}", "euros a day"]
     note = (
         f"The lead is the ensemble's in average precision, by a paired bootstrap over the {size} days, whose "
@@ -101,6 +65,49 @@ def compared(evaluation: Found) -> list[Section]:
         Picture("The ensemble's lead", draw.leads(members), "The lead over each member with its 95 % interval"),
         *why,
     ]
+
+
+def _of_ensemble(evaluation: Found) -> list[Any]:
+    own, rare = evaluation["binary_classification_metrics"], evaluation["rare_events"]
+    return [
+        ENSEMBLE,
+        None,
+        f"{own['average_precision']['value']:.3f}",
+        f"{own['auc']['value']:.3f}",
+        f"{rare['card_precision']['value']:.3f}",
+        _euros_a_day(evaluation, ENSEMBLE),
+        *(None, None, None),
+        Badge("this model", True),
+    ]
+
+
+def _of_member(evaluation: Found, member: Found) -> list[Any]:
+    lead = member["lead"]
+    low, high = lead["interval"]
+    return [
+        draw.spoken(member["name"]),
+        f"{member['on_validation']:.3f}",
+        f"{member['average_precision']['value']:.3f}",
+        f"{member['auc']['value']:.3f}",
+        f"{member['card_precision']:.3f}",
+        _euros_a_day(evaluation, member["name"]),
+        f"{lead['difference']:+.3f}",
+        f"{low:+.3f} to {high:+.3f}",
+        p_value(lead["p"]),
+        _verdict(member),
+    ]
+
+
+def _euros_a_day(evaluation: Found, model: str) -> int:
+    return round(evaluation["spent"][model]["total"] / evaluation["dataset"]["days"])
+
+
+def _verdict(member: Found) -> Badge:
+    if leads(member):
+        return Badge("worse", False)
+    if member["lead"]["difference"] < 0 and member["lead"]["p"] < 0.05:
+        return Badge("better", True)
+    return Badge("no clear difference")
 
 
 def leads(member: Found) -> bool:

@@ -36,7 +36,10 @@ def value(expression: str) -> Any:
 
 @pytest.mark.parametrize("name", ministack_functions.MACROS)
 def test_a_macro_is_one_of_duckdb(name: str) -> None:
-    duckdb.connect().execute(f"CREATE TEMP MACRO {name}{ministack_functions.MACROS[name]}")
+    made = duckdb.connect()
+    made.execute(f"CREATE TEMP MACRO {name}{ministack_functions.MACROS[name]}")
+    known = "SELECT count(*) FROM duckdb_functions() WHERE function_type LIKE '%macro' AND function_name = ?"
+    assert made.execute(known, [name.lower()]).fetchall() != [(0,)]
 
 
 @pytest.mark.parametrize(
