@@ -56,7 +56,7 @@ def compared(evaluation: Found) -> list[Section]:
     return [
         Table(
             "Members compared",
-            [*columns, "the ensemble's lead", "95 % interval", "p", ""],
+            [*columns, "lead", "95 % interval", "p", ""],
             rows,
             note,
             frozenset({0}),
