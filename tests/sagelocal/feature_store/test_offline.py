@@ -213,8 +213,9 @@ def query(laptop: Settings, sql: str) -> list[list[str | None]]:
             break
         time.sleep(0.05)
     assert status["State"] == "SUCCEEDED", status["StateChangeReason"]
-    rows = athena.get_query_results(QueryExecutionId=number)["ResultSet"]["Rows"]
-    return [[each.get("VarCharValue") for each in row["Data"]] for row in rows[1:]]
+    pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=number)  # a thousand rows each
+    rows = [row["Data"] for page in pages for row in page["ResultSet"]["Rows"]]
+    return [[each.get("VarCharValue") for each in row] for row in rows[1:]]
 
 
 def table(laptop: Settings, name: str) -> str:
