@@ -96,6 +96,8 @@ def measure(target: Target, name: str, rate: float, seconds: float) -> Run:
         after = cpu(target, process)
         scored = finished(target, [each["transaction_id"] for each in events[warm:]])
     busy = {each: (after[each] - before.get(each, 0.0)) / seconds for each in after}
+    if name == "killed":
+        del busy["scorer"]  # what a killed process took is gone with it
     return judged(name, due, scored, len(due) / seconds, busy)
 
 

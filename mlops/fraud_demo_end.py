@@ -57,6 +57,8 @@ def judged(target: Target, town: Town, reports: Path) -> pd.DataFrame:
 
 def figures(days: pd.DataFrame) -> pd.DataFrame:
     """Means of the days of each period."""
+    import pandas as pd
+
     start = datetime.fromisoformat(str(days.index[0])).date() - timedelta(days=OPENING)
     named = {
         name: days[
@@ -65,8 +67,6 @@ def figures(days: pd.DataFrame) -> pd.DataFrame:
         ]
         for name, (first, end) in PERIODS.items()
     }
-    import pandas as pd
-
     columns = ["frauds", "alerts", "average_precision", "card_precision", "precision", "recall", "recall_4"]
     return pd.DataFrame({name: part.reindex(columns=columns).mean() for name, part in named.items()}).T
 
@@ -87,8 +87,8 @@ def caught(days: pd.DataFrame, first: int, end: int) -> str:
 
 def check(days: pd.DataFrame) -> None:
     """Raises Failure unless the new fraud was missed before the promotion, and is caught after it."""
-    caught = figures(days)["recall_4"]
-    before, after = caught["the new fraud is missed"], caught["after the promotion"]
+    recall = figures(days)["recall_4"]
+    before, after = recall["the new fraud is missed"], recall["after the promotion"]
     if not before < 0.5 < after:
         raise Failure(f"Alerts found {before:.0%} of the new fraud before the promotion, and {after:.0%} after it.")
 

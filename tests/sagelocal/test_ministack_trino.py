@@ -122,6 +122,7 @@ def test_a_column_without_a_name_is_numbered() -> None:
         ("SHOW PARTITIONS t", "SHOW PARTITIONS is for Athena on AWS"),
         ("DESCRIBE nope", "Table 'db.nope' does not exist"),
         ("SHOW TABLES IN nope", "Schema 'nope' does not exist"),
+        ("SELECT * FROM read_avro('a.avro')", "tables of Avro files"),
     ],
 )
 def test_what_is_not_answered_as_athena_would_is_refused(query: str, said: str) -> None:
